@@ -1,0 +1,57 @@
+# Every target sets up what it needs; a fresh machine with Python 3.11 is enough.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help setup system model demo test test-all e2e fault check format bench schema clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+setup: $(STAMP) system model ## create .venv, install everything, fetch the model once
+
+$(STAMP): pyproject.toml scripts/setup-venv
+	@PYTHON=$(PYTHON) scripts/setup-venv $(VENV)
+	@touch $(STAMP)
+
+system: ## Debian packages that the tests and the demo need (apt where the user is root)
+	@scripts/setup-system
+
+model: $(STAMP) ## fetch and verify the model file, kept in a cache folder
+	@$(BIN)/python -m serving_stub.fetch_model
+
+demo: setup ## the whole loop on a real model; ARGS=--headless ends by itself
+	@$(BIN)/opsbot demo $(ARGS)
+
+test: setup check ## everything a change must pass: lint, types, YAML, unit to end-to-end tests
+	@$(BIN)/pytest $(ARGS)
+
+test-all: test bench ## tests, then the benches
+
+e2e: setup ## only the tests that drive processes and a browser
+	@$(BIN)/pytest -m e2e $(ARGS)
+
+fault: setup ## only the tests that kill and cut things
+	@$(BIN)/pytest -m fault $(ARGS)
+
+check: $(STAMP) ## format, lint, types, import contracts, shipped YAML
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/opsbot check
+
+format: $(STAMP) ## let ruff rewrite the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup ## side-by-side measurements; each prints its conditions
+	@$(BIN)/python bench/engine.py $(ARGS)
+
+schema: $(STAMP) ## write the JSON Schemas that editors use
+	@$(BIN)/opsbot schema docs/schema
+
+clean: ## remove what the targets made (the model cache stays)
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

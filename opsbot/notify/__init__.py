@@ -1,0 +1,1 @@
+"""Notify: from a change of state to a message that somebody receives, once."""

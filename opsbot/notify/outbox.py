@@ -1,0 +1,81 @@
+"""The outbox: what must still be said, kept durably until it has been.
+
+An item names *what* to show (an incident's message, a timeline entry), never the rendered text, so edits of one
+message merge by themselves: the latest state wins. `sending` is written before the call, so that after a crash the
+outcome is probed and not blindly repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+OutboxKind = Literal["incident_message", "timeline_entry"]
+
+
+class OutboxState(StrEnum):
+    """`sending` means a first post was begun and its outcome is not recorded."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One message to deliver or to bring up to date.
+
+    Args:
+        key: unique: `incident:<id>` or `timeline:<entry key>`; also written into the message's metadata.
+        ref: incident id, or timeline entry key.
+        incident_id: the incident it belongs to.
+        revision: counts the wishes to show it; an item is due while it is greater than `delivered_revision`.
+        channel, ts: where it was delivered, None before.
+        next_at: not before that time (back-off), seconds since the epoch.
+    """
+
+    key: str
+    kind: OutboxKind
+    ref: str
+    incident_id: str
+    revision: int
+    delivered_revision: int
+    state: OutboxState
+    channel: str | None
+    ts: str | None
+    attempts: int
+    next_at: float
+    last_error: str | None = None
+
+
+class OutboxStore(Protocol):
+    """The durable side of the outbox; every method commits before it returns. Called from a thread."""
+
+    def due(self, now: float, limit: int = 50) -> tuple[OutboxItem, ...]:
+        """Items whose revision is ahead of what was delivered and whose back-off has passed, oldest first.
+
+        An incident's own message comes before its timeline entries. Also items left in `sending` by a crash.
+        """
+        ...
+
+    def item(self, key: str) -> OutboxItem | None:
+        """One item."""
+        ...
+
+    def mark_sending(self, key: str) -> None:
+        """Written before a first post."""
+        ...
+
+    def mark_delivered(self, key: str, revision: int, channel: str, ts: str) -> None:
+        """The message stands at (channel, ts) and shows *revision*."""
+        ...
+
+    def mark_retry(self, key: str, next_at: float, error: str, *, outcome_unknown: bool) -> None:
+        """Try again at *next_at*; with outcome_unknown the item stays `sending`, so the next try probes first."""
+        ...
+
+    def mark_failed(self, key: str, error: str) -> None:
+        """Given up: a person must look; the reason is kept."""
+        ...

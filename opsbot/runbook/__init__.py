@@ -1,0 +1,1 @@
+"""Runbooks: documents that say how to undo trouble, and their executions."""
