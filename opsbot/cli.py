@@ -1,0 +1,217 @@
+"""The command line: starts the roles, checks files, and asks core over HTTP.
+
+Commands that concern a running bot are a thin client of core's API; heavy parts are imported by the command that
+needs them, so that `--help` and `check` start at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from opsbot import __version__
+from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
+from opsbot.errors import OpsbotError
+from opsbot.supervisor import leave_with_parent
+
+CONFIG_OPTION = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=DEFAULT_FILE,
+    show_default=True,
+    help="The settings file.",
+)
+EXIT_WITH_PARENT_OPTION = click.option(
+    "--exit-with-parent", is_flag=True, hidden=True, help="Leave when standard input closes (used by `up`)."
+)
+
+
+class _Cli(click.Group):
+    """Turns our own errors into one clear message and exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except OpsbotError as error:
+            click.echo(f"opsbot: {error}", err=True)
+            ctx.exit(1)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from opsbot.yamlfile import suggest
+
+            raise click.UsageError(error.message + suggest(args[0], self.list_commands(ctx)), ctx) from error
+
+
+@click.group(cls=_Cli, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="opsbot")
+def main() -> None:
+    """An on-call bot for teams that serve large language models."""
+
+
+def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:
+    from opsbot.telemetry import configure_logging
+
+    configure_logging()
+    if exit_with_parent:
+        leave_with_parent()
+    settings = load_settings(config_path)
+    return settings, load_secrets(settings)
+
+
+@main.command()
+@CONFIG_OPTION
+def up(config_path: Path) -> None:
+    """Start the whole bot: core, watch, events, and the local workspace when no Slack tokens are set."""
+    from opsbot.app import run_up
+
+    settings, secrets = _prepare(config_path)
+    asyncio.run(run_up(settings, secrets, config_path))
+
+
+@main.command()
+@CONFIG_OPTION
+@EXIT_WITH_PARENT_OPTION
+def core(config_path: Path, exit_with_parent: bool) -> None:
+    """Start the core role alone: incidents, runs, Slack, web."""
+    from opsbot.app import run_core
+
+    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    asyncio.run(run_core(settings, secrets))
+
+
+@main.command()
+@CONFIG_OPTION
+@EXIT_WITH_PARENT_OPTION
+def watch(config_path: Path, exit_with_parent: bool) -> None:
+    """Start the watch role alone: scraping and alert rules."""
+    from opsbot.app import run_watch_role
+
+    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    asyncio.run(run_watch_role(settings, secrets))
+
+
+@main.command()
+@CONFIG_OPTION
+@EXIT_WITH_PARENT_OPTION
+def events(config_path: Path, exit_with_parent: bool) -> None:
+    """Start the events role alone: the request log."""
+    from opsbot.app import run_events_role
+
+    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    asyncio.run(run_events_role(settings, secrets))
+
+
+@main.command()
+@CONFIG_OPTION
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port on loopback, instead of the file's.")
+@EXIT_WITH_PARENT_OPTION
+def workspace(config_path: Path, port: int | None, exit_with_parent: bool) -> None:
+    """Start the local Slack-compatible workspace and print the address of its page."""
+    from opsbot.app import run_workspace_role
+
+    if exit_with_parent:
+        leave_with_parent()
+    settings = load_settings(config_path)
+    asyncio.run(run_workspace_role(settings, port))
+
+
+@main.command()
+@CONFIG_OPTION
+def check(config_path: Path) -> None:
+    """Check settings, runbooks and alert rules; print every problem of every file as file:line:column: message."""
+    from opsbot.app import check_files
+
+    problems, count = check_files(config_path)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {count} files", err=True)
+        sys.exit(1)
+    click.echo(f"{count} files, no problems")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("docs/schema"))
+def schema(folder: Path) -> None:
+    """Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."""
+    from opsbot.app import schemas
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in schemas().items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        click.echo(f"wrote {path}")
+
+
+@main.command()
+@CONFIG_OPTION
+def incidents(config_path: Path) -> None:
+    """List the incidents that are not resolved, with what the bot is doing about each."""
+    from opsbot.client import CoreClient, format_incident
+
+    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
+        found = client.open_incidents()
+    if not found:
+        click.echo("no open incidents")
+    for incident in found:
+        click.echo(format_incident(incident))
+
+
+@main.command()
+@click.argument("incident_id")
+@CONFIG_OPTION
+def ack(incident_id: str, config_path: Path) -> None:
+    """Acknowledge INCIDENT_ID with your personal token."""
+    from opsbot.client import CoreClient
+
+    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
+        click.echo(client.acknowledge(incident_id))
+
+
+@main.command()
+@click.argument("approval_id")
+@click.option("--refuse", is_flag=True, help="Refuse instead of granting.")
+@CONFIG_OPTION
+def approve(approval_id: str, refuse: bool, config_path: Path) -> None:
+    """Grant (or refuse) APPROVAL_ID with your personal token."""
+    from opsbot.client import CoreClient
+
+    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
+        click.echo(client.decide(approval_id, is_granted=not refuse))
+
+
+@main.command()
+@click.argument("run_id")
+@CONFIG_OPTION
+def undo(run_id: str, config_path: Path) -> None:
+    """Take back what RUN_ID has changed, with your personal token."""
+    from opsbot.client import CoreClient
+
+    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
+        click.echo(client.undo(run_id))
+
+
+@main.command()
+@click.option("--headless", is_flag=True, help="Nobody watches: approve by itself, end by itself, exit 0 only if all was seen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8065, show_default=True, help="Port of the page.")
+@click.option("--seed", type=int, default=7, show_default=True, help="Seed of the traffic.")
+@click.option("--keep", is_flag=True, help="Leave everything running at the end until Ctrl-C (default when not headless).")
+def demo(headless: bool, port: int, seed: int, keep: bool) -> None:
+    """Run the whole loop on a real model: overload, incident, runbook, recovery, and everything put back."""
+    from opsbot.demo.story import DemoOptions, run_demo
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    options = DemoOptions(is_headless=headless, port=port, seed=seed, is_kept=keep or not headless)
+    sys.exit(asyncio.run(run_demo(options)))

@@ -1,0 +1,123 @@
+"""A thin client of core's API for the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from opsbot.config import Settings
+from opsbot.errors import ApprovalError, ConfigError, NotFoundError, OpsbotError, SourceError
+
+TIMEOUT_S = 5.0
+STEP_MARKS: Mapping[str, str] = {
+    "pending": "○",
+    "waiting_approval": "?",
+    "acting": "…",
+    "verifying": "…",
+    "succeeded": "✓",
+    "not_verified": "!",
+    "skipped": "-",
+    "failed": "✗",
+    "undoing": "↩",
+    "undone": "↩",
+}
+
+Json = Mapping[str, Any]
+
+
+class CoreClient:
+    """Asks core and acts through it, with the rights of the token that is used."""
+
+    def __init__(self, base_url: str, api_token: str, personal_token: str | None) -> None:
+        self._http = httpx.Client(base_url=base_url, timeout=TIMEOUT_S, trust_env=False)
+        self._api_token = api_token
+        self._personal_token = personal_token
+
+    @classmethod
+    def from_settings(cls, settings: Settings, environ: Mapping[str, str]) -> CoreClient:
+        """A client for the core that *settings* describe.
+
+        Raises: ConfigError if the API token is not set.
+        """
+        api_token = environ.get(settings.api_token_env, "")
+        if not api_token:
+            raise ConfigError(f"environment variable {settings.api_token_env} is not set: the token of core's API")
+        personal = next(
+            (environ[p.token_env] for p in settings.people if p.token_env and environ.get(p.token_env)), None
+        )
+        return cls(f"http://{settings.core.host}:{settings.core.port}", api_token, personal)
+
+    def __enter__(self) -> CoreClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def open_incidents(self) -> list[Json]:
+        """Every incident that is not resolved, newest first."""
+        incidents: list[Json] = self._call("GET", "/api/v1/incidents", self._api_token)["incidents"]
+        return incidents
+
+    def acknowledge(self, incident_id: str) -> str:
+        """Take an incident; answers one sentence."""
+        return str(self._call("POST", f"/api/v1/incidents/{incident_id}/acknowledge", self._person())["message"])
+
+    def decide(self, approval_id: str, *, is_granted: bool) -> str:
+        """Grant or refuse an approval; answers one sentence."""
+        body = {"decision": "grant" if is_granted else "refuse"}
+        return str(self._call("POST", f"/api/v1/approvals/{approval_id}", self._person(), body)["message"])
+
+    def undo(self, run_id: str) -> str:
+        """Take back what a run has changed; answers one sentence."""
+        return str(self._call("POST", f"/api/v1/runs/{run_id}/undo", self._person())["message"])
+
+    def _person(self) -> str:
+        if not self._personal_token:
+            raise ConfigError(
+                "this command acts in your name: set the environment variable that `token_env` of your entry under "
+                "`people` in the settings file names"
+            )
+        return self._personal_token
+
+    def _call(self, method: str, path: str, token: str, body: Json | None = None) -> Any:
+        try:
+            answer = self._http.request(method, path, json=body, headers={"Authorization": f"Bearer {token}"})
+        except httpx.HTTPError as error:
+            raise SourceError(
+                f"core does not answer at {self._http.base_url} ({error}); is `opsbot up` running?", retryable=True
+            ) from error
+        if answer.is_success:
+            return answer.json()
+        raise _error(answer)
+
+
+def _error(answer: httpx.Response) -> OpsbotError:
+    try:
+        message = str(answer.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = f"core answered {answer.status_code}"
+    match answer.status_code:
+        case 404:
+            return NotFoundError(message)
+        case 401 | 403 | 409:
+            return ApprovalError(message)
+        case _:
+            return SourceError(message, retryable=answer.status_code >= 500)
+
+
+def format_incident(view: Json) -> str:
+    """One incident as a few plain lines: what is wrong, what runs, what waits for you."""
+    incident = view["incident"]
+    lines = [f"{incident['incident_id']}  {incident['state']}  {incident['severity']}  {incident['title']}"]
+    for run in view["runs"]:
+        lines.append(f"  {run['runbook_name']}: {run['state']}  {run['detail']}  ({run['run_id']})".rstrip())
+        lines += [f"    {STEP_MARKS.get(step['state'], '·')} {step['name']}  {step['detail']}" for step in run["steps"]]
+        for approval in run["approvals"]:
+            lines.append(f"    waits for approval {approval['approval_id']}: {approval['will_do']}")
+            lines.append(f"      taken back: {approval['undo']}")
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Settings: one YAML file plus secrets from the environment, checked at start and then frozen.
+
+Secrets never stand in the file; it names the environment variable that holds them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from opsbot.errors import ConfigError
+from opsbot.people import Role
+from opsbot.yamlfile import Duration, load, validate
+
+DEFAULT_FILE = Path("opsbot.yaml")
+
+EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServingSection(_Section):
+    """One cluster of the serving fleet."""
+
+    cluster: str = Field(description="The cluster's name; becomes the label `cluster` on every sample.")
+    url: str = Field(description="Base URL of its server: /metrics and the control API live there.")
+    control_token_env: EnvName = Field(
+        default="SERVING_CONTROL_TOKEN", description="Environment variable that holds the control API's token."
+    )
+
+
+class SlackSection(_Section):
+    """Slack, or the local workspace when no tokens are set."""
+
+    channel: str = Field(default="incidents", description="Channel name or id where incidents are posted.")
+    bot_token_env: EnvName = Field(default="SLACK_BOT_TOKEN", description="Environment variable of the bot token.")
+    app_token_env: EnvName = Field(default="SLACK_APP_TOKEN", description="Environment variable of the app token.")
+
+
+class WorkspaceSection(_Section):
+    """The bundled local workspace, used when no Slack tokens are set."""
+
+    port: int = Field(default=8065, ge=0, le=65535, description="Port of the local workspace on loopback.")
+
+
+class ListenSection(_Section):
+    """Where one role listens, on loopback unless stated otherwise."""
+
+    host: str = Field(default="127.0.0.1", description="Address to bind.")
+    port: int = Field(ge=0, le=65535, description="Port to bind.")
+
+
+class PrometheusSection(_Section):
+    """An existing Prometheus server, used instead of our own scraper for queries."""
+
+    url: str = Field(description="Base URL of the Prometheus server.")
+
+
+class PeopleSection(_Section):
+    """One person or service and what they may do."""
+
+    user: str = Field(description="Slack user id, or `cli:<name>` for a personal token.")
+    roles: tuple[Role, ...] = Field(description="viewer, responder, commander, trust_and_safety, author.")
+    token_env: EnvName | None = Field(
+        default=None, description="Environment variable of the personal token for the command line."
+    )
+
+
+class RunsSection(_Section):
+    """How runs behave."""
+
+    max_hold: Duration = Field(
+        default=4 * 3600.0, description="Longest time a run renews its leases; past that a person must."
+    )
+
+
+class Settings(_Section):
+    """The whole of `opsbot.yaml`."""
+
+    version: Literal[1] = Field(description="Version of this file's format.")
+    instance: str = Field(default="core-1", description="Name of this installation's core; unique per replica.")
+    data_dir: Path = Field(default=Path(".opsbot"), description="Folder for databases and logs.")
+    runbooks: tuple[Path, ...] = Field(default=(Path("runbooks"),), description="Files or folders of runbooks.")
+    alert_rules: tuple[Path, ...] = Field(
+        default=(Path("policies/alerts"),), description="Files or folders of alert rules."
+    )
+    serving: tuple[ServingSection, ...] = Field(min_length=1, description="The clusters to watch and act on.")
+    prometheus: PrometheusSection | None = Field(
+        default=None, description="Ask this Prometheus for values instead of the own scraper."
+    )
+    slack: SlackSection = SlackSection()
+    workspace: WorkspaceSection = WorkspaceSection()
+    core: ListenSection = ListenSection(port=8070)
+    watch: ListenSection = ListenSection(port=8071)
+    events: ListenSection = ListenSection(port=8072)
+    api_token_env: EnvName = Field(
+        default="OPSBOT_API_TOKEN", description="Environment variable of the token between the roles and for the CLI."
+    )
+    people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
+    runs: RunsSection = RunsSection()
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What came from the environment; its `repr` shows no value."""
+
+    api_token: str
+    control_tokens: Mapping[str, str]
+    personal_tokens: Mapping[str, str]
+    slack_bot_token: str | None
+    slack_app_token: str | None
+
+    def __repr__(self) -> str:
+        return "Secrets(…)"
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check *path*.
+
+    Raises: ConfigError with every problem of the file, or with what to do when there is no file.
+    """
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file; name one with --config, or copy the opsbot.yaml that ships with opsbot")
+    document, problems = load(path)
+    settings = None
+    if document is not None:
+        settings, more = validate(document, Settings)
+        problems = [*problems, *more]
+    if settings is None or problems:
+        raise ConfigError(f"{path} cannot be used", tuple(str(problem) for problem in problems))
+    return settings
+
+
+def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -> Secrets:
+    """Collect the secrets that *settings* names.
+
+    Raises: ConfigError naming every variable that is needed and not set.
+    """
+    env = os.environ if environ is None else environ
+    missing: list[str] = []
+
+    def need(name: str, purpose: str) -> str:
+        value = env.get(name, "")
+        if not value:
+            missing.append(f"environment variable {name} is not set: {purpose}")
+        return value
+
+    api_token = need(settings.api_token_env, "the token between opsbot's roles (any long random text)")
+    control = {
+        target.cluster: need(target.control_token_env, f"the control token of cluster {target.cluster}")
+        for target in settings.serving
+    }
+    personal: dict[str, str] = {}
+    for person in settings.people:
+        if person.token_env and env.get(person.token_env):
+            personal[env[person.token_env]] = person.user
+    if missing:
+        raise ConfigError("secrets are missing", tuple(missing))
+    return Secrets(
+        api_token=api_token,
+        control_tokens=control,
+        personal_tokens=personal,
+        slack_bot_token=env.get(settings.slack.bot_token_env) or None,
+        slack_app_token=env.get(settings.slack.app_token_env) or None,
+    )

@@ -1,0 +1,1 @@
+"""The demo: the whole loop on a real model, driven and observed only through public interfaces."""
