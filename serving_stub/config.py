@@ -1,0 +1,66 @@
+"""The server's settings: flags of the command line and one secret from the environment, checked once and then frozen.
+
+Sizes that only the engine can judge (a window the pool cannot hold) are refused by the engine itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from serving_stub.errors import SettingError
+
+CONTROL_TOKEN_ENV = "SERVING_CONTROL_TOKEN"  # noqa: S105  (the name of the variable, not its value)
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class ServerSettings(BaseModel):
+    """Everything that is decided before the server starts; an unset field takes its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    model: Literal["smollm2", "tiny"] = Field(default="smollm2", description="What is served.")
+    dtype: Literal["bf16", "fp32"] = Field(default="bf16", description="Number format of weights and KV cache.")
+    max_num_seqs: Positive = Field(default=32, description="Most sequences in one step: the base batch limit.")
+    max_num_batched_tokens: Positive = Field(default=256, description="Most tokens in one step.")
+    num_blocks: Positive = Field(default=1024, description="KV blocks in the pool, 16 tokens each.")
+    max_model_len: Positive = Field(default=2048, description="Most tokens of prompt and answer together.")
+    num_threads: Positive = Field(default=2, description="Threads that compute.")
+    seed: int = Field(default=0, description="Seeds the tiny model and sampling without a seed of its own.")
+    enable_prefix_caching: bool = Field(default=True, description="Reuse the KV blocks of equal prefixes.")
+    cache_dir: Path | None = Field(default=None, description="Folder of the model file.")
+    journal: Path | None = Field(default=None, description="File of the lease journal.")
+    grace_s: float = Field(default=5.0, ge=0, le=600, description="Seconds that streams get to finish when stopped.")
+    max_body_bytes: Positive = Field(default=1 << 20, description="Largest request body.")
+    control_token: SecretStr | None = Field(default=None, description=f"Token of the control API: {CONTROL_TOKEN_ENV}.")
+
+    def journal_path(self, port: int) -> Path:
+        """Where leases are journalled when the server listens on *port*: one file a port unless stated."""
+        if self.journal is not None:
+            return self.journal
+        state_home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        return Path(state_home) / "serving_stub" / f"leases-{port}.jsonl"
+
+
+def settings_from(flags: Mapping[str, object], environment: Mapping[str, str]) -> ServerSettings:
+    """Check the command line's *flags* (None means not given).
+
+    Raises: SettingError with one line for each wrong flag.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return ServerSettings.model_validate({**given, "control_token": environment.get(CONTROL_TOKEN_ENV) or None})
+    except ValidationError as error:
+        problems = [
+            f"--{'-'.join(map(str, problem['loc'])).replace('_', '-')}: {problem['msg']}, got {problem['input']!r}"
+            for problem in error.errors()
+            if problem["loc"][0] != "control_token"
+        ]
+        raise SettingError("\n".join(problems)) from error

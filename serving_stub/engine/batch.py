@@ -1,0 +1,77 @@
+"""Turns a schedule into the tensors of one forward pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from serving_stub.engine.scheduler import Schedule, ScheduledSequence
+from serving_stub.model.attention import AttentionMetadata, PrefillChunk
+from serving_stub.model.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One forward pass.
+
+    Shapes: token_ids, positions [N]; logit_rows [R], one for each item of `sampled`, in order.
+    """
+
+    token_ids: torch.Tensor
+    positions: torch.Tensor
+    metadata: AttentionMetadata
+    logit_rows: torch.Tensor
+    sampled: list[ScheduledSequence]
+
+
+def build_batch(step: Schedule, config: ModelConfig, block_size: int, dtype: torch.dtype) -> Batch:
+    """The tensors of *step*: decodes first, then each prefill chunk."""
+    token_ids: list[int] = []
+    positions: list[int] = []
+    slots: list[int] = []
+    logit_rows: list[int] = []
+    sampled: list[ScheduledSequence] = []
+    prefills: list[PrefillChunk] = []
+    groups = config.num_heads // config.num_kv_heads
+    for item in step.work:
+        seq, first = item.seq, item.seq.num_computed_tokens
+        last = first + item.num_tokens
+        start = len(token_ids)
+        token_ids += seq.token_ids[first:last]
+        positions += range(first, last)
+        slots += [seq.block_table[p // block_size] * block_size + p % block_size for p in range(first, last)]
+        if last == len(seq):
+            logit_rows.append(len(token_ids) - 1)
+            sampled.append(item)
+        if start >= len(step.decodes):
+            table = torch.tensor(seq.block_table[: -(-last // block_size)])
+            mask = _causal_mask(first, last, table.numel() * block_size, dtype).repeat(groups, 1)
+            prefills.append(PrefillChunk(start, len(token_ids), table, mask))
+    tables, decode_mask = _decode_tables(step.decodes, block_size, dtype)
+    return Batch(
+        token_ids=torch.tensor(token_ids),
+        positions=torch.tensor(positions),
+        metadata=AttentionMetadata(torch.tensor(slots), len(step.decodes), tables, decode_mask, tuple(prefills)),
+        logit_rows=torch.tensor(logit_rows, dtype=torch.long),
+        sampled=sampled,
+    )
+
+
+def _decode_tables(
+    decodes: list[ScheduledSequence], block_size: int, dtype: torch.dtype
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    if not decodes:
+        return None, None
+    lengths = torch.tensor([len(item.seq) for item in decodes])
+    width = -(-int(lengths.max()) // block_size)
+    rows = [item.seq.block_table[:width] for item in decodes]
+    tables = torch.tensor([row + [row[0]] * (width - len(row)) for row in rows])
+    visible = torch.arange(width * block_size)[None] < lengths[:, None]
+    mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, float("-inf"))
+    return tables, mask[:, None, None]
+
+
+def _causal_mask(first: int, last: int, width: int, dtype: torch.dtype) -> torch.Tensor:
+    visible = torch.arange(width)[None] <= torch.arange(first, last)[:, None]
+    return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, float("-inf"))

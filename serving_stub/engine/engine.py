@@ -1,0 +1,251 @@
+"""The engine: `step()` is schedule → run → postprocess. Everything else is one call away from it.
+
+Single-threaded; `loop.py` gives it a thread and a door to asyncio.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+
+from serving_stub.engine.block_manager import BlockManager
+from serving_stub.engine.config import EngineConfig
+from serving_stub.engine.interface import (
+    BatchMode,
+    EngineObserver,
+    EngineStats,
+    FinishReason,
+    FinishRecord,
+    GenerationRequest,
+    RequestRefused,
+    StepRecord,
+    TokenChunk,
+)
+from serving_stub.engine.output import OutputText
+from serving_stub.engine.runner import Runner, TorchRunner
+from serving_stub.engine.scheduler import Schedule, Scheduler
+from serving_stub.engine.sequence import Sequence
+from serving_stub.engine.work import StepWork, count_work
+from serving_stub.fetch_model import model_path
+from serving_stub.model import tiny
+from serving_stub.model.config import ModelConfig
+from serving_stub.model.gguf import GgufFile
+from serving_stub.model.tokenizer import Tokenizer
+from serving_stub.model.transformer import Transformer
+
+DTYPES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+class Engine:
+    """Sequences in, chunks of text out, one step at a time."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        model_config: ModelConfig,
+        runner: Runner,
+        tokenizer: Tokenizer,
+        observer: EngineObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.model_config = model_config
+        self.observer = observer
+        blocks = BlockManager(config.num_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching)
+        self.scheduler = Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens)
+        self._runner = runner
+        self._tokenizer = tokenizer
+        self._clock = clock
+        self._sequences: dict[str, Sequence] = {}
+        self._outputs: dict[str, OutputText] = {}
+        self._element_bytes = DTYPES[config.dtype].itemsize
+        self._num_preempted_by_limit = 0
+
+    @property
+    def max_model_len(self) -> int:
+        """The longest prompt plus answer, tokens."""
+        return min(self.config.max_model_len, self.model_config.max_model_len)
+
+    @property
+    def has_work(self) -> bool:
+        return self.scheduler.has_work
+
+    def check(self, request: GenerationRequest) -> None:
+        """Refuse what can never be served.
+
+        Raises: RequestRefused.
+        """
+        num_prompt = len(request.prompt_token_ids)
+        wanted = num_prompt + request.params.max_tokens
+        if not num_prompt:
+            raise RequestRefused("empty_prompt", "the prompt is empty; at least one token is needed")
+        bad = next((t for t in request.prompt_token_ids if not 0 <= t < self.model_config.vocab_size), None)
+        if bad is not None:
+            raise RequestRefused(
+                "invalid_token", f"token id {bad} is outside the vocabulary (0 to {self.model_config.vocab_size - 1})"
+            )
+        room = min(self.max_model_len, self.config.num_blocks * self.config.block_size)
+        if wanted > room:
+            raise RequestRefused(
+                "context_length_exceeded",
+                f"this model's maximum context length is {room} tokens, but {wanted} were asked for "
+                f"({num_prompt} in the prompt, {request.params.max_tokens} for the answer); shorten one of them",
+            )
+
+    def add(self, request: GenerationRequest) -> None:
+        """Queue a request.
+
+        Raises: RequestRefused.
+        """
+        self.check(request)
+        seq = Sequence(request, arrived_at=self._clock())
+        self._sequences[request.request_id] = seq
+        self._outputs[request.request_id] = OutputText(self._tokenizer.stream(), request.params.stop)
+        self.scheduler.add(seq)
+
+    def cancel(self, request_id: str) -> None:
+        """End a request that nobody waits for any more; its blocks are free at once."""
+        seq = self._sequences.get(request_id)
+        if seq is not None:
+            self._finish(seq, "abort")
+
+    def set_batch_limit(self, limit: int, mode: BatchMode) -> None:
+        """Change the largest batch; takes effect with the next step."""
+        self._num_preempted_by_limit += len(self.scheduler.set_batch_limit(limit, mode))
+
+    def step(self) -> list[tuple[str, TokenChunk]]:
+        """Compute one step; answers what it added, by request id."""
+        started = self._clock()
+        step = self.scheduler.schedule()
+        for seq in step.admitted:
+            self._admitted(seq, started)
+        work = count_work(step, self.model_config, self._element_bytes)
+        sampled = self._runner.run(step) if step.work else []
+        for item in step.work:
+            self.scheduler.computed(item)
+        chunks = [(seq.request_id, self._append(seq, token)) for seq, token in sampled]
+        self._observe_step(step, work, started)
+        return chunks
+
+    def fail_all(self) -> list[str]:
+        """End every request with an error; answers their ids."""
+        failed = list(self._sequences)
+        for request_id in failed:
+            self._finish(self._sequences[request_id], "error")
+        return failed
+
+    def stats(self, *, is_alive: bool) -> EngineStats:
+        """The engine now; plain reads, safe from another thread."""
+        blocks = self.scheduler.blocks
+        return EngineStats(
+            num_running=len(self.scheduler.running),
+            num_waiting=len(self.scheduler.waiting),
+            kv_cache_usage=blocks.usage,
+            num_blocks=blocks.num_blocks,
+            num_free_blocks=blocks.num_free_blocks,
+            batch_limit=self.scheduler.batch_limit,
+            max_num_seqs=self.scheduler.max_num_seqs,
+            is_alive=is_alive,
+        )
+
+    def _admitted(self, seq: Sequence, now: float) -> None:
+        if seq.scheduled_at is None:
+            seq.scheduled_at = now
+        if self.observer is not None:
+            self.observer.on_prefix_lookup(len(seq), seq.num_computed_tokens)
+
+    def _append(self, seq: Sequence, token_id: int) -> TokenChunk:
+        now = self._clock()
+        self._observe_token(seq, now)
+        seq.token_ids.append(token_id)
+        seq.last_token_at = now
+        params = seq.request.params
+        output = self._outputs[seq.request_id]
+        reason: FinishReason | None = None
+        if token_id == self._tokenizer.eos_token_id and not params.ignore_eos:
+            reason, text = "stop", output.flush()
+        else:
+            text = output.push(token_id)
+            if output.is_stopped:
+                reason = "stop"
+            elif seq.num_generated_tokens >= params.max_tokens:
+                reason, text = "length", text + output.flush()
+        chunk = TokenChunk(
+            text, (token_id,), reason, seq.num_prompt_tokens, seq.num_generated_tokens, seq.num_cached_tokens
+        )
+        if reason is not None:
+            self._finish(seq, reason)
+        return chunk
+
+    def _finish(self, seq: Sequence, reason: FinishReason) -> None:
+        self.scheduler.finish(seq, reason)
+        self._sequences.pop(seq.request_id, None)
+        self._outputs.pop(seq.request_id, None)
+        if self.observer is None:
+            return
+        now = self._clock()
+        scheduled = seq.scheduled_at if seq.scheduled_at is not None else now
+        first = seq.first_token_at if seq.first_token_at is not None else now
+        self.observer.on_finished(
+            FinishRecord(
+                finish_reason=reason,
+                e2e_s=now - seq.arrived_at,
+                queue_s=scheduled - seq.arrived_at,
+                prefill_s=first - scheduled,
+                decode_s=now - first,
+                num_prompt_tokens=seq.num_prompt_tokens,
+                num_generated_tokens=seq.num_generated_tokens,
+                num_cached_tokens=seq.num_cached_tokens,
+                num_preemptions=seq.num_preemptions,
+                max_tokens=seq.request.params.max_tokens,
+            )
+        )
+
+    def _observe_token(self, seq: Sequence, now: float) -> None:
+        if seq.first_token_at is None:
+            seq.first_token_at = now
+            if self.observer is not None:
+                queued_s = (seq.scheduled_at or now) - seq.arrived_at
+                self.observer.on_first_token(now - seq.arrived_at, queued_s)
+        elif self.observer is not None and seq.last_token_at is not None:
+            self.observer.on_token(now - seq.last_token_at)
+
+    def _observe_step(self, step: Schedule, work: StepWork, started: float) -> None:
+        num_preempted = len(step.preempted) + self._num_preempted_by_limit
+        self._num_preempted_by_limit = 0
+        if self.observer is None:
+            return
+        self.observer.on_step(
+            StepRecord(
+                num_prefill_tokens=sum(item.num_tokens for item in step.prefills),
+                num_decode_tokens=len(step.decodes),
+                num_running=len(self.scheduler.running),
+                num_waiting=len(self.scheduler.waiting),
+                num_preempted=num_preempted,
+                num_recomputed_tokens=step.num_recomputed_tokens,
+                kv_cache_usage=self.scheduler.blocks.usage,
+                duration_s=self._clock() - started,
+                flops=work.flops,
+                bytes_read=work.bytes_read,
+                bytes_written=work.bytes_written,
+            )
+        )
+
+
+def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
+    """Load the model that *config* names and put an engine around it.
+
+    Raises: ModelFileMissing.
+    """
+    torch.set_num_threads(config.num_threads)
+    if config.model == "tiny":
+        model_config, state, tables = tiny.CONFIG, tiny.state(config.seed), tiny.tokenizer_tables()
+    else:
+        file = GgufFile(model_path(config.cache_dir))
+        model_config, state, tables = file.config("SmolLM2-135M-Instruct"), file.state(), file.tokenizer_tables()
+    model = Transformer(model_config, state, DTYPES[config.dtype])
+    runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed)
+    tokenizer = Tokenizer(tables)
+    return Engine(config, model_config, runner, tokenizer), tokenizer

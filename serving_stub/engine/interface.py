@@ -1,0 +1,118 @@
+"""What the engine takes and gives: the values between it and whatever stands in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length", "abort", "error"]
+BatchMode = Literal["finish", "preempt"]
+
+
+class RequestRefused(Exception):
+    """A request that can never be served: too long, empty or out of range. Asking again cannot help.
+
+    Args:
+        code: a stable word: context_length_exceeded, empty_prompt, invalid_token.
+        message: what is wrong and what to change.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How one request's tokens are chosen. `temperature` 0 is greedy; `top_k` 0 means all."""
+
+    max_tokens: int = 16
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    ignore_eos: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """One prompt to continue."""
+
+    request_id: str
+    prompt_token_ids: tuple[int, ...]
+    params: SamplingParams = field(default_factory=SamplingParams)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChunk:
+    """What one step added to an answer; `text` never ends within a character, and never holds a stop string."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: FinishReason | None
+    num_prompt_tokens: int
+    num_generated_tokens: int
+    num_cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """The engine now. `kv_cache_usage` is the share of blocks that live sequences hold, 0 to 1."""
+
+    num_running: int
+    num_waiting: int
+    kv_cache_usage: float
+    num_blocks: int
+    num_free_blocks: int
+    batch_limit: int
+    max_num_seqs: int
+    is_alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """What one step did; `flops` and bytes are counted from the step's shapes, not measured."""
+
+    num_prefill_tokens: int
+    num_decode_tokens: int
+    num_running: int
+    num_waiting: int
+    num_preempted: int
+    num_recomputed_tokens: int
+    kv_cache_usage: float
+    duration_s: float
+    flops: float
+    bytes_read: float
+    bytes_written: float
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRecord:
+    """One finished request; times in seconds."""
+
+    finish_reason: FinishReason
+    e2e_s: float
+    queue_s: float
+    prefill_s: float
+    decode_s: float
+    num_prompt_tokens: int
+    num_generated_tokens: int
+    num_cached_tokens: int
+    num_preemptions: int
+    max_tokens: int
+
+
+class EngineObserver(Protocol):
+    """Told on the engine's thread, so every method must be quick and must not raise."""
+
+    def on_step(self, step: StepRecord) -> None: ...
+
+    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int) -> None: ...
+
+    def on_first_token(self, ttft_s: float, queue_time_s: float) -> None: ...
+
+    def on_token(self, inter_token_s: float) -> None: ...
+
+    def on_finished(self, record: FinishRecord) -> None: ...

@@ -1,0 +1,39 @@
+"""Runs one step on the model: tensors in, one new token for each sequence that reached its end."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+from serving_stub.engine.batch import build_batch
+from serving_stub.engine.sampler import sample
+from serving_stub.engine.scheduler import Schedule
+from serving_stub.engine.sequence import Sequence
+from serving_stub.model.attention import KVCache
+from serving_stub.model.transformer import Transformer
+
+
+class Runner(Protocol):
+    """Mechanism without decisions: a torch model here, a simulated one later."""
+
+    def run(self, step: Schedule) -> list[tuple[Sequence, int]]:
+        """Compute the step; answers the next token of each sequence whose last token was computed."""
+        ...
+
+
+class TorchRunner:
+    """Runs steps on a torch model with one preallocated KV pool."""
+
+    def __init__(self, model: Transformer, num_blocks: int, block_size: int, seed: int) -> None:
+        self._model = model
+        self._block_size = block_size
+        self._seed = seed
+        self._cache = KVCache(model.config, num_blocks, block_size, model.dtype)
+
+    @torch.inference_mode()
+    def run(self, step: Schedule) -> list[tuple[Sequence, int]]:
+        batch = build_batch(step, self._model.config, self._block_size, self._model.dtype)
+        logits = self._model.forward(batch.token_ids, batch.positions, self._cache, batch.metadata, batch.logit_rows)
+        sequences = [item.seq for item in batch.sampled]
+        return list(zip(sequences, sample(logits, sequences, self._seed), strict=True))

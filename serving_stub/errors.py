@@ -1,0 +1,68 @@
+"""Every error that the server raises on purpose outside its engine.
+
+```
+ServingError
+├── SettingError            a setting or a file of this server is wrong; the message says what to do
+├── JournalError            the lease journal cannot be read or written
+├── LeaseError              a lease operation cannot be done; `code` is the contract's word for it
+│   ├── UnknownKnob · ValueOutOfRange · IdempotencyKeyReused
+│   └── LeaseNotFound · LeaseEnded
+└── TrafficError            the traffic generator cannot reach or use its server
+```
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ServingError(Exception):
+    """Base of every error the server raises on purpose; its text is ready to show."""
+
+
+class SettingError(ServingError):
+    """A setting or a file of this server is wrong."""
+
+
+class JournalError(ServingError):
+    """The lease journal cannot be read or written, so no lease may be promised."""
+
+
+class LeaseError(ServingError):
+    """A lease operation cannot be done."""
+
+    code: ClassVar[str]
+
+
+class UnknownKnob(LeaseError):
+    """The server has no knob of that name."""
+
+    code = "unknown_knob"
+
+
+class ValueOutOfRange(LeaseError):
+    """The value lies outside what the knob allows."""
+
+    code = "value_out_of_range"
+
+
+class IdempotencyKeyReused(LeaseError):
+    """The key was used before with other content."""
+
+    code = "idempotency_key_reused"
+
+
+class LeaseNotFound(LeaseError):
+    """No lease has that id."""
+
+    code = "lease_not_found"
+
+
+class LeaseEnded(LeaseError):
+    """The lease has ended and cannot be renewed."""
+
+    code = "lease_ended"
+
+
+class TrafficError(ServingError):
+    """The traffic generator cannot reach or use its server."""

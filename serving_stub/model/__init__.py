@@ -1,0 +1,1 @@
+"""The model: weights, tokenizer and one forward pass over a block-accounted KV cache."""
