@@ -70,9 +70,7 @@ class ServingMetrics:
         monotonic: seconds on a clock that never steps.
     """
 
-    def __init__(
-        self, model_name: str, max_model_len: int, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, model_name: str, max_model_len: int, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._registry = CollectorRegistry()
         self._values = (model_name, ENGINE)
         self._monotonic = monotonic
@@ -160,15 +158,10 @@ class ServingMetrics:
         self._decode.observe(record.decode_s)
         self._request_prompt.observe(record.num_prompt_tokens)
         self._request_generated.observe(record.num_generated_tokens)
+        self._request_max.observe(record.max_tokens)
         self._request_preemptions.observe(record.num_preemptions)
         if record.num_generated_tokens > 1:
             self._tpot.observe(record.decode_s / (record.num_generated_tokens - 1))
-
-    # -- what the door tells
-
-    def on_admitted(self, max_tokens: int) -> None:
-        """Count an admitted request's parameters."""
-        self._request_max.observe(max_tokens)
 
     def watch(
         self,

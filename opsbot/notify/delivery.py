@@ -65,6 +65,8 @@ class DeliveryWorker:
         await asyncio.gather(*late, return_exceptions=True)
 
     async def _round(self) -> None:
+        # Taken before the outbox is read: what finishes meanwhile is read as still due, and would be posted twice.
+        busy = frozenset(self._under_way)
         try:
             due = await asyncio.to_thread(self._store.due, self._clock.now(), DUE_LIMIT)
         except Exception:
@@ -76,7 +78,7 @@ class DeliveryWorker:
         for item in due:
             by_incident.setdefault(item.incident_id, []).append(item)
         for incident_id, items in by_incident.items():
-            if incident_id in self._under_way or now < self._incident_held_until.get(incident_id, 0.0):
+            if incident_id in busy or now < self._incident_held_until.get(incident_id, 0.0):
                 continue
             self._incident_held_until.pop(incident_id, None)
             task = asyncio.create_task(self._deliver_incident(incident_id, items), name=f"deliver {incident_id}")

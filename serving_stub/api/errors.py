@@ -75,8 +75,8 @@ def json_response(body: BaseModel, status: int = 200, headers: Mapping[str, str]
 def invalid(error: ValidationError, status: int, code: str) -> ApiError:
     """What to answer when a body does not fit its model: the first problem, without what was sent."""
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    # A union adds the member it tried to the location; the field's own name comes before it.
-    path = [str(part) for part in problem["loc"] if isinstance(part, int) or str(part).isidentifier()]
+    # A union adds the member that it tried ("str", "list[int]") to the location of the field.
+    path = [str(part) for part in problem["loc"] if part != "str" and "[" not in str(part)]
     if problem["type"] == "json_invalid" or not path:
         return ApiError(status, code, f"the body must be a JSON object: {problem['msg']}")
     return ApiError(status, code, f"{'.'.join(path)}: {problem['msg']}", param=path[0])
@@ -94,7 +94,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = {404: "path_not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-    message = f"{request.method} is not there: {error.detail}"
+    message = f"{request.method} on this path: {error.detail.lower()}; docs/serving.md lists what there is"
     return ApiError(error.status_code, code, message, headers=error.headers).response()
 
 

@@ -6,9 +6,12 @@ to anything but its neutral value: a client must not believe that it was obeyed.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_serializer, model_validator
+
+from serving_stub.api.errors import ApiError
 
 StopString = Annotated[str, StringConstraints(min_length=1)]
 
@@ -20,21 +23,26 @@ def _one_in_a_list(value: Any) -> Any:
 
 Stop = Annotated[list[StopString], Field(max_length=4), BeforeValidator(_one_in_a_list)]
 
-# Fields whose effect is not implemented, with the values that ask for nothing.
-_NEUTRAL: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "best_of": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "echo": (False,),
-    "suffix": ("",),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-    "tools": ([],),
-    "functions": ([],),
-    "response_format": ({"type": "text"},),
+# Fields whose effect is not implemented, each with the value that asks for nothing.
+_NEUTRAL: dict[str, Any] = {
+    "n": 1,
+    "best_of": 1,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "echo": False,
+    "suffix": "",
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "tools": [],
+    "functions": [],
+    "response_format": {"type": "text"},
 }
+
+
+def _asks_for_nothing(value: Any, neutral: Any) -> bool:
+    # In Python 0 == False and 1 == True, but logprobs 0 asks for something and n true is no number.
+    return value is None or (value == neutral and isinstance(value, bool) == isinstance(neutral, bool))
 
 
 class _Request(BaseModel):
@@ -64,22 +72,19 @@ class _Generation(_Request):
     @model_validator(mode="after")
     def _refuse_what_is_not_supported(self) -> Self:
         for name, value in (self.model_extra or {}).items():
-            if name in _NEUTRAL and value is not None and value not in _NEUTRAL[name]:
-                raise UnsupportedParameter(name, _NEUTRAL[name][0])
+            if name in _NEUTRAL and not _asks_for_nothing(value, _NEUTRAL[name]):
+                raise ApiError(
+                    400,
+                    "unsupported_parameter",
+                    f"{name} is not supported; leave it out or set it to {json.dumps(_NEUTRAL[name])}",
+                    param=name,
+                )
         return self
 
     @property
     def wants_usage(self) -> bool:
         """Whether the stream ends with a usage chunk."""
         return self.stream_options is not None and self.stream_options.include_usage
-
-
-class UnsupportedParameter(Exception):
-    """A known parameter asks for something that this server does not do."""
-
-    def __init__(self, param: str, neutral: Any) -> None:
-        super().__init__(f"{param} is not supported; leave it out or set it to {neutral!r}")
-        self.param = param
 
 
 class CompletionRequest(_Generation):
@@ -177,10 +182,15 @@ class ChatCompletion(_Answer):
 
 
 class Delta(BaseModel):
-    """What a chunk adds to the message."""
+    """What a chunk adds to the message; what it does not add is absent."""
 
     role: Literal["assistant"] | None = None
     content: str | None = None
+
+    @model_serializer
+    def _only_what_is_added(self) -> dict[str, str]:
+        added = {"role": self.role, "content": self.content}
+        return {name: value for name, value in added.items() if value is not None}
 
 
 class ChunkChoice(BaseModel):

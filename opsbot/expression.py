@@ -1,0 +1,175 @@
+"""CEL: the one language of conditions and `${{ }}` values, checked when a file is loaded.
+
+Every variable is declared under its whole name (`inputs.batch_limit`), so a misspelt one is found at load with its
+position. An evaluation that ends in CEL's error value raises; it is never taken for false.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cel_expr_python import cel
+
+from opsbot.errors import OpsbotError
+
+VariableType = Literal["dyn", "string", "integer", "number", "boolean", "map"]
+Variables = Mapping[str, VariableType]
+Location = tuple[str | int, ...]
+
+_TYPES: Mapping[VariableType, Any] = {
+    "dyn": cel.Type.DYN,
+    "string": cel.Type.STRING,
+    "integer": cel.Type.INT,
+    # CEL does not compare a declared double with an integer literal; declared dynamic, it does.
+    "number": cel.Type.DYN,
+    "boolean": cel.Type.BOOL,
+    "map": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+}
+_POSITION = re.compile(r"<input>:(\d+):(\d+): (.*?)(?: \(in container .*?\))?(?:\n|$)")
+_TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+
+
+class ExpressionError(OpsbotError):
+    """An expression cannot be compiled or evaluated; line and column are 1-based, within the expression."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A compiled expression."""
+
+    text: str
+    _program: Any
+    _is_boolean: bool
+
+    @classmethod
+    def compile(cls, text: str, variables: Variables) -> Expression:
+        """Check *text* against the declared variables.
+
+        Raises: ExpressionError with the place of the mistake.
+        """
+        environment = cel.NewEnv(variables={name: _TYPES[kind] for name, kind in variables.items()})
+        try:
+            program = environment.compile(text)
+        except RuntimeError as error:
+            raise _compile_error(str(error), variables) from error
+        return cls(text, program, program.return_type() in (cel.Type.BOOL, cel.Type.DYN))
+
+    @property
+    def can_be_boolean(self) -> bool:
+        """Whether it may serve as a condition."""
+        return self._is_boolean
+
+    def evaluate(self, values: Mapping[str, object]) -> object:
+        """Its value.
+
+        Raises: ExpressionError if it has none.
+        """
+        result = self._program.eval(data=dict(values))
+        if result.type() == cel.Type.ERROR:
+            raise ExpressionError(f"`{self.text}` has no value: {result.value()}")
+        plain: object = result.plain_value()
+        return plain
+
+    def evaluate_bool(self, values: Mapping[str, object]) -> bool:
+        """Its value as a condition.
+
+        Raises: ExpressionError if it has none, or is not a boolean.
+        """
+        value = self.evaluate(values)
+        if not isinstance(value, bool):
+            raise ExpressionError(f"`{self.text}` is {value!r}, not true or false")
+        return value
+
+
+def _compile_error(text: str, variables: Variables) -> ExpressionError:
+    match = _POSITION.search(text)
+    if match is None:
+        return ExpressionError(text.removesuffix(" [INVALID_ARGUMENT]"))
+    message = match[3]
+    undefined = re.match(r"undeclared reference to '([^']*)'", message)
+    if undefined:
+        near = difflib.get_close_matches(undefined[1], list(variables), n=1, cutoff=0.6)
+        hint = f", did you mean {near[0]!r}?" if near else ""
+        message = f"undefined name {undefined[1]!r}{hint}"
+    return ExpressionError(message, int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A value whose `${{ }}` parts are expressions; one that is a single expression keeps its type."""
+
+    parts: tuple[str | Expression, ...]
+
+    def render(self, values: Mapping[str, object]) -> object:
+        """The value; raises ExpressionError."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
+            return self.parts[0].evaluate(values)
+        return "".join(part if isinstance(part, str) else str(part.evaluate(values)) for part in self.parts)
+
+
+Compiled = Template | Mapping[str, "Compiled"] | Sequence["Compiled"] | str | int | float | bool | None
+
+
+def compile_value(value: object, variables: Variables) -> tuple[Compiled, list[tuple[Location, ExpressionError]]]:
+    """Compile every `${{ }}` in a plain value; answers the compiled value and each mistake with its location."""
+    mistakes: list[tuple[Location, ExpressionError]] = []
+
+    def walk(node: object, loc: Location) -> Compiled:
+        if isinstance(node, str) and "${{" in node:
+            try:
+                return _template(node, variables)
+            except ExpressionError as error:
+                mistakes.append((loc, error))
+                return node
+        if isinstance(node, Mapping):
+            return {str(key): walk(child, (*loc, str(key))) for key, child in node.items()}
+        if isinstance(node, list | tuple):
+            return [walk(child, (*loc, index)) for index, child in enumerate(node)]
+        assert node is None or isinstance(node, str | int | float | bool)
+        return node
+
+    return walk(value, ()), mistakes
+
+
+def render_value(compiled: Compiled, values: Mapping[str, object]) -> object:
+    """The plain value; raises ExpressionError."""
+    if isinstance(compiled, Template):
+        return compiled.render(values)
+    if isinstance(compiled, Mapping):
+        return {key: render_value(child, values) for key, child in compiled.items()}
+    if isinstance(compiled, list):
+        return [render_value(child, values) for child in compiled]
+    return compiled
+
+
+def has_template(value: object) -> bool:
+    """Whether a plain value holds a `${{ }}` anywhere."""
+    if isinstance(value, str):
+        return "${{" in value
+    if isinstance(value, Mapping):
+        return any(has_template(child) for child in value.values())
+    return isinstance(value, list) and any(has_template(child) for child in value)
+
+
+def _template(text: str, variables: Variables) -> Template:
+    parts: list[str | Expression] = []
+    at = 0
+    for match in _TEMPLATE.finditer(text):
+        if match.start() > at:
+            parts.append(text[at : match.start()])
+        parts.append(Expression.compile(match[1].strip(), variables))
+        at = match.end()
+    if at < len(text):
+        parts.append(text[at:])
+    if any(isinstance(part, str) and "${{" in part for part in parts):
+        raise ExpressionError(f"'${{{{' without '}}}}' in {text!r}")
+    return Template(tuple(parts))

@@ -1,0 +1,25 @@
+"""What a runbook may ask of the metrics: does a condition hold, and how much is a value.
+
+The metrics source fulfils it. "unknown" is an answer of its own: missing data is neither success nor failure.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+Verdict = Literal["holds", "fails", "unknown"]
+
+
+class Prober(Protocol):
+    """A PromQL source, asked from the event loop."""
+
+    async def check(self, expr: str) -> Verdict:
+        """Whether *expr* holds now; "unknown" when an operand is absent or the source does not answer."""
+        ...
+
+    async def value(self, expr: str) -> float | None:
+        """The single number that *expr* yields; None when it yields nothing.
+
+        Raises: SourceError if the source does not answer, or with several series.
+        """
+        ...

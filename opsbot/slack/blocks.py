@@ -1,0 +1,168 @@
+"""An incident as one Slack message, and a timeline entry as a reply in its thread.
+
+Pure: a view and the time in, text and blocks out. The same view at the same time renders alike, so editing a message
+again is harmless; every text from outside is escaped, and Slack's limits are kept whatever the view holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, PlainTextObject, SectionBlock
+
+from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.view import IncidentView
+from opsbot.slack.buttons import approval_buttons, block_id, incident_buttons
+from opsbot.slack.limits import MAX_BLOCKS, MAX_HEADER_TEXT, MAX_MESSAGE_TEXT
+from opsbot.slack.steps import approval_text, run_line, run_text
+from opsbot.slack.text import clock_time, date, duration, escape, mrkdwn, person, shorten, with_people
+
+STATE_EMOJI: Mapping[IncidentState, str] = {
+    IncidentState.OPEN: "🔴",
+    IncidentState.ACKNOWLEDGED: "🟠",
+    IncidentState.MITIGATED: "🟡",
+    IncidentState.RESOLVED: "✅",
+}
+MAX_LABEL = 80
+MAX_DESCRIPTION = 1000
+MAX_APPROVALS = 15
+RESERVED_BLOCKS = 5
+"""Title, facts, blind warning, the line that says what was left out, the incident's own buttons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What chat.postMessage and chat.update are given.
+
+    Args:
+        text: mrkdwn for notifications and for clients that show no blocks.
+        blocks: at most 50.
+    """
+
+    text: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply in an incident's thread; with `is_broadcast` the channel sees it too. `text` is mrkdwn."""
+
+    text: str
+    is_broadcast: bool
+
+
+def incident_message(view: IncidentView, now: float) -> Message:
+    """The incident's one message, with the buttons that fit its state; short once it is resolved."""
+    incident = view.incident
+    blocks: list[Block] = [
+        HeaderBlock(
+            block_id=block_id("title", incident.incident_id),
+            text=PlainTextObject(text=shorten(title(incident), MAX_HEADER_TEXT), emoji=True),
+        )
+    ]
+    blocks += _resolved(view) if incident.is_resolved else _open(view, now)
+    buttons = incident_buttons(incident, view.runs)
+    if buttons is not None:
+        blocks.append(buttons)
+    return Message(shorten(_fallback(view), MAX_MESSAGE_TEXT), tuple(blocks))
+
+
+def timeline_entry(entry: TimelineEntry) -> Reply:
+    """The entry as a reply; a Slack user's own id in the sentence becomes a mention, which shows the name."""
+    return Reply(with_people(shorten(entry.text, MAX_MESSAGE_TEXT // 2), entry.actor), entry.is_broadcast)
+
+
+def title(incident: Incident) -> str:
+    """State, number and title in plain text: `🔴 INC-1 KV cache pressure on local`."""
+    return f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.title}"
+
+
+def facts(incident: Incident) -> str:
+    """Severity, state, where and since when, in one line of mrkdwn."""
+    parts = [f"*{incident.severity.capitalize()}*", _state_words(incident)]
+    parts += [
+        f"{name} *{escape(shorten(incident.labels[name], MAX_LABEL))}*"
+        for name in ("cluster", "instance")
+        if incident.labels.get(name)
+    ]
+    parts.append(f"since {date(incident.opened_at)}")
+    return " · ".join(parts)
+
+
+def _state_words(incident: Incident) -> str:
+    if incident.acknowledged_by is None:
+        return incident.state.value
+    who = person(shorten(incident.acknowledged_by, MAX_LABEL))
+    if incident.state is IncidentState.ACKNOWLEDGED:
+        return f"acknowledged by {who}"
+    return f"{incident.state.value}, acknowledged by {who}"
+
+
+def _open(view: IncidentView, now: float) -> Sequence[Block]:
+    incident = view.incident
+    lines = [facts(incident)]
+    if incident.description:
+        lines.append(escape(shorten(incident.description, MAX_DESCRIPTION)))
+    if incident.value is not None:
+        lines.append(f"Last value: *{incident.value:.4g}*")
+    blocks: list[Block] = [
+        SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
+    ]
+    if incident.is_blind:
+        blocks.append(SectionBlock(block_id=block_id("blind", incident.incident_id), text=mrkdwn(_blind(view))))
+    asked = [approval for run in view.runs for approval in run.approvals if approval.expires_at > now]
+    # What the reader is asked to decide is kept before what they are told, should both not fit.
+    asked, left_out = asked[:MAX_APPROVALS], len(asked[MAX_APPROVALS:])
+    room = MAX_BLOCKS - RESERVED_BLOCKS - 2 * len(asked)
+    blocks += [
+        SectionBlock(block_id=block_id("run", run.run_id), text=mrkdwn(run_text(run))) for run in view.runs[:room]
+    ]
+    left_out += len(view.runs[room:])
+    for approval in asked:
+        consequences = block_id("consequences", approval.approval_id)
+        blocks.append(SectionBlock(block_id=consequences, text=mrkdwn(approval_text(approval))))
+        blocks.append(approval_buttons(approval))
+    if left_out:
+        blocks.append(ContextBlock(elements=[mrkdwn(f"… and {left_out} more; `opsbot incidents` lists them")]))
+    return blocks
+
+
+def _resolved(view: IncidentView) -> Sequence[Block]:
+    incident = view.incident
+    ended_at = incident.updated_at if incident.resolved_at is None else incident.resolved_at
+    lines = [
+        f"Resolved {date(ended_at)} after {duration(ended_at - incident.opened_at)} · "
+        f"{incident.severity}"
+        + (
+            f" · cluster *{escape(shorten(incident.labels['cluster'], MAX_LABEL))}*"
+            if "cluster" in incident.labels
+            else ""
+        )
+    ]
+    lines += [run_line(run) for run in view.runs[:10]]
+    return [SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))]
+
+
+def _blind(view: IncidentView) -> str:
+    incident = view.incident
+    since = next((entry.at for entry in reversed(view.timeline) if entry.kind == "incident.blind"), incident.updated_at)
+    where = escape(shorten(incident.labels.get("cluster", "its source"), MAX_LABEL))
+    return f"⚠ *No metrics from {where} since {clock_time(since)}:* what you see is held, not recovered."
+
+
+def _fallback(view: IncidentView) -> str:
+    incident = view.incident
+    text = (
+        f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.severity}, {incident.state.value}: "
+        + escape(shorten(incident.title, MAX_DESCRIPTION))
+    )
+    if incident.is_resolved:
+        return text
+    if incident.is_blind:
+        text += " (no metrics, state is held)"
+    asked = [approval for run in view.runs for approval in run.approvals]
+    if asked:
+        text += f". Approval needed: {escape(shorten(asked[0].will_do, MAX_DESCRIPTION))}"
+    return text

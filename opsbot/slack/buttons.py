@@ -1,0 +1,99 @@
+"""The buttons under an incident: what each says it will do, how that is taken back, and the ids that come back to us.
+
+Pure. An action id names the verb; the button's value carries the id of the thing, so an old message still presses
+what it showed. Rights are checked by the command that a press calls, never by leaving a button out.
+"""
+
+from __future__ import annotations
+
+import re
+
+from slack_sdk.models.blocks import ActionsBlock, ButtonElement, ConfirmObject, PlainTextObject
+
+from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.view import ApprovalView, RunView
+from opsbot.slack.limits import (
+    MAX_ACTION_ELEMENTS,
+    MAX_BLOCK_ID,
+    MAX_BUTTON_TEXT,
+    MAX_CONFIRM_TEXT,
+    MAX_CONFIRM_TITLE,
+)
+from opsbot.slack.text import shorten
+
+ACKNOWLEDGE = "incident.acknowledge"
+APPROVE = "approval.grant"
+REFUSE = "approval.refuse"
+UNDO = "run.undo"
+UNDO_PATTERN = re.compile(r"^run\.undo(\.\d+)?$")
+"""Two buttons of one block may not share an action id, so the second Undo is `run.undo.1`."""
+
+
+def approval_buttons(approval: ApprovalView) -> ActionsBlock:
+    """Approve, which asks once more and says what it does, and Refuse, which changes nothing and does not ask."""
+    return ActionsBlock(
+        block_id=block_id("approval", approval.approval_id),
+        elements=[
+            ButtonElement(
+                text="Approve",
+                action_id=APPROVE,
+                value=approval.approval_id,
+                style="primary",
+                confirm=_confirm("Approve this step?", _consequences(approval), "Approve", "Not yet"),
+            ),
+            ButtonElement(text="Refuse", action_id=REFUSE, value=approval.approval_id),
+        ],
+    )
+
+
+def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBlock | None:
+    """Acknowledge while nobody has, Undo for every run that holds something; None when there is nothing to press."""
+    elements: list[ButtonElement] = []
+    if incident.state is IncidentState.OPEN:
+        elements.append(ButtonElement(text="Acknowledge", action_id=ACKNOWLEDGE, value=incident.incident_id))
+    undoable = [run for run in runs if run.can_undo]
+    for number, run in enumerate(undoable[: MAX_ACTION_ELEMENTS - 1]):
+        elements.append(
+            ButtonElement(
+                text=shorten("Undo" if len(undoable) == 1 else f"Undo: {run.runbook_name}", MAX_BUTTON_TEXT),
+                action_id=UNDO if number == 0 else f"{UNDO}.{number}",
+                value=run.run_id,
+                style="danger",
+                confirm=_confirm(
+                    "Undo this run?",
+                    f"Takes back everything that “{shorten(run.runbook_name, 150)}” has changed and still holds. "
+                    "The incident stays open.",
+                    "Undo",
+                    "Keep",
+                    style="danger",
+                ),
+            )
+        )
+    if not elements:
+        return None
+    return ActionsBlock(block_id=block_id("incident", incident.incident_id), elements=elements)
+
+
+def block_id(kind: str, reference: str) -> str:
+    """A block id that is stable over edits, so that clients keep the block in place."""
+    return f"{kind}:{reference}"[:MAX_BLOCK_ID]
+
+
+def _consequences(approval: ApprovalView) -> str:
+    """Both sentences within the dialog's limit; the message above the button shows them in full."""
+    will_do, undo = f"Will do: {approval.will_do}", f"Taken back: {approval.undo}"
+    room = MAX_CONFIRM_TEXT - 1
+    undo_room = max(room // 3, room - len(will_do))
+    undo = shorten(undo, undo_room)
+    return f"{shorten(will_do, room - len(undo))}\n{undo}"
+
+
+def _confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None = None) -> ConfirmObject:
+    # Plain text, because the sentences come from the domain and are not to be formatted here.
+    return ConfirmObject(
+        title=shorten(title, MAX_CONFIRM_TITLE),
+        text=PlainTextObject(text=shorten(text, MAX_CONFIRM_TEXT)),
+        confirm=confirm,
+        deny=deny,
+        style=style,
+    )

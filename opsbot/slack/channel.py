@@ -1,0 +1,69 @@
+"""The incidents channel: its id from the name in the settings, and the bot's way into it.
+
+Looked up once, when it is first needed, so that the bot starts while Slack is away.
+"""
+
+from __future__ import annotations
+
+import re
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from opsbot.notify.notifier import DeliveryError
+from opsbot.slack.call import answered, next_cursor, rows
+
+_ID = re.compile(r"^[CGD][A-Z0-9]{5,}$")
+PAGE_LIMIT = 200
+MAX_PAGES = 100
+
+
+class Channel:
+    """One channel, named in the settings by its name (with or without `#`) or by its id."""
+
+    def __init__(self, client: AsyncWebClient, name: str) -> None:
+        self._client = client
+        self._name = name.lstrip("#")
+        self._id = self._name if _ID.match(self._name) else None
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return self._name if _ID.match(self._name) else f"#{self._name}"
+
+    async def id(self) -> str:
+        """The channel's id.
+
+        Raises: DeliveryError if Slack has no such channel that the bot may see, or does not answer.
+        """
+        if self._id is None:
+            self._id = await self._look_up()
+        return self._id
+
+    async def join(self) -> None:
+        """Become a member; a private channel needs an invitation instead.
+
+        Raises: DeliveryError.
+        """
+        await answered(
+            self._client.conversations_join(channel=await self.id()),
+            f"join {self.name} (invite the bot if the channel is private)",
+        )
+
+    async def _look_up(self) -> str:
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await answered(
+                self._client.conversations_list(
+                    types="public_channel,private_channel", exclude_archived=True, limit=PAGE_LIMIT, cursor=cursor
+                ),
+                f"look up the channel {self.name}",
+            )
+            for channel in rows(page, "channels"):
+                if channel.get("name") == self._name:
+                    return str(channel["id"])
+            cursor = next_cursor(page)
+            if cursor is None:
+                break
+        raise DeliveryError(
+            f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`"
+        )

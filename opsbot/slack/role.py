@@ -1,0 +1,121 @@
+"""The whole Slack side of core, started and stopped as one: listeners, the connection, and the outbox's delivery.
+
+The outbox is delivered whether or not Slack's socket is connected, and core runs on while Slack is away; what could
+not be said is said later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from opsbot.clock import Clock
+from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.view import IncidentView
+from opsbot.notify.budget import Budget
+from opsbot.notify.delivery import DeliveryWorker
+from opsbot.notify.outbox import OutboxStore
+from opsbot.notify.pipeline import Pipeline
+from opsbot.people import Person
+from opsbot.slack.actions import Buttons
+from opsbot.slack.app import (
+    SlackSettings,
+    acknowledge_the_rest,
+    answer_client,
+    build_app,
+    delivery_client,
+    forget_outside_settings,
+)
+from opsbot.slack.channel import Channel
+from opsbot.slack.commands import SlashCommands
+from opsbot.slack.connection import Connection
+from opsbot.slack.home import Home
+from opsbot.slack.notifier import SlackNotifier
+from opsbot.slack.work import Work
+
+logger = logging.getLogger(__name__)
+
+FINISH_WITHIN_S = 5.0
+
+
+class SlackRole:
+    """Slack for one core.
+
+    Args:
+        commands: what buttons and slash commands call.
+        person_for: a Slack user id's person, with roles.
+        outbox: what to deliver; called in threads.
+        view, entry: read what an outbox item names; called in threads; raise NotFoundError.
+    """
+
+    def __init__(
+        self,
+        settings: SlackSettings,
+        commands: IncidentCommands,
+        person_for: Callable[[str], Person],
+        outbox: OutboxStore,
+        view: Callable[[str], IncidentView],
+        entry: Callable[[str], TimelineEntry],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._commands = commands
+        self._person_for = person_for
+        self._outbox = outbox
+        self._view = view
+        self._entry = entry
+        self._clock = clock
+        self._work = Work()
+        self._worker: DeliveryWorker | None = None
+        self._connection: Connection | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether presses and commands reach us now."""
+        return self._connection is not None and self._connection.is_connected
+
+    @property
+    def problem(self) -> str | None:
+        """Why there is no connection, in one sentence for the health page; None while there is none to report."""
+        return None if self._connection is None else self._connection.problem
+
+    async def start(self) -> None:
+        """Begin to listen and to deliver; returns at once and does not need Slack to be there."""
+        forget_outside_settings(self._settings)
+        poster, answerer = delivery_client(self._settings), answer_client(self._settings)
+        channel = Channel(poster, self._settings.channel)
+        notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock)
+        pipeline = Pipeline(self._outbox, notifier, self._clock, Budget())
+        self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
+
+        app = build_app(answerer)
+        home = Home(self._commands, self._person_for, self._work)
+        Buttons(self._commands, self._person_for, self._work, self.wake, home.show).register(app)
+        SlashCommands(self._commands, self._person_for, self._work, self.wake).register(app)
+        home.register(app)
+        acknowledge_the_rest(app)
+        self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
+
+        self._tasks = (
+            asyncio.create_task(self._worker.run(), name="slack delivery"),
+            asyncio.create_task(self._connection.run(), name="slack connection"),
+        )
+
+    async def stop(self) -> None:
+        """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""
+        for task in reversed(self._tasks):
+            if task.get_name() == "slack delivery":
+                await self._work.finish(FINISH_WITHIN_S)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks = ()
+
+    def wake(self) -> None:
+        """Deliver now instead of at the next half second; may be called from any thread."""
+        if self._worker is not None:
+            self._worker.wake()

@@ -1,0 +1,86 @@
+"""What the bot is doing, as text: each run with a line per step, and each open approval with its consequences.
+
+Pure. A mark is always accompanied by words where the mark alone would leave a doubt, so that nothing depends on
+seeing a symbol.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opsbot.incident.view import ApprovalView, RunView, StepView
+from opsbot.runbook.run import RunState, StepState
+from opsbot.slack.text import date, duration, escape, shorten
+
+STEP_MARKS: Mapping[str, str] = {
+    StepState.PENDING: "○",
+    StepState.WAITING_APPROVAL: "◔",
+    StepState.ACTING: "●",
+    StepState.VERIFYING: "●",
+    StepState.SUCCEEDED: "✓",
+    StepState.NOT_VERIFIED: "✗",
+    StepState.SKIPPED: "–",
+    StepState.FAILED: "✗",
+    StepState.UNDOING: "↩",
+    StepState.UNDONE: "↩",
+}
+STEP_WORDS: Mapping[str, str] = {
+    StepState.WAITING_APPROVAL: "waits for approval",
+    StepState.ACTING: "acting",
+    StepState.VERIFYING: "verifying",
+    StepState.NOT_VERIFIED: "not verified",
+    StepState.SKIPPED: "skipped",
+    StepState.FAILED: "failed",
+    StepState.UNDOING: "being undone",
+    StepState.UNDONE: "undone",
+}
+RUN_WORDS: Mapping[str, str] = {
+    RunState.QUEUED: "about to start",
+    RunState.RUNNING: "running",
+    RunState.WAITING: "waiting",
+    RunState.HOLDING: "done, holding its change until the incident ends",
+    RunState.UNDOING: "being undone",
+    RunState.SUCCEEDED: "succeeded",
+    RunState.FAILED: "failed",
+    RunState.UNDONE: "undone",
+    RunState.CANCELLED: "cancelled",
+    RunState.NEEDS_PERSON: "needs a person",
+}
+MAX_STEPS = 25
+"""Steps shown of one run; with the lengths below they fit one section."""
+MAX_NAME = 60
+MAX_DETAIL = 120
+MAX_SENTENCE = 1200
+"""Characters of one sentence of an approval; two of them and the heading fit one section."""
+
+
+def run_line(run: RunView) -> str:
+    """The run's name and state in one line of mrkdwn."""
+    detail = f" ({escape(shorten(run.detail, MAX_DETAIL))})" if run.detail else ""
+    took = f" after {duration(run.ended_at - run.started_at)}" if run.ended_at is not None else ""
+    return f"*{escape(shorten(run.runbook_name, MAX_NAME))}*: {RUN_WORDS.get(run.state, run.state)}{took}{detail}"
+
+
+def run_text(run: RunView) -> str:
+    """The run's line with a line for each step below it."""
+    lines = [run_line(run), *(step_line(step) for step in run.steps[:MAX_STEPS])]
+    if len(run.steps) > MAX_STEPS:
+        lines.append(f"… and {len(run.steps) - MAX_STEPS} more steps")
+    return "\n".join(lines)
+
+
+def step_line(step: StepView) -> str:
+    """One step: mark, name, and what is to be said about it."""
+    said = [STEP_WORDS.get(step.state, ""), escape(shorten(step.detail, MAX_DETAIL))]
+    rest = ": ".join(part for part in said if part)
+    name = escape(shorten(step.name, MAX_NAME))
+    return f"{STEP_MARKS.get(step.state, '·')}  {name}" + (f" · {rest}" if rest else "")
+
+
+def approval_text(approval: ApprovalView) -> str:
+    """What is asked, of whom, until when, with both consequences in full."""
+    return (
+        f"*Approval needed* from a {escape(approval.role.replace('_', ' '))}, until {date(approval.expires_at)}\n"
+        f"*Will do:* {escape(shorten(approval.will_do, MAX_SENTENCE))}\n"
+        f"*Taken back:* {escape(shorten(approval.undo, MAX_SENTENCE))}"
+    )

@@ -1,0 +1,70 @@
+"""Text as Slack reads it: escaping, shortening, dates in the reader's own time zone, and people.
+
+Everything that came from outside (titles, labels, sentences of the domain) passes `escape` before it stands in mrkdwn;
+nothing here adds a mention that the caller did not ask for.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from slack_sdk.models.blocks import MarkdownTextObject
+
+from opsbot.slack.limits import MAX_SECTION_TEXT
+
+_SLACK_USER = re.compile(r"^[UW][A-Z0-9]{2,}$")
+
+
+def escape(text: str) -> str:
+    """*text* with the three control characters replaced, so that it is shown and never interpreted as a mention.
+
+    Source: docs.slack.dev, page "Formatting message text", section "Escaping text".
+    """
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shorten(text: str, limit: int) -> str:
+    """*text* in at most *limit* characters, ending in an ellipsis where something was cut."""
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def mrkdwn(text: str) -> MarkdownTextObject:
+    """Formatted text, already escaped; Slack adds no links or mentions of its own to it."""
+    return MarkdownTextObject(text=shorten(text, MAX_SECTION_TEXT), verbatim=True)
+
+
+def date(at: float) -> str:
+    """A moment in the reader's time zone, with UTC for clients that cannot show that."""
+    fallback = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at)}^{{date_short_pretty}} at {{time}}|{fallback}>"
+
+
+def clock_time(at: float) -> str:
+    """A time of day in the reader's time zone, for moments that are not long ago."""
+    return f"<!date^{int(at)}^{{time}}|{datetime.fromtimestamp(at, UTC).strftime('%H:%M UTC')}>"
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it: `45 s`, `12 min`, `3 h 05 min`."""
+    whole = max(0, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def person(user_id: str) -> str:
+    """A Slack user as a mention, anybody else by the id they have here."""
+    return f"<@{user_id}>" if _SLACK_USER.match(user_id) else escape(user_id)
+
+
+def with_people(text: str, actor: str) -> str:
+    """Escaped *text* in which the Slack user *actor*, where named by id, is a mention that shows the name."""
+    escaped = escape(text)
+    if not _SLACK_USER.match(actor):
+        return escaped
+    return re.sub(rf"(?<![\w@]){re.escape(actor)}(?!\w)", f"<@{actor}>", escaped)

@@ -1,0 +1,46 @@
+"""What observers ask: is it healthy, how is it doing, which release is it. No token, nothing secret."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from serving_stub.api.errors import ApiError, json_response
+from serving_stub.api.schema import Version
+from serving_stub.api.services import Services
+from serving_stub.api.stream import STOPPING
+from serving_stub.metrics import CONTENT_TYPE
+
+
+class Observe:
+    """/health, /metrics and /version."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def routes(self) -> list[BaseRoute]:
+        """What to mount at the root."""
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/version", self.version, methods=["GET"]),
+        ]
+
+    async def health(self, request: Request) -> Response:
+        """GET /health: 200 while requests are taken and the engine lives."""
+        if not self._services.loop.stats().is_alive:
+            raise ApiError(503, "engine_dead", "the engine has died; restart this server")
+        if self._services.in_flight.is_closed:
+            raise STOPPING
+        return Response()
+
+    async def metrics(self, request: Request) -> Response:
+        """GET /metrics: always plain text 0.0.4, whatever `Accept` says."""
+        return Response(self._services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+
+    async def version(self, request: Request) -> Response:
+        """GET /version."""
+        return json_response(Version(version=version("opsbot")))

@@ -1,0 +1,33 @@
+"""What the routes need, built once in `server.py` and handed to each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from serving_stub.api.inflight import InFlight
+from serving_stub.config import ServerSettings
+from serving_stub.engine.loop import EngineLoop
+from serving_stub.frontdoor.clock import Clock
+from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.metrics import ServingMetrics
+from serving_stub.model.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One server's parts.
+
+    Args:
+        model_name: as clients name it.
+        max_context: most tokens of prompt and answer together, whatever limits it.
+    """
+
+    settings: ServerSettings
+    loop: EngineLoop
+    tokenizer: Tokenizer
+    metrics: ServingMetrics
+    desk: LeaseDesk
+    in_flight: InFlight
+    clock: Clock
+    model_name: str
+    max_context: int

@@ -1,0 +1,164 @@
+"""One generation as an HTTP answer: tokens as server-sent events, or collected into one JSON body.
+
+Nothing is sent before the engine has taken the request, so a refusal is still a proper error. When the client leaves,
+the engine's iterator is closed, which frees the request's KV blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from pydantic import BaseModel
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serving_stub.api.errors import ApiError, json_response
+from serving_stub.api.inflight import Ending, InFlight
+from serving_stub.api.schema import PromptTokensDetails, Usage
+from serving_stub.api.shape import Shape
+from serving_stub.engine.interface import GenerationRequest, RequestRefused, TokenChunk
+from serving_stub.engine.loop import EngineLoop
+
+_DONE = b"data: [DONE]\n\n"
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+_ENGINE_FAILED = ApiError(500, "engine_error", "the engine failed on this request; others go on")
+STOPPING = ApiError(503, "server_stopping", "the server is stopping; ask another one", headers={"retry-after": "5"})
+
+
+class GenerationResponse(Response):
+    """Answers one generation.
+
+    Args:
+        loop: where the request is generated.
+        generation: what to generate.
+        shape: how it is written.
+        is_streamed: as events, or in one.
+        wants_usage: whether the stream ends with a usage chunk.
+    """
+
+    def __init__(
+        self,
+        loop: EngineLoop,
+        in_flight: InFlight,
+        generation: GenerationRequest,
+        shape: Shape,
+        *,
+        is_streamed: bool,
+        wants_usage: bool,
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._in_flight = in_flight
+        self._generation = generation
+        self._shape = shape
+        self._is_streamed = is_streamed
+        self._wants_usage = wants_usage
+        self._is_started = False
+        self._text = ""
+        self._last: TokenChunk | None = None
+        self._answer: Response | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._in_flight.is_closed:
+            await STOPPING.response()(scope, receive, send)
+            return
+        with self._in_flight.counted():
+            ending = await self._in_flight.watch(self._stream(send) if self._is_streamed else self._collect(), receive)
+            if ending is Ending.CLIENT_GONE:
+                return
+            if ending is Ending.STOPPED:
+                await self._abort(send)
+            if self._answer is not None:
+                await self._answer(scope, receive, send)
+
+    def _chunks(self) -> AsyncGenerator[TokenChunk, None]:
+        chunks = self._loop.generate(self._generation)
+        assert isinstance(chunks, AsyncGenerator), "only a generator can be closed, and closing is what cancels"
+        return chunks
+
+    async def _stream(self, send: Send) -> None:
+        try:
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    self._last = chunk
+                    if chunk.finish_reason == "error":
+                        await self._fail(send)
+                        return
+                    await self._start(send)
+                    if chunk.text or chunk.finish_reason:
+                        await self._send(send, self._shape.piece(chunk.text, chunk.finish_reason))
+        except RequestRefused as refused:
+            self._answer = _refusal(refused).response()
+            return
+        await self._finish(send)
+
+    async def _collect(self) -> None:
+        try:
+            async with aclosing(self._chunks()) as chunks:
+                async for chunk in chunks:
+                    self._last = chunk
+                    self._text += chunk.text
+        except RequestRefused as refused:
+            self._answer = _refusal(refused).response()
+            return
+        self._answer = self._whole(self._last.finish_reason if self._last else "error")
+
+    def _whole(self, finish_reason: str | None) -> Response:
+        if self._last is None or finish_reason in (None, "error"):
+            return _ENGINE_FAILED.response()
+        return json_response(self._shape.whole(self._text, str(finish_reason), _usage(self._last)))
+
+    async def _abort(self, send: Send) -> None:
+        """End early because the server stops: with what there is, or with 503 when there is nothing yet."""
+        if self._last is None:
+            self._answer = STOPPING.response()
+        elif self._is_streamed:
+            if self._last.finish_reason is None:
+                await self._send(send, self._shape.piece("", "abort"))
+            await self._finish(send)
+        else:
+            self._answer = self._whole(self._last.finish_reason or "abort")
+
+    async def _fail(self, send: Send) -> None:
+        if not self._is_started:
+            self._answer = _ENGINE_FAILED.response()
+            return
+        await self._send(send, _ENGINE_FAILED.body())
+        await send({"type": "http.response.body", "body": _DONE})
+
+    async def _start(self, send: Send) -> None:
+        if self._is_started:
+            return
+        self._is_started = True
+        await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        opening = self._shape.opening()
+        if opening is not None:
+            await self._send(send, opening)
+
+    async def _finish(self, send: Send) -> None:
+        if self._last is not None and self._wants_usage:
+            await self._send(send, self._shape.usage_piece(_usage(self._last)))
+        await send({"type": "http.response.body", "body": _DONE})
+
+    async def _send(self, send: Send, event: BaseModel) -> None:
+        # A stream that asked for usage shows `usage: null` until its last chunk; one that did not never shows it.
+        content = event.model_dump_json(exclude=None if self._wants_usage else {"usage"})
+        await send({"type": "http.response.body", "body": f"data: {content}\n\n".encode(), "more_body": True})
+
+
+def _usage(last: TokenChunk) -> Usage:
+    return Usage(
+        prompt_tokens=last.num_prompt_tokens,
+        completion_tokens=last.num_generated_tokens,
+        total_tokens=last.num_prompt_tokens + last.num_generated_tokens,
+        prompt_tokens_details=PromptTokensDetails(cached_tokens=last.num_cached_tokens),
+    )
+
+
+def _refusal(refused: RequestRefused) -> ApiError:
+    return ApiError(400, refused.code, refused.message)

@@ -1,0 +1,1 @@
+"""Load for a server that speaks OpenAI's API: who asks for what and when, from a seed."""
