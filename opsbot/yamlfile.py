@@ -224,7 +224,9 @@ def validate(document: Document, model: type[M]) -> tuple[M | None, list[Problem
             problem
             for problem in errors
             if problem["type"] != "too_short"
-            or not any(len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"] for place in places)
+            or not any(
+                len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"] for place in places
+            )
         ]
         return None, sorted({_explain(document, model, problem) for problem in telling})
 

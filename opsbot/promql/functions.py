@@ -6,6 +6,7 @@ Source: Prometheus 2.42, promql/functions.go.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def _extrapolated(window: Window, bounds: Bounds, *, is_counter: bool, is_rate: 
     (first_s, first), (last_s, last) = window[0], window[-1]
     change = last - first
     if is_counter:
-        change += sum(before for (_, before), (_, after) in zip(window, window[1:], strict=False) if after < before)
+        change += sum(before for (_, before), (_, after) in itertools.pairwise(window) if after < before)
     sampled_s = last_s - first_s
     average_s = sampled_s / (len(window) - 1)
     to_start_s, to_end_s = first_s - bounds.start_s, bounds.end_s - last_s
@@ -117,8 +118,8 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "present_over_time": _over(lambda v: 1.0),
     "stddev_over_time": _over(lambda v: math.sqrt(stdvar(v))),
     "stdvar_over_time": _over(stdvar),
-    "changes": _over(lambda v: float(sum(a != b for a, b in zip(v, v[1:], strict=False)))),
-    "resets": _over(lambda v: float(sum(b < a for a, b in zip(v, v[1:], strict=False)))),
+    "changes": _over(lambda v: float(sum(a != b for a, b in itertools.pairwise(v)))),
+    "resets": _over(lambda v: float(sum(b < a for a, b in itertools.pairwise(v)))),
 }
 
 KEEPS_NAME = frozenset({"last_over_time"})

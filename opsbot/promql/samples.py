@@ -6,7 +6,6 @@ selectors, as in Prometheus.
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -135,5 +134,3 @@ class SampleStore:
             for series in family.values():
                 if all(test(series.labels.get(label, "")) for label, test in tests):
                     yield series
-
-

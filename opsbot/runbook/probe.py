@@ -5,7 +5,11 @@ The metrics source fulfils it. "unknown" is an answer of its own: missing data i
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import AfterValidator
+
+from opsbot.promql.syntax import QueryError, parse
 
 Verdict = Literal["holds", "fails", "unknown"]
 
@@ -23,3 +27,15 @@ class Prober(Protocol):
         Raises: SourceError if the source does not answer, or with several series.
         """
         ...
+
+
+def _checked(text: str) -> str:
+    try:
+        parse(text)
+    except QueryError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+Promql = Annotated[str, AfterValidator(_checked)]
+"""A field that holds PromQL, parsed when the file is loaded."""

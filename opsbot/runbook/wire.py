@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from opsbot.people import Role
+from opsbot.runbook.probe import Promql
 from opsbot.yamlfile import Duration
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
@@ -28,20 +29,19 @@ class WireModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class AlertTrigger(WireModel):
-    """Start for each alert that carries all of these labels."""
+class TriggerField(WireModel):
+    """What starts a run."""
 
-    type: Literal["alert"]
-    match: Mapping[str, str] = Field(min_length=1, description="Labels and the exact values they must have.")
+    type: Literal["alert", "manual"] = Field(description="alert: for each alert that matches; manual: when asked to.")
+    match: Mapping[str, str] | None = Field(
+        default=None, min_length=1, description="Labels that the alert must carry, with exact values."
+    )
 
-
-class ManualTrigger(WireModel):
-    """Start when a person says so."""
-
-    type: Literal["manual"]
-
-
-Trigger = Annotated[AlertTrigger | ManualTrigger, Field(discriminator="type")]
+    @model_validator(mode="after")
+    def _match_fits_type(self) -> TriggerField:
+        if (self.type == "alert") is not (self.match is not None):
+            raise ValueError("an alert trigger needs `match`" if self.type == "alert" else "only alerts are matched")
+        return self
 
 
 class InputField(WireModel):
@@ -74,7 +74,7 @@ class ApprovalField(WireModel):
 class VerifyField(WireModel):
     """A PromQL condition that must hold for a while after the step has acted."""
 
-    expr: Text = Field(description="PromQL; it holds when it yields at least one series.")
+    expr: Promql = Field(description="PromQL; it holds when it yields at least one series.")
     for_: Duration = Field(default=0.0, alias="for", description="How long it must hold without a break.")
     timeout: PositiveDuration = Field(default=60.0, description="How long to wait for that.")
     means: str = Field(default="", max_length=120, description="What it means in plain words, for the timeline.")
@@ -128,7 +128,7 @@ class RunbookFile(WireModel):
     mode: Literal["observe", "suggest", "auto"] = Field(
         description="observe: say what it would do; suggest: ask before every change; auto: ask where a step says so."
     )
-    triggers: list[Trigger] = Field(min_length=1)
+    triggers: list[TriggerField] = Field(min_length=1)
     inputs: Mapping[Name, InputField] = Field(default_factory=dict)
     timeout: PositiveDuration = Field(default=3600.0, description="Longest time for all steps together.")
     steps: list[StepField] = Field(min_length=1, max_length=50)

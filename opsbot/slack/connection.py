@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
@@ -70,6 +71,10 @@ class Connection:
                 self._say(f"{error}; presses and commands do not reach opsbot, trying again")
             except TimeoutError:
                 self._say(f"Slack gave no Socket Mode connection within {CONNECT_TIMEOUT_S:.0f} s; trying again")
+            except Exception as error:
+                # The library may fail in ways nobody foresaw; core must not lose its ears for good over one of them.
+                self._say(f"the connection to Slack failed with {type(error).__name__}; trying again")
+                logger.debug("the failed connection", exc_info=error)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
@@ -84,13 +89,15 @@ class Connection:
         quiet = logging.getLogger("opsbot.slack.socket_mode")
         quiet.setLevel(logging.CRITICAL)
         handler = AsyncSocketModeHandler(self._app, self._app_token, logger=quiet, ping_interval=PING_INTERVAL_S)
+        connect: Callable[[], Awaitable[None]] = handler.connect_async
+        close: Callable[[], Awaitable[None]] = handler.close_async
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await handler.connect_async()
+                await connect()
             await self._watch(handler)
         finally:
             self._is_connected = False
-            await handler.close_async()
+            await close()
 
     async def _watch(self, handler: AsyncSocketModeHandler) -> None:
         seen_at = self._clock.monotonic()

@@ -7,8 +7,6 @@ not be said is said later.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable
 
 from opsbot.clock import Clock
@@ -35,8 +33,6 @@ from opsbot.slack.connection import Connection
 from opsbot.slack.home import Home
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.work import Work
-
-logger = logging.getLogger(__name__)
 
 FINISH_WITHIN_S = 5.0
 
@@ -71,7 +67,8 @@ class SlackRole:
         self._work = Work()
         self._worker: DeliveryWorker | None = None
         self._connection: Connection | None = None
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._delivering: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -100,22 +97,22 @@ class SlackRole:
         acknowledge_the_rest(app)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
-        self._tasks = (
-            asyncio.create_task(self._worker.run(), name="slack delivery"),
-            asyncio.create_task(self._connection.run(), name="slack connection"),
-        )
+        self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
+        self._listening = asyncio.create_task(self._connection.run(), name="slack connection")
 
     async def stop(self) -> None:
         """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""
-        for task in reversed(self._tasks):
-            if task.get_name() == "slack delivery":
-                await self._work.finish(FINISH_WITHIN_S)
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        self._tasks = ()
+        await _end(self._listening)
+        await self._work.finish(FINISH_WITHIN_S)
+        await _end(self._delivering)
 
     def wake(self) -> None:
         """Deliver now instead of at the next half second; may be called from any thread."""
         if self._worker is not None:
             self._worker.wake()
+
+
+async def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,50 @@
+"""`wait.until`: lets a run go on once a PromQL condition has held for a while.
+
+It changes nothing, and the step's `timeout` bounds it. A crash begins the wait anew.
+
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from opsbot.clock import Clock
+from opsbot.runbook.action import Action, ActionContext, Outcome
+from opsbot.runbook.probe import Prober, Promql
+from opsbot.yamlfile import Duration, format_duration
+
+
+class WaitArguments(BaseModel):
+    """What `wait.until` takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    expr: Promql = Field(description="PromQL; it holds when it yields at least one series.")
+    for_: Duration = Field(default=0.0, alias="for", description="How long it must hold without a break.")
+
+
+class WaitUntil(Action[WaitArguments]):
+    """Waits until a condition has held; the step's `timeout` bounds the wait."""
+
+    name: ClassVar[str] = "wait.until"
+    summary: ClassVar[str] = "Wait until a PromQL condition has held for a while."
+    arguments = WaitArguments
+    is_read_only: ClassVar[bool] = True
+
+    def __init__(self, prober: Prober, clock: Clock, poll_s: float = 1.0) -> None:
+        self._prober = prober
+        self._clock = clock
+        self._poll_s = poll_s
+
+    async def act(self, arguments: WaitArguments, context: ActionContext) -> Outcome:
+        since: float | None = None
+        while True:
+            if await self._prober.check(arguments.expr) != "holds":
+                since = None
+            elif since is None:
+                since = self._clock.monotonic()
+            if since is not None and self._clock.monotonic() - since >= arguments.for_:
+                return Outcome(f"{arguments.expr} held for {format_duration(arguments.for_)}")
+            await asyncio.sleep(self._poll_s)

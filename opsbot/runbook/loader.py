@@ -1,0 +1,126 @@
+"""Reads runbook files: strict YAML → checked shape → frozen value, with every problem at its line and column.
+
+A file is in force only when it has no problem at all; the pinned JSON of a run is read by the same path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from opsbot.errors import ConfigError
+from opsbot.runbook.action import ActionRegistry
+from opsbot.runbook.check import check
+from opsbot.runbook.model import Approval, Input, Retry, Runbook, Step, Trigger, Undo, Verify
+from opsbot.runbook.wire import RunbookFile, StepField
+from opsbot.yamlfile import Document, Problem, load, loads, validate
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
+    """The runbook files under *paths*, sorted; a path that does not exist is a problem."""
+    found: set[Path] = set()
+    problems: list[Problem] = []
+    for path in paths:
+        if path.is_dir():
+            found |= {child for child in path.rglob("*") if child.suffix in SUFFIXES and child.is_file()}
+        elif path.exists():
+            found.add(path)
+        else:
+            problems.append(Problem(str(path), 1, 1, "no such file or folder"))
+    return tuple(sorted(found)), problems
+
+
+def load_runbook(path: Path, registry: ActionRegistry) -> tuple[Runbook | None, list[Problem]]:
+    """One file's runbook, or every problem that it has."""
+    document, problems = load(path)
+    return _read(document, problems, registry)
+
+
+def loads_runbook(text: str, shown: str, registry: ActionRegistry) -> tuple[Runbook | None, list[Problem]]:
+    """Likewise from text, named *shown* in problems."""
+    document, problems = loads(text, shown)
+    return _read(document, problems, registry)
+
+
+def check_runbooks(paths: Sequence[Path], registry: ActionRegistry) -> list[Problem]:
+    """Every problem of every runbook file under *paths*; also two files with one id."""
+    files, problems = find_files(paths)
+    owner: dict[str, Path] = {}
+    for path in files:
+        runbook, found = load_runbook(path, registry)
+        problems += found
+        if runbook is None:
+            continue
+        first = owner.setdefault(runbook.runbook_id, path)
+        if first != path:
+            problems.append(Problem(str(path), 1, 1, f"the id {runbook.runbook_id!r} is already used by {first}"))
+    return sorted(problems)
+
+
+def pinned_runbook(runbook_json: str, revision: str) -> Runbook:
+    """The revision that a run is pinned to. Names are not checked again: the registry may have changed since.
+
+    Raises: ConfigError if this version of opsbot cannot read it.
+    """
+    try:
+        file = RunbookFile.model_validate(json.loads(runbook_json))
+    except ValueError as error:
+        raise ConfigError(f"the pinned runbook revision {revision[:12]} cannot be read: {error}") from error
+    return to_runbook(file, revision, runbook_json)
+
+
+def to_runbook(file: RunbookFile, revision: str, source_json: str) -> Runbook:
+    """The frozen value of a checked shape."""
+    return Runbook(
+        runbook_id=file.id,
+        revision=revision,
+        source_json=source_json,
+        name=file.name,
+        description=file.description.strip(),
+        owner=file.owner,
+        mode=file.mode,
+        triggers=tuple(Trigger(one.match) for one in file.triggers),
+        inputs=tuple(Input(name, one.type, one.default) for name, one in file.inputs.items()),
+        timeout_s=file.timeout,
+        steps=tuple(_step(step) for step in file.steps),
+        on_failure=file.on_failure,
+    )
+
+
+def _read(
+    document: Document | None, problems: list[Problem], registry: ActionRegistry
+) -> tuple[Runbook | None, list[Problem]]:
+    if document is None:
+        return None, problems
+    file, more = validate(document, RunbookFile)
+    problems = [*problems, *more]
+    if file is None:
+        return None, sorted(problems)
+    runbook = to_runbook(file, document.digest, json.dumps(document.data, ensure_ascii=False, sort_keys=True))
+    problems += check(runbook, document, registry)
+    return (None, sorted(problems)) if problems else (runbook, [])
+
+
+def _step(step: StepField) -> Step:
+    return Step(
+        step_id=step.id,
+        name=step.name,
+        uses=step.uses,
+        arguments=step.with_,
+        condition=step.if_,
+        timeout_s=step.timeout,
+        retry=Retry(step.retry.attempts, step.retry.delay),
+        continue_on_error=step.continue_on_error,
+        approval=step.approval
+        and Approval(role=step.approval.from_, timeout_s=step.approval.timeout, reason=step.approval.reason),
+        lease_s=step.lease,
+        verify=step.verify
+        and Verify(
+            expr=step.verify.expr, for_s=step.verify.for_, timeout_s=step.verify.timeout, means=step.verify.means
+        ),
+        on_verify_failed=step.on_verify_failed,
+        undo=step.undo and Undo(step.undo.uses, step.undo.with_),
+    )

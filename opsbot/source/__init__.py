@@ -1,0 +1,1 @@
+"""What comes in: samples from targets or Prometheus, alerts from webhooks."""

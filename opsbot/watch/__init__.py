@@ -1,0 +1,1 @@
+"""The watch role: scrape, evaluate, post alerts, answer queries."""
