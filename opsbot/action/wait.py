@@ -1,7 +1,7 @@
 """`wait.until`: lets a run go on once a PromQL condition has held for a while.
 
 It changes nothing, and the step's `timeout` bounds it. A crash begins the wait anew.
-
+"""
 
 from __future__ import annotations
 

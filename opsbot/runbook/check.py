@@ -5,6 +5,7 @@ Runs on every load; each mistake is reported at the line and column where it sta
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,8 +112,13 @@ def argument_problems(action: Action[Any], arguments: Mapping[str, object]) -> l
                     found.append((loc, f"{action.name} takes no argument {loc[-1]!r}{near}", True))
                 case "missing":
                     found.append((loc[:-1], f"{action.name} needs the argument {loc[-1]!r}", False))
+                case "literal_error":
+                    wanted = str(one["ctx"]["expected"])
+                    near = suggest(str(one["input"]), re.findall(r"'([^']*)'", wanted))
+                    found.append((loc, f"{loc[-1]}: {one['input']!r} is none of {wanted}{near}", False))
                 case _:
-                    found.append((loc, f"{loc[-1] if loc else action.name}: {one['msg']}", False))
+                    message = one["msg"].removeprefix("Value error, ")
+                    found.append((loc, f"{loc[-1] if loc else action.name}: {message}", False))
         return found
     return []
 

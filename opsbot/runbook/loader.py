@@ -13,7 +13,7 @@ from opsbot.errors import ConfigError
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.check import check
 from opsbot.runbook.model import Approval, Input, Retry, Runbook, Step, Trigger, Undo, Verify
-from opsbot.runbook.wire import RunbookFile, StepField
+from opsbot.runbook.wire import ApprovalField, RunbookFile, StepField, VerifyField
 from opsbot.yamlfile import Document, Problem, load, loads, validate
 
 SUFFIXES = (".yaml", ".yml")
@@ -114,13 +114,17 @@ def _step(step: StepField) -> Step:
         timeout_s=step.timeout,
         retry=Retry(step.retry.attempts, step.retry.delay),
         continue_on_error=step.continue_on_error,
-        approval=step.approval
-        and Approval(role=step.approval.from_, timeout_s=step.approval.timeout, reason=step.approval.reason),
+        approval=_approval(step.approval) if step.approval else None,
         lease_s=step.lease,
-        verify=step.verify
-        and Verify(
-            expr=step.verify.expr, for_s=step.verify.for_, timeout_s=step.verify.timeout, means=step.verify.means
-        ),
+        verify=_verify(step.verify) if step.verify else None,
         on_verify_failed=step.on_verify_failed,
-        undo=step.undo and Undo(step.undo.uses, step.undo.with_),
+        undo=Undo(step.undo.uses, step.undo.with_) if step.undo else None,
     )
+
+
+def _approval(field: ApprovalField) -> Approval:
+    return Approval(role=field.from_, timeout_s=field.timeout, reason=field.reason)
+
+
+def _verify(field: VerifyField) -> Verify:
+    return Verify(expr=field.expr, for_s=field.for_, timeout_s=field.timeout, means=field.means)

@@ -41,7 +41,7 @@ def build_batch(step: Schedule, config: ModelConfig, block_size: int, dtype: tor
         token_ids += seq.token_ids[first:last]
         positions += range(first, last)
         slots += [seq.block_table[p // block_size] * block_size + p % block_size for p in range(first, last)]
-        if last == len(seq):
+        if item.is_sampled:
             logit_rows.append(len(token_ids) - 1)
             sampled.append(item)
         if start >= len(step.decodes):

@@ -8,6 +8,8 @@ sections 4.2 to 4.4.
 
 from __future__ import annotations
 
+import hashlib
+from array import array
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 
@@ -18,11 +20,11 @@ class OutOfBlocks(Exception):
     """No block is free; the scheduler answers by preempting."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Prefix:
     """A full block's content: the key of everything before it, and its own tokens."""
 
-    parent: int
+    parent: bytes
     tokens: tuple[int, ...]
 
 
@@ -36,8 +38,8 @@ class BlockManager:
         self._free: deque[int] = deque(range(num_blocks))
         self._holders: dict[int, int] = {}
         self._cached: OrderedDict[int, None] = OrderedDict()
-        self._block_of_key: dict[int, int] = {}
-        self._key_of_block: dict[int, int] = {}
+        self._block_of_key: dict[bytes, int] = {}
+        self._key_of_block: dict[int, bytes] = {}
         self._content: dict[int, _Prefix] = {}
 
     @property
@@ -74,12 +76,12 @@ class BlockManager:
         assert not seq.block_table
         if not self._enable_prefix_caching:
             return 0
-        parent = 0
+        parent = b""
         for start in range(0, (len(seq) - 1) // self.block_size * self.block_size, self.block_size):
             tokens = tuple(seq.token_ids[start : start + self.block_size])
             key = _key(parent, tokens)
             block = self._block_of_key.get(key)
-            # Two prefixes may share a key; only equal tokens after an equal prefix are the same.
+            # A key is a digest: the tokens are compared too, so that nobody ever reads another prompt's keys.
             if block is None or self._content[block] != _Prefix(parent, tokens):
                 break
             self._hold(block)
@@ -137,7 +139,7 @@ class BlockManager:
         seq.block_table.clear()
         seq.num_computed_tokens = 0
         seq.num_hashed_blocks = 0
-        seq.last_block_key = 0
+        seq.last_block_key = b""
 
     def _hold(self, block: int) -> None:
         self._cached.pop(block, None)
@@ -152,5 +154,5 @@ class BlockManager:
         return block
 
 
-def _key(parent: int, tokens: tuple[int, ...]) -> int:
-    return hash((parent, tokens)) or 1
+def _key(parent: bytes, tokens: tuple[int, ...]) -> bytes:
+    return hashlib.blake2b(parent + array("q", tokens).tobytes(), digest_size=16).digest()

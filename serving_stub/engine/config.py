@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from serving_stub.errors import SettingError
+from serving_stub.model.load import DtypeName, ModelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +19,12 @@ class EngineConfig:
         num_blocks: KV blocks in the pool; together with block_size the whole KV capacity.
         max_model_len: the longest prompt plus answer, tokens.
         cache_dir: folder of the model file; None is the usual cache folder.
+
+    Raises: SettingError if a size is not positive, or a step cannot hold one token of each running sequence.
     """
 
-    model: Literal["smollm2", "tiny"] = "smollm2"
-    dtype: Literal["bf16", "fp32"] = "bf16"
+    model: ModelName = "smollm2"
+    dtype: DtypeName = "bf16"
     max_num_seqs: int = 32
     max_num_batched_tokens: int = 256
     block_size: int = 16
@@ -30,3 +34,14 @@ class EngineConfig:
     seed: int = 0
     enable_prefix_caching: bool = True
     cache_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        sizes = ("max_num_seqs", "max_num_batched_tokens", "block_size", "num_blocks", "max_model_len", "num_threads")
+        for name in sizes:
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise SettingError(
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}, expected at least max_num_seqs "
+                f"({self.max_num_seqs}): every running sequence decodes one token a step; raise it or lower max_num_seqs"
+            )

@@ -5,8 +5,9 @@ Single-threaded; `loop.py` gives it a thread and a door to asyncio.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 
@@ -20,6 +21,7 @@ from serving_stub.engine.interface import (
     FinishRecord,
     GenerationRequest,
     RequestRefused,
+    SamplingParams,
     StepRecord,
     TokenChunk,
 )
@@ -28,14 +30,9 @@ from serving_stub.engine.runner import Runner, TorchRunner
 from serving_stub.engine.scheduler import Schedule, Scheduler
 from serving_stub.engine.sequence import Sequence
 from serving_stub.engine.work import StepWork, count_work
-from serving_stub.fetch_model import model_path
-from serving_stub.model import tiny
 from serving_stub.model.config import ModelConfig
-from serving_stub.model.gguf import GgufFile
+from serving_stub.model.load import DTYPES, load_model
 from serving_stub.model.tokenizer import Tokenizer
-from serving_stub.model.transformer import Transformer
-
-DTYPES: Mapping[str, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 class Engine:
@@ -78,6 +75,7 @@ class Engine:
         Raises: RequestRefused.
         """
         num_prompt = len(request.prompt_token_ids)
+        _check_params(request.params)
         wanted = num_prompt + request.params.max_tokens
         if not num_prompt:
             raise RequestRefused("empty_prompt", "the prompt is empty; at least one token is needed")
@@ -100,6 +98,8 @@ class Engine:
         Raises: RequestRefused.
         """
         self.check(request)
+        if request.request_id in self._sequences:
+            raise RequestRefused("duplicate_request_id", f"request id {request.request_id} is in use; choose another")
         seq = Sequence(request, arrived_at=self._clock())
         self._sequences[request.request_id] = seq
         self._outputs[request.request_id] = OutputText(self._tokenizer.stream(), request.params.stop)
@@ -125,16 +125,16 @@ class Engine:
         sampled = self._runner.run(step) if step.work else []
         for item in step.work:
             self.scheduler.computed(item)
-        chunks = [(seq.request_id, self._append(seq, token)) for seq, token in sampled]
+        chunks = [
+            (seq.request_id, self._fail(seq) if token is None else self._append(seq, token)) for seq, token in sampled
+        ]
         self._observe_step(step, work, started)
         return chunks
 
-    def fail_all(self) -> list[str]:
-        """End every request with an error; answers their ids."""
-        failed = list(self._sequences)
-        for request_id in failed:
-            self._finish(self._sequences[request_id], "error")
-        return failed
+    def end_all(self, reason: FinishReason) -> None:
+        """End every request; the engine is stopping or has failed."""
+        for seq in list(self._sequences.values()):
+            self._finish(seq, reason)
 
     def stats(self, *, is_alive: bool) -> EngineStats:
         """The engine now; plain reads, safe from another thread."""
@@ -153,7 +153,8 @@ class Engine:
     def _admitted(self, seq: Sequence, now: float) -> None:
         if seq.scheduled_at is None:
             seq.scheduled_at = now
-        if self.observer is not None:
+        # A preempted sequence finds its own blocks again; that says nothing about how alike prompts are.
+        if self.observer is not None and not seq.num_preemptions:
             self.observer.on_prefix_lookup(len(seq), seq.num_computed_tokens)
 
     def _append(self, seq: Sequence, token_id: int) -> TokenChunk:
@@ -172,12 +173,14 @@ class Engine:
                 reason = "stop"
             elif seq.num_generated_tokens >= params.max_tokens:
                 reason, text = "length", text + output.flush()
-        chunk = TokenChunk(
-            text, (token_id,), reason, seq.num_prompt_tokens, seq.num_generated_tokens, seq.num_cached_tokens
-        )
         if reason is not None:
             self._finish(seq, reason)
-        return chunk
+        return _chunk(seq, text, (token_id,), reason)
+
+    def _fail(self, seq: Sequence) -> TokenChunk:
+        """End one request whose logits are not numbers; the others go on."""
+        self._finish(seq, "error")
+        return _chunk(seq, "", (), "error")
 
     def _finish(self, seq: Sequence, reason: FinishReason) -> None:
         self.scheduler.finish(seq, reason)
@@ -207,7 +210,7 @@ class Engine:
         if seq.first_token_at is None:
             seq.first_token_at = now
             if self.observer is not None:
-                queued_s = (seq.scheduled_at or now) - seq.arrived_at
+                queued_s = (now if seq.scheduled_at is None else seq.scheduled_at) - seq.arrived_at
                 self.observer.on_first_token(now - seq.arrived_at, queued_s)
         elif self.observer is not None and seq.last_token_at is not None:
             self.observer.on_token(now - seq.last_token_at)
@@ -234,18 +237,31 @@ class Engine:
         )
 
 
+def _chunk(seq: Sequence, text: str, token_ids: tuple[int, ...], reason: FinishReason | None) -> TokenChunk:
+    return TokenChunk(
+        text, token_ids, reason, seq.num_prompt_tokens, seq.num_generated_tokens, seq.num_cached_tokens
+    )
+
+
+def _check_params(params: SamplingParams) -> None:
+    faults = {
+        "max_tokens": (params.max_tokens, "1 or more", params.max_tokens >= 1),
+        "temperature": (params.temperature, "a finite number from 0", 0.0 <= params.temperature < math.inf),
+        "top_p": (params.top_p, "above 0 and at most 1", 0.0 < params.top_p <= 1.0),
+        "top_k": (params.top_k, "0 (all) or more", params.top_k >= 0),
+        "stop": (len(params.stop), "strings that are not empty", all(params.stop)),
+    }
+    for name, (value, expected, is_right) in faults.items():
+        if not is_right:
+            raise RequestRefused("invalid_sampling_params", f"{name} is {value}, expected {expected}")
+
+
 def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
     """Load the model that *config* names and put an engine around it.
 
     Raises: ModelFileMissing.
     """
     torch.set_num_threads(config.num_threads)
-    if config.model == "tiny":
-        model_config, state, tables = tiny.CONFIG, tiny.state(config.seed), tiny.tokenizer_tables()
-    else:
-        file = GgufFile(model_path(config.cache_dir))
-        model_config, state, tables = file.config("SmolLM2-135M-Instruct"), file.state(), file.tokenizer_tables()
-    model = Transformer(model_config, state, DTYPES[config.dtype])
+    model, tokenizer = load_model(config.model, config.dtype, seed=config.seed, cache_dir=config.cache_dir)
     runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed)
-    tokenizer = Tokenizer(tables)
-    return Engine(config, model_config, runner, tokenizer), tokenizer
+    return Engine(config, model.config, runner, tokenizer), tokenizer

@@ -13,7 +13,8 @@ class RequestRefused(Exception):
     """A request that can never be served: too long, empty or out of range. Asking again cannot help.
 
     Args:
-        code: a stable word: context_length_exceeded, empty_prompt, invalid_token.
+        code: a stable word: context_length_exceeded, empty_prompt, invalid_token, invalid_sampling_params,
+            duplicate_request_id.
         message: what is wrong and what to change.
     """
 

@@ -1,4 +1,7 @@
-"""Runs one step on the model: tensors in, one new token for each sequence that reached its end."""
+"""Runs one step on the model: one new token for each sequence whose share reached its end.
+
+Mechanism without decisions: what to compute was decided by the scheduler, what the tokens mean is the engine's matter.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from serving_stub.model.transformer import Transformer
 
 
 class Runner(Protocol):
-    """Mechanism without decisions: a torch model here, a simulated one later."""
+    """Whatever computes a step."""
 
-    def run(self, step: Schedule) -> list[tuple[Sequence, int]]:
-        """Compute the step; answers the next token of each sequence whose last token was computed."""
+    def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
+        """Compute the step; answers the next token of each sampled sequence, None where the model gave no number."""
         ...
 
 
@@ -32,7 +35,7 @@ class TorchRunner:
         self._cache = KVCache(model.config, num_blocks, block_size, model.dtype)
 
     @torch.inference_mode()
-    def run(self, step: Schedule) -> list[tuple[Sequence, int]]:
+    def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
         batch = build_batch(step, self._model.config, self._block_size, self._model.dtype)
         logits = self._model.forward(batch.token_ids, batch.positions, self._cache, batch.metadata, batch.logit_rows)
         sequences = [item.seq for item in batch.sampled]

@@ -21,10 +21,21 @@ class ScheduledSequence:
     seq: Sequence
     num_tokens: int
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the share reaches the sequence's end, so that its next token follows; ask before it is computed."""
+        return self.seq.num_computed_tokens + self.num_tokens == len(self.seq)
+
 
 @dataclass(slots=True)
 class Schedule:
-    """One step's work: decoding sequences first, then prefill chunks."""
+    """One step's work: decoding sequences first, then prefill chunks.
+
+    Args:
+        preempted: sent back to the queue by this step, newest first; their blocks are free already.
+        admitted: left the queue with this step.
+        num_recomputed_tokens: tokens of this step that a preemption threw away earlier.
+    """
 
     decodes: list[ScheduledSequence] = field(default_factory=list)
     prefills: list[ScheduledSequence] = field(default_factory=list)

@@ -46,7 +46,7 @@ class Sequence:
     num_ever_computed: int = 0
     num_cached_tokens: int = 0
     num_hashed_blocks: int = 0
-    last_block_key: int = 0
+    last_block_key: bytes = b""
     num_preemptions: int = 0
     finish_reason: FinishReason | None = None
     scheduled_at: float | None = None

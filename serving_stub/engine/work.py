@@ -1,7 +1,7 @@
 """Counts what a step had to do: operations and bytes, from its shapes.
 
-A product with a weight of P parameters takes 2·P operations a row; attention adds 4·context·hidden a row and layer.
-A step reads every weight once, whatever the batch, and the keys and values of each context: that is why a larger
+A product with a weight of P parameters takes 2·P operations a row (the head only for rows whose logits are wanted);
+attention adds 4·context·hidden a row and layer. A step reads every weight once, whatever the batch, and the keys and values of each context: that is why a larger
 batch raises the arithmetic intensity. Source: Pope et al. 2022, "Efficiently Scaling Transformer Inference",
 section 2.
 """
@@ -26,6 +26,7 @@ class StepWork:
 def count_work(step: Schedule, config: ModelConfig, element_bytes: int) -> StepWork:
     """What *step* has to do; call it before the step's tokens count as computed."""
     tokens = sum(item.num_tokens for item in step.work)
+    num_sampled = sum(item.is_sampled for item in step.work)
     contexts = 0
     attention = 0
     for item in step.work:
@@ -34,8 +35,9 @@ def count_work(step: Schedule, config: ModelConfig, element_bytes: int) -> StepW
         attention += item.num_tokens * context
     attention_flops = 4.0 * attention * config.num_heads * config.head_dim * config.num_layers
     kv_bytes = config.kv_bytes_per_token(element_bytes)
+    weights_read = (config.num_layer_parameters if tokens else 0) + (config.num_head_parameters if num_sampled else 0)
     return StepWork(
-        flops=2.0 * config.num_parameters * tokens + attention_flops,
-        bytes_read=float(config.num_parameters * element_bytes + contexts * kv_bytes),
+        flops=2.0 * (config.num_layer_parameters * tokens + config.num_head_parameters * num_sampled) + attention_flops,
+        bytes_read=float(weights_read * element_bytes + contexts * kv_bytes),
         bytes_written=float(tokens * kv_bytes),
     )

@@ -186,7 +186,8 @@ class LeaseBook:
         """
         lease = self.get(lease_id)
         if not lease.is_live:
-            raise LeaseEnded(f"lease {lease_id} has {lease.end_reason}; ask for a new lease")
+            how = "has expired" if lease.end_reason is EndReason.EXPIRED else "was released"
+            raise LeaseEnded(f"lease {lease_id} {how}; ask for a new lease")
         return Renewed(lease_id, now + ttl_s)
 
     def release(self, lease_id: str, now: float) -> Ended | None:

@@ -6,8 +6,10 @@ read together, padded to the longest; each prefill chunk is read alone.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -43,15 +45,18 @@ class AttentionMetadata:
 
 
 class KVCache:
-    """One preallocated pool of KV blocks for all layers; pages are committed only when they are touched.
+    """One preallocated pool of KV blocks for all layers, zero at first.
+
+    A masked position still meets the softmax's zero, and zero times a stray NaN of fresh memory would be NaN. The
+    zeros come from calloc, so a large pool's pages are committed only when they are touched.
 
     Shapes: keys and values [num_layers, num_blocks, block_size, num_kv_heads, head_dim].
     """
 
     def __init__(self, config: ModelConfig, num_blocks: int, block_size: int, dtype: torch.dtype) -> None:
         shape = (config.num_layers, num_blocks, block_size, config.num_kv_heads, config.head_dim)
-        self.keys = torch.empty(shape, dtype=dtype)
-        self.values = torch.empty(shape, dtype=dtype)
+        self.keys = _lazy_zeros(shape, dtype)
+        self.values = _lazy_zeros(shape, dtype)
         self._row = config.num_kv_heads * config.head_dim
         self._heads = (config.num_kv_heads, config.head_dim)
 
@@ -67,6 +72,11 @@ class KVCache:
         keys = self.keys[layer].index_select(0, flat).view(batch, -1, *self._heads)
         values = self.values[layer].index_select(0, flat).view(batch, -1, *self._heads)
         return keys.transpose(1, 2), values.transpose(1, 2)
+
+
+def _lazy_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    num_bytes = math.prod(shape) * dtype.itemsize
+    return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(dtype).view(shape)
 
 
 def attend(

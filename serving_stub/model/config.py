@@ -22,10 +22,15 @@ class ModelConfig:
     max_model_len: int
 
     @property
-    def num_parameters(self) -> int:
-        """Weights that one token is multiplied with; the embedding is tied and counted once."""
+    def num_layer_parameters(self) -> int:
+        """Weights of all layers: every token of a step is multiplied with them."""
         attention = self.hidden_size * self.head_dim * (2 * self.num_heads + 2 * self.num_kv_heads)
-        return self.num_layers * (attention + 3 * self.hidden_size * self.ffn_size) + self.vocab_size * self.hidden_size
+        return self.num_layers * (attention + 3 * self.hidden_size * self.ffn_size)
+
+    @property
+    def num_head_parameters(self) -> int:
+        """Weights of the tied head: only tokens whose logits are wanted are multiplied with them."""
+        return self.vocab_size * self.hidden_size
 
     def kv_bytes_per_token(self, element_bytes: int) -> int:
         """Bytes of keys and values that one token leaves in the cache."""

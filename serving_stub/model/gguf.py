@@ -6,6 +6,7 @@ order that the rest of the field uses. Dequantised weights are kept beside the f
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,9 @@ class GgufFile:
                 interleaved = weight.view(num_heads, rows // num_heads // 2, 2, columns)
                 weight = interleaved.transpose(1, 2).reshape(rows, columns)
             state[tensor.name] = weight.contiguous()
-        partial = kept.with_suffix(".partial")
-        save_file(state, partial)
-        partial.replace(kept)
+        # Two servers may start at once: each writes a file of its own, and either result is whole.
+        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+            partial = Path(scratch) / kept.name
+            save_file(state, partial)
+            partial.replace(kept)
         return state

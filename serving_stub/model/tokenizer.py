@@ -5,13 +5,13 @@ The template is the model author's, so it is rendered in a sandbox that can chan
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import AddedToken, decoders, models, pre_tokenizers
 from tokenizers import Tokenizer as BpeTokenizer
-from tokenizers.decoders import DecodeStream
 
 from serving_stub.model.gguf import TokenizerTables
 
@@ -38,6 +38,11 @@ class Tokenizer:
             [AddedToken(token, special=True, normalized=False) for token in tables.special_tokens]
         )
         self._tokenizer = tokenizer
+        byte_of = _byte_of_character()
+        special = set(tables.special_tokens)
+        self._bytes_of_token = [
+            b"" if token in special else bytes(byte_of[character] for character in token) for token in tables.tokens
+        ]
         self._template = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True).from_string(
             tables.chat_template
         )
@@ -60,16 +65,31 @@ class Tokenizer:
 
     def stream(self) -> TextStream:
         """A decoder for one answer as it grows."""
-        return TextStream(self._tokenizer)
+        return TextStream(self._bytes_of_token)
 
 
 class TextStream:
-    """Turns a growing list of token ids into text, never half of a character."""
+    """Turns a growing list of token ids into text, never half of a character.
 
-    def __init__(self, tokenizer: BpeTokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
+    Bytes that cannot be UTF-8 become U+FFFD, as in `Tokenizer.decode`; a character that the answer's end cuts off is
+    not sent at all. Special tokens have no text.
+    """
+
+    def __init__(self, bytes_of_token: Sequence[bytes]) -> None:
+        self._bytes_of_token = bytes_of_token
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token_id: int) -> str:
         """The text that became complete with *token_id*; often empty."""
-        return self._stream.step(self._tokenizer, token_id) or ""
+        return self._decoder.decode(self._bytes_of_token[token_id])
+
+
+def _byte_of_character() -> dict[str, int]:
+    """The byte that each character of a byte-level vocabulary stands for.
+
+    Printable bytes stand for themselves, the others are moved behind Latin-1 in order.
+    Source: Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", `bytes_to_unicode` of its code.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}

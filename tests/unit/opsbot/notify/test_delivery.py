@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.support.outbox import ManualClock, MemoryOutbox
-from tests.unit.opsbot.notify.memory_chat import MemoryChat
 
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.notifier import DeliveryError, Place
 from opsbot.notify.outbox import OutboxItem
 from opsbot.notify.pipeline import Pipeline
+from tests.support.outbox import ManualClock, MemoryOutbox
+from tests.unit.opsbot.notify.memory_chat import MemoryChat
 
 
 @asynccontextmanager

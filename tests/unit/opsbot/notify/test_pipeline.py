@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.outbox import ManualClock, MemoryOutbox
-from tests.unit.opsbot.notify.memory_chat import MemoryChat
-
 from opsbot.notify.budget import Budget
 from opsbot.notify.notifier import DeliveryError
 from opsbot.notify.outbox import OutboxItem, OutboxState
 from opsbot.notify.pipeline import Outcome, Pipeline
+from tests.support.outbox import ManualClock, MemoryOutbox
+from tests.unit.opsbot.notify.memory_chat import MemoryChat
 
 
 class Bench:

@@ -96,13 +96,19 @@ async def test_expiry_counts_even_when_it_cannot_be_journalled() -> None:
 async def test_the_timer_ends_leases_by_itself() -> None:
     """Nobody has to ask: the timer notices that time is up."""
     bench = Bench()
-    timer = asyncio.create_task(bench.desk.run())
-    lease, _ = await bench.desk.grant(lease_request(8, ttl_s=1.0))
+    is_back = asyncio.Event()
+
+    def set_limit(in_force: InForce) -> None:
+        if in_force.value == 32:
+            is_back.set()
+
+    desk = LeaseDesk(EMPTY, bench.journal, bench.clock, {"batch_limit": set_limit}, lambda now: "l-1")
+    timer = asyncio.create_task(desk.run())
+    await desk.grant(lease_request(8, ttl_s=1.0))
+    is_back.clear()
     bench.clock.time += 1.0
-    async with asyncio.timeout(5):
-        while bench.desk.book.get(lease.lease_id).is_live:
-            await asyncio.sleep(0.01)
-    assert bench.set[-1] == InForce(32, "finish")
+    await asyncio.wait_for(is_back.wait(), 5)
+    assert desk.book.get("l-1").end_reason is EndReason.EXPIRED
     timer.cancel()
     await asyncio.gather(timer, return_exceptions=True)
 

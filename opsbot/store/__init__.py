@@ -1,0 +1,1 @@
+"""The store: incidents, timeline, runs, approvals and the outbox, in SQLite or PostgreSQL."""

@@ -1,0 +1,82 @@
+"""Opens the database, brings its schema up to date, and hands out transactions.
+
+SQLite is set so that what is committed survives power loss, not only a killed process: write-ahead log and a flush
+at every commit. Writers of one process take turns, so none ever meets a locked file.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from opsbot.errors import OpsbotError
+
+BUSY_TIMEOUT_MS = 5000
+
+
+class StoreError(OpsbotError):
+    """The database cannot be read or written; nothing of the transaction has happened."""
+
+
+class Database:
+    """One database with its schema at the newest version."""
+
+    def __init__(self, url: str) -> None:
+        """Open *url*, create or migrate its tables.
+
+        Raises: StoreError.
+        """
+        self.engine: Engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        self._writer = threading.RLock()
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _set_pragmas)
+        try:
+            self._migrate()
+        except SQLAlchemyError as error:
+            raise StoreError(f"the database {self.engine.url.render_as_string()} cannot be opened: {error}") from error
+
+    def _migrate(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        with self.engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, committed when the block ends; raises StoreError having changed nothing."""
+        with self._writer:
+            try:
+                with self.engine.begin() as connection:
+                    yield connection
+            except SQLAlchemyError as error:
+                raise StoreError(f"the database did not take a change: {error}", retryable=True) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent view."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(f"the database cannot be read: {error}", retryable=True) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _set_pragmas(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

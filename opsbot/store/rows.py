@@ -1,0 +1,134 @@
+"""Between rows and values, and the two writes that everything shares: a timeline entry and the wish to show something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from opsbot.errors import NotFoundError
+from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.timeline import TimelineEntry
+from opsbot.notify.outbox import OutboxKind, OutboxState
+from opsbot.runbook.run import Run, RunState
+from opsbot.store import schema
+
+INCIDENT_PREFIX = "INC-"
+
+
+def incident_id(number: int) -> str:
+    """`INC-7`."""
+    return f"{INCIDENT_PREFIX}{number}"
+
+
+def incident_number(text: str) -> int:
+    """The number in `INC-7`, in any case.
+
+    Raises: NotFoundError if it is no incident id.
+    """
+    digits = text.upper().removeprefix(INCIDENT_PREFIX)
+    if not digits.isdigit():
+        raise NotFoundError(f"{text!r} is no incident; they are called {INCIDENT_PREFIX}1, {INCIDENT_PREFIX}2 …")
+    return int(digits)
+
+
+def to_incident(row: Row[Any]) -> Incident:
+    """A row of the incident table as a value."""
+    return Incident(
+        incident_id=incident_id(row.number),
+        fingerprint=row.fingerprint,
+        episode=row.episode,
+        title=row.title,
+        description=row.description,
+        severity=row.severity,
+        labels=row.labels,
+        state=IncidentState(row.state),
+        opened_at=row.opened_at,
+        updated_at=row.updated_at,
+        acknowledged_by=row.acknowledged_by,
+        resolved_at=row.resolved_at,
+        value=row.value,
+        is_blind=row.is_blind,
+    )
+
+
+def to_entry(row: Row[Any]) -> TimelineEntry:
+    """A row of the timeline table as a value."""
+    return TimelineEntry(
+        row.key, incident_id(row.incident_number), row.at, row.actor, row.kind, row.text, row.is_broadcast
+    )
+
+
+def to_run(row: Row[Any]) -> Run:
+    """A row of the run table as a value."""
+    return Run(
+        run_id=row.run_id,
+        incident_id=incident_id(row.incident_number),
+        runbook_id=row.runbook_id,
+        revision=row.revision,
+        runbook_json=row.runbook_json,
+        interpreter_version=row.interpreter_version,
+        state=RunState(row.state),
+        detail=row.detail,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def get_incident(connection: Connection, number: int) -> Incident:
+    """One incident; raises NotFoundError."""
+    row = connection.execute(select(schema.incident).where(schema.incident.c.number == number)).first()
+    if row is None:
+        raise NotFoundError(f"there is no incident {incident_id(number)}")
+    return to_incident(row)
+
+
+def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int) -> None:
+    """Something must be shown, or shown anew."""
+    table = schema.outbox
+    changed = connection.execute(
+        update(table).where(table.c.key == key).values(revision=table.c.revision + 1, next_at=0.0)
+    )
+    if not changed.rowcount:
+        connection.execute(
+            insert(table).values(
+                key=key,
+                kind=kind,
+                ref=ref,
+                incident_number=number,
+                revision=1,
+                delivered_revision=0,
+                state=OutboxState.PENDING.value,
+                attempts=0,
+                next_at=0.0,
+            )
+        )
+
+
+def wish_incident(connection: Connection, number: int) -> None:
+    """An incident's message must be brought up to date."""
+    wish(connection, f"incident:{incident_id(number)}", "incident_message", incident_id(number), number)
+
+
+def write_entry(connection: Connection, entry: TimelineEntry | None) -> None:
+    """Append to the timeline, once for each key, and wish it shown."""
+    if entry is None:
+        return
+    table = schema.timeline
+    if connection.execute(select(table.c.key).where(table.c.key == entry.key)).first() is not None:
+        return
+    number = incident_number(entry.incident_id)
+    connection.execute(
+        insert(table).values(
+            key=entry.key,
+            incident_number=number,
+            at=entry.at,
+            actor=entry.actor,
+            kind=entry.kind,
+            text=entry.text,
+            is_broadcast=entry.is_broadcast,
+        )
+    )
+    wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
+    wish_incident(connection, number)

@@ -1,0 +1,134 @@
+"""The tables. Times are seconds since the epoch, UTC; JSON columns hold plain values."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import UniqueConstraint as Unique
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_name)s", "uq": "uq_%(table_name)s_%(column_0_name)s"}
+)
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("annotations", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("starts_at", Float, nullable=False),
+    Column("opened_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("acknowledged_by", String(128)),
+    Column("resolved_at", Float),
+    Column("value", Float),
+    Column("is_blind", Boolean, nullable=False, default=False),
+    Unique("fingerprint", "episode"),
+    Index(None, "state"),
+)
+
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String(512), nullable=False, unique=True),
+    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("is_broadcast", Boolean, nullable=False),
+    Index(None, "incident_number"),
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("run_id", String(512), primary_key=True),
+    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("runbook_id", String(128), nullable=False),
+    Column("runbook_name", Text, nullable=False),
+    Column("revision", String(64), nullable=False),
+    Column("runbook_json", Text, nullable=False),
+    Column("interpreter_version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Index(None, "state"),
+    Index("ix_run_incident", "incident_number"),
+)
+
+run_step = Table(
+    "run_step",
+    metadata,
+    Column("run_id", String(512), ForeignKey("run.run_id"), primary_key=True),
+    Column("step_id", String(128), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("uses", String(128), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("prior", JSON),
+    Column("arguments", JSON),
+    Column("arguments_digest", String(64)),
+    Column("lease_id", String(128)),
+    Column("idempotency_key", String(1024)),
+    Column("lease_released", Boolean, nullable=False, default=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    Column("approval_id", String(128), primary_key=True),
+    Column("run_id", String(512), ForeignKey("run.run_id"), nullable=False),
+    Column("step_id", String(128), nullable=False),
+    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("role", String(32), nullable=False),
+    Column("will_do", Text, nullable=False),
+    Column("undo", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decided_by", String(128)),
+    Column("decided_at", Float),
+    Index(None, "run_id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("key", String(600), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("ref", String(512), nullable=False),
+    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("delivered_revision", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("channel", String(64)),
+    Column("ts", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("last_error", Text),
+)
+
+decision = Table(
+    "decision",
+    metadata,
+    Column("sequence", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "fingerprint"),
+    Index("ix_decision_time", "at"),
+)

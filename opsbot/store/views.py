@@ -1,0 +1,90 @@
+"""Assembles what people are shown about an incident, from one consistent view of the tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, desc, select
+
+from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.view import ApprovalView, IncidentView, RunView, StepView
+from opsbot.runbook.run import RunState
+from opsbot.store import schema
+from opsbot.store.database import Database
+from opsbot.store.rows import get_incident, incident_number, to_entry, to_incident
+from opsbot.store.runs import to_approval
+
+UNDOABLE = frozenset({RunState.HOLDING, RunState.RUNNING, RunState.WAITING, RunState.NEEDS_PERSON})
+
+
+class ViewRepository:
+    """Reads views."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def view(self, incident_id: str) -> IncidentView:
+        """One incident; raises NotFoundError."""
+        with self._database.read() as connection:
+            return _view(connection, get_incident(connection, incident_number(incident_id)))
+
+    def views(self, *, include_resolved: bool, limit: int = 50) -> tuple[IncidentView, ...]:
+        """Incidents, newest first."""
+        table = schema.incident
+        query = select(table).order_by(desc(table.c.number)).limit(limit)
+        if not include_resolved:
+            query = query.where(table.c.state != IncidentState.RESOLVED.value)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            return tuple(_view(connection, to_incident(row)) for row in rows)
+
+
+def _view(connection: Connection, incident: Incident) -> IncidentView:
+    number = incident_number(incident.incident_id)
+    runs = connection.execute(
+        select(schema.run).where(schema.run.c.incident_number == number).order_by(schema.run.c.created_at)
+    ).all()
+    entries = connection.execute(
+        select(schema.timeline).where(schema.timeline.c.incident_number == number).order_by(schema.timeline.c.sequence)
+    )
+    return IncidentView(
+        incident, tuple(_run_view(connection, row) for row in runs), tuple(to_entry(row) for row in entries)
+    )
+
+
+def _run_view(connection: Connection, row: Row[Any]) -> RunView:
+    step, approval = schema.run_step, schema.approval
+    steps = connection.execute(select(step).where(step.c.run_id == row.run_id).order_by(step.c.position)).all()
+    open_approvals = connection.execute(
+        select(approval)
+        .where(approval.c.run_id == row.run_id, approval.c.state == "open")
+        .order_by(approval.c.requested_at)
+    )
+    holds = any(s.lease_id is not None and not s.lease_released for s in steps)
+    return RunView(
+        run_id=row.run_id,
+        runbook_id=row.runbook_id,
+        runbook_name=row.runbook_name,
+        state=row.state,
+        detail=row.detail,
+        steps=tuple(StepView(s.step_id, s.name, s.uses, s.state, s.detail) for s in steps),
+        approvals=tuple(_approval_view(a) for a in open_approvals),
+        can_undo=holds and RunState(row.state) in UNDOABLE,
+        started_at=row.started_at if row.started_at is not None else row.created_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _approval_view(row: Row[Any]) -> ApprovalView:
+    approval = to_approval(row)
+    return ApprovalView(
+        approval_id=approval.approval_id,
+        run_id=approval.run_id,
+        step_id=approval.step_id,
+        will_do=approval.will_do,
+        undo=approval.undo,
+        role=approval.role,
+        digest=approval.digest,
+        requested_at=approval.requested_at,
+        expires_at=approval.expires_at,
+    )

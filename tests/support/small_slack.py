@@ -1,0 +1,221 @@
+"""A few methods of Slack's Web API and Socket Mode on a free port, with failures on demand.
+
+Just enough of a peer to cut an answer after the call was applied, to send one envelope twice, and to count what stands
+in the channel in the end. The bundled workspace is the fuller peer; this one breaks in ways a workspace should not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+CHANNEL = "C0INCIDENTS"
+BOT_TOKEN = "xoxb-test"
+APP_TOKEN = "xapp-test"
+BOT_USER = "U0BOT"
+
+CUT_AFTER = "cut after applying"
+CUT_BEFORE = "cut before applying"
+
+
+class SmallSlack:
+    """The state of the peer, and the switches that tests use.
+
+    `faults[method]` is used up call by call: a status code, CUT_BEFORE, CUT_AFTER, or an error name of Slack's.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.messages: list[dict[str, Any]] = []
+        self.ephemerals: list[Mapping[str, Any]] = []
+        self.homes: list[Mapping[str, Any]] = []
+        self.responses: list[Mapping[str, Any]] = []
+        self.calls: list[str] = []
+        self.faults: dict[str, list[int | str]] = {}
+        self.is_bot_member = True
+        self.refused_tickets = 0
+        self.acknowledged: list[Mapping[str, Any]] = []
+        self._numbers = itertools.count(1)
+        self._sockets: list[web.WebSocketResponse] = []
+
+    def keys(self) -> list[str]:
+        """The outbox keys of the messages that stand, in the order of posting."""
+        return [message["metadata"]["event_payload"]["key"] for message in self.messages]
+
+    def delete(self, ts: str) -> None:
+        """As an administrator would."""
+        self.messages = [message for message in self.messages if message["ts"] != ts]
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a bot listens."""
+        return any(not socket.closed for socket in self._sockets)
+
+    async def cut_sockets(self) -> None:
+        """Close every Socket Mode connection from this side."""
+        for socket in self._sockets:
+            await socket.close()
+        self._sockets.clear()
+
+    async def send(self, kind: str, payload: Mapping[str, Any], *, times: int = 1) -> None:
+        """Deliver one envelope to the newest connection, *times* over, and wait until each is acknowledged."""
+        for _ in range(times):
+            envelope_id = f"e{next(self._numbers)}"
+            envelope = {"envelope_id": envelope_id, "type": kind, "payload": payload, "accepts_response_payload": True}
+            await self._sockets[-1].send_str(json.dumps(envelope))
+            async with asyncio.timeout(3):
+                while all(answer["envelope_id"] != envelope_id for answer in self.acknowledged):
+                    await asyncio.sleep(0.005)
+
+    async def press(self, user_id: str, action_id: str, value: str, *, message_ts: str | None, times: int = 1) -> None:
+        """Somebody presses a button of a message, or of the Home tab; the envelope arrives *times* over."""
+        container: dict[str, str] = {"type": "view", "view_id": "V1"}
+        if message_ts is not None:
+            container = {"type": "message", "message_ts": message_ts, "channel_id": CHANNEL}
+        action = {
+            "type": "button",
+            "action_id": action_id,
+            "block_id": "b",
+            "value": value,
+            "action_ts": f"{next(self._numbers)}.5",
+        }
+        payload = {
+            "type": "block_actions",
+            "user": {"id": user_id},
+            "team": {"id": "T1"},
+            "container": container,
+            "actions": [action],
+        }
+        await self.send("interactive", payload, times=times)
+
+    async def type(self, user_id: str, text: str) -> None:
+        """Somebody types `/ops <text>`."""
+        payload = {
+            "command": "/ops",
+            "text": text,
+            "user_id": user_id,
+            "team_id": "T1",
+            "channel_id": CHANNEL,
+            "response_url": f"{self.url}/respond",
+        }
+        await self.send("slash_commands", payload)
+
+    async def emit(self, event: Mapping[str, Any]) -> None:
+        """An event of the Events API."""
+        wrapped = {"type": "event_callback", "team_id": "T1", "event_id": f"Ev{next(self._numbers)}", "event": event}
+        await self.send("events_api", wrapped)
+
+    async def api(self, request: web.Request) -> web.StreamResponse:
+        """Any method of the Web API."""
+        method = request.match_info["method"]
+        arguments: dict[str, Any] = dict(request.query)
+        if request.content_type == "application/json" and request.can_read_body:
+            arguments |= await request.json()
+        self.calls.append(method)
+        fault = self.faults[method].pop(0) if self.faults.get(method) else None
+        if isinstance(fault, int):
+            headers = {"Retry-After": "1"} if fault == 429 else {}
+            return web.json_response({"ok": False, "error": "ratelimited"}, status=fault, headers=headers)
+        if fault not in (None, CUT_AFTER, CUT_BEFORE):
+            return web.json_response({"ok": False, "error": fault})
+        answer: dict[str, Any] = {}
+        if fault != CUT_BEFORE:
+            answer = self._call(method, arguments, request.headers.get("Authorization", ""))
+        if fault is not None:
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response(answer)
+
+    def _call(self, method: str, arguments: dict[str, Any], authorization: str) -> dict[str, Any]:
+        token = APP_TOKEN if method == "apps.connections.open" else BOT_TOKEN
+        if authorization != f"Bearer {token}":
+            return {"ok": False, "error": "invalid_auth"}
+        match method:
+            case "auth.test":
+                return {"ok": True, "user_id": BOT_USER, "bot_id": "B1", "team_id": "T1", "team": "t", "user": "opsbot"}
+            case "apps.connections.open":
+                return {"ok": True, "url": f"{self.url.replace('http', 'ws')}/link?ticket={next(self._numbers)}"}
+            case "conversations.list":
+                return {"ok": True, "channels": [{"id": "C0OPS", "name": "ops"}, {"id": CHANNEL, "name": "incidents"}]}
+            case "conversations.join":
+                self.is_bot_member = True
+                return {"ok": True}
+            case "conversations.history":
+                return {"ok": True, "messages": [m for m in reversed(self.messages) if "thread_ts" not in m]}
+            case "conversations.replies":
+                thread = arguments["ts"]
+                return {"ok": True, "messages": [m for m in self.messages if thread in (m["ts"], m.get("thread_ts"))]}
+            case "chat.postMessage":
+                return self._post(arguments)
+            case "chat.update":
+                return self._update(arguments)
+            case "chat.postEphemeral":
+                self.ephemerals.append(arguments)
+                return {"ok": True, "message_ts": "1.0"}
+            case "views.publish":
+                self.homes.append(arguments)
+                return {"ok": True, "view": {}}
+        return {"ok": False, "error": "unknown_method"}
+
+    def _post(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if not self.is_bot_member:
+            return {"ok": False, "error": "not_in_channel"}
+        thread = arguments.get("thread_ts")
+        if thread is not None and all(message["ts"] != thread for message in self.messages):
+            return {"ok": False, "error": "thread_not_found"}
+        ts = f"{1_790_000_000 + next(self._numbers)}.000100"
+        self.messages.append({**arguments, "ts": ts, "user": BOT_USER})
+        return {"ok": True, "channel": CHANNEL, "ts": ts}
+
+    def _update(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        for message in self.messages:
+            if message["ts"] == arguments["ts"]:
+                message.update(arguments)
+                return {"ok": True, "channel": CHANNEL, "ts": message["ts"]}
+        return {"ok": False, "error": "message_not_found"}
+
+    async def link(self, request: web.Request) -> web.StreamResponse:
+        """The Socket Mode connection."""
+        if self.refused_tickets:
+            self.refused_tickets -= 1
+            raise web.HTTPForbidden
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "hello", "num_connections": 1, "connection_info": {"app_id": "A1"}})
+        self._sockets.append(socket)
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                self.acknowledged.append(json.loads(message.data))
+        return socket
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """The response_url of a slash command."""
+        self.responses.append(await request.json())
+        return web.Response(text="ok")
+
+
+@asynccontextmanager
+async def small_slack() -> AsyncIterator[SmallSlack]:
+    """A peer that listens on loopback until the block ends."""
+    slack = SmallSlack()
+    app = web.Application()
+    app.router.add_route("*", "/api/{method}", slack.api)
+    app.router.add_get("/link", slack.link)
+    app.router.add_post("/respond", slack.respond)
+    runner = web.AppRunner(app, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    slack.url = f"http://{host}:{port}"
+    try:
+        yield slack
+    finally:
+        await slack.cut_sockets()
+        await runner.cleanup()

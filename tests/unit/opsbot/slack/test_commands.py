@@ -1,0 +1,85 @@
+"""The slash command `/ops`."""
+
+from __future__ import annotations
+
+import pytest
+
+from opsbot.errors import NotFoundError
+from opsbot.people import Person
+from opsbot.slack.commands import HELP, SlashCommands
+from opsbot.slack.work import Work
+from tests.support.incident_views import make_approval, make_run, make_view
+from tests.support.recorded_commands import RecordedCommands
+
+RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
+STRANGER = Person("U0STRANGER")
+
+
+def slash_commands(commands: RecordedCommands) -> SlashCommands:
+    """The listener without Slack around it."""
+    return SlashCommands(commands, lambda user_id: Person(user_id), Work(), lambda: None)
+
+
+@pytest.mark.parametrize("text", ["ack INC-1", "ack inc-1", "ACK 1", "acknowledge  INC1", "ack inc 1"])
+async def test_an_incident_is_taken_however_its_number_is_typed(text: str) -> None:
+    """Case, dash and prefix do not matter under pressure."""
+    commands = RecordedCommands([make_view()])
+    assert await slash_commands(commands).answer(text, RESPONDER) == "You have INC-1."
+    assert commands.calls == [("acknowledge", "INC-1", "U0ONCALL")]
+
+
+async def test_ack_without_a_number_takes_nothing() -> None:
+    """It asks which one, and names those that are open."""
+    commands = RecordedCommands([make_view()])
+    answer = await slash_commands(commands).answer("ack", RESPONDER)
+    assert answer == "Which incident? `/ops ack INC-1` takes one; open now: INC-1."
+    assert commands.calls == []
+
+
+async def test_an_unknown_incident_is_an_error_for_the_person() -> None:
+    """The command's own sentence says so."""
+    with pytest.raises(NotFoundError, match="there is no incident INC-7"):
+        await slash_commands(RecordedCommands()).answer("ack 7", RESPONDER)
+
+
+@pytest.mark.parametrize(
+    ("text", "suggested"), [("stauts", "status"), ("incidnets", "incidents"), ("akc 1", "ack"), ("halp", "help")]
+)
+async def test_a_word_that_is_nearly_ours_is_suggested(text: str, suggested: str) -> None:
+    """It is named and not carried out."""
+    commands = RecordedCommands([make_view()])
+    answer = await slash_commands(commands).answer(text, RESPONDER)
+    assert answer.startswith(f"There is no `{text.split()[0]}`; did you mean `/ops {suggested}`?")
+    assert commands.calls == []
+
+
+async def test_a_word_that_is_nothing_of_ours_gets_the_help() -> None:
+    """And cannot mention anybody in the answer."""
+    answer = await slash_commands(RecordedCommands()).answer("<!channel>", RESPONDER)
+    assert answer == f"There is no `&lt;!channel&gt;`.\n{HELP}"
+
+
+async def test_status_names_what_waits_for_this_person() -> None:
+    """Only people who may decide are told that something waits for them."""
+    commands = slash_commands(RecordedCommands([make_view(runs=[make_run(approvals=[make_approval()])])]))
+    assert (await commands.answer("", RESPONDER)).splitlines()[-1] == (
+        "Waits for you in INC-1: Resize the batch of local from 32 to 8."
+    )
+    assert "Waits for you" not in await commands.answer("status", STRANGER)
+
+
+async def test_incidents_lists_runs_and_steps() -> None:
+    """Each open incident with what the bot is doing about it."""
+    answer = await slash_commands(RecordedCommands([make_view(runs=[make_run()])])).answer("incidents", STRANGER)
+    assert answer.splitlines()[0] == "*🔴 INC-1 KV cache pressure on local*"
+    assert answer.splitlines()[2:] == [
+        "*Relieve KV cache pressure*: waiting",
+        "✓  Read the KV cache usage · 0.93",
+        "◔  Resize the batch · waits for approval",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "status", "incidents"])
+async def test_a_quiet_day_is_said_plainly(text: str) -> None:
+    """No empty answer."""
+    assert await slash_commands(RecordedCommands()).answer(text, STRANGER) == "Nothing is open."
