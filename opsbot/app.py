@@ -6,19 +6,15 @@ Nothing imports this module but the command line.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets as random_secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from opsbot.clock import SystemClock
-from opsbot.config import Secrets, Settings, load_settings
-from opsbot.errors import ConfigError
-from opsbot.people import Person, Role, person_for
+from opsbot.config import Secrets, Settings
+from opsbot.people import Role
 from opsbot.supervisor import RoleProcess, Supervisor
 
 logger = logging.getLogger(__name__)

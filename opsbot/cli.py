@@ -204,10 +204,14 @@ def undo(run_id: str, config_path: Path) -> None:
 
 
 @main.command()
-@click.option("--headless", is_flag=True, help="Nobody watches: approve by itself, end by itself, exit 0 only if all was seen.")
+@click.option(
+    "--headless", is_flag=True, help="Nobody watches: approve by itself, end by itself, exit 0 only if all was seen."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=8065, show_default=True, help="Port of the page.")
 @click.option("--seed", type=int, default=7, show_default=True, help="Seed of the traffic.")
-@click.option("--keep", is_flag=True, help="Leave everything running at the end until Ctrl-C (default when not headless).")
+@click.option(
+    "--keep", is_flag=True, help="Leave everything running at the end until Ctrl-C (default when not headless)."
+)
 def demo(headless: bool, port: int, seed: int, keep: bool) -> None:
     """Run the whole loop on a real model: overload, incident, runbook, recovery, and everything put back."""
     from opsbot.demo.story import DemoOptions, run_demo

@@ -6,6 +6,7 @@ Seconds everywhere; `now` is UTC since the epoch, `monotonic` only measures diff
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -29,3 +30,13 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+def to_rfc3339(seconds: float) -> str:
+    """`2026-01-31T12:00:00.250000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def from_rfc3339(text: str) -> float:
+    """Seconds since the epoch; raises ValueError."""
+    return datetime.fromisoformat(text).timestamp()

@@ -127,7 +127,9 @@ def load_settings(path: Path) -> Settings:
     Raises: ConfigError with every problem of the file, or with what to do when there is no file.
     """
     if not path.exists():
-        raise ConfigError(f"{path}: no such file; name one with --config, or copy the opsbot.yaml that ships with opsbot")
+        raise ConfigError(
+            f"{path}: no such file; name one with --config, or copy the opsbot.yaml that ships with opsbot"
+        )
     document, problems = load(path)
     settings = None
     if document is not None:

@@ -72,7 +72,10 @@ class Supervisor:
                 backoff_s = FIRST_BACKOFF_S
             logger.warning(
                 "%s left with status %s; starting it again in %.1f s (its log: %s)",
-                role.name, code, backoff_s, role.log_path,
+                role.name,
+                code,
+                backoff_s,
+                role.log_path,
             )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), backoff_s)
@@ -82,8 +85,14 @@ class Supervisor:
         role.log_path.parent.mkdir(parents=True, exist_ok=True)
         with role.log_path.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "opsbot", *role.arguments,
-                stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, env=self._environment,
+                sys.executable,
+                "-m",
+                "opsbot",
+                *role.arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
             )
         left = asyncio.create_task(process.wait())
         told = asyncio.create_task(self._stopping.wait())

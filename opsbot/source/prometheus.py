@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import requests
-from prometheus_api_client import PrometheusApiClientException, PrometheusConnect
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
 from opsbot.errors import SourceError

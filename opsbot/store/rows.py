@@ -1,4 +1,4 @@
-"""Between rows and values, and the two writes that everything shares: a timeline entry and the wish to show something."""
+"""Between rows and values, and the two writes that all share: a timeline entry and the wish to show something."""
 
 from __future__ import annotations
 

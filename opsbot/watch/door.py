@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
 from opsbot.alert.alert import Alert, AlertState
+from opsbot.clock import from_rfc3339, to_rfc3339
 from opsbot.errors import SourceError
 
 REPEAT_S = 10.0
@@ -49,16 +49,6 @@ def to_webhook(alerts: Sequence[Alert]) -> dict[str, Any]:
             for alert in alerts
         ],
     }
-
-
-def to_rfc3339(seconds: float) -> str:
-    """`2026-01-31T12:00:00.250000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-
-
-def from_rfc3339(text: str) -> float:
-    """Seconds since the epoch; raises ValueError."""
-    return datetime.fromisoformat(text).timestamp()
 
 
 @dataclass(slots=True)

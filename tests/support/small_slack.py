@@ -40,11 +40,11 @@ class SmallSlack:
         self.faults: dict[str, list[int | str]] = {}
         self.is_bot_member = True
         self.refused_tickets = 0
-        self.acknowledged: list[Mapping[str, Any]] = []
         self._numbers = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[None]] = {}
         self._sockets: list[web.WebSocketResponse] = []
 
-    def keys(self) -> list[str]:
+    def posted(self) -> list[str]:
         """The outbox keys of the messages that stand, in the order of posting."""
         return [message["metadata"]["event_payload"]["key"] for message in self.messages]
 
@@ -68,10 +68,9 @@ class SmallSlack:
         for _ in range(times):
             envelope_id = f"e{next(self._numbers)}"
             envelope = {"envelope_id": envelope_id, "type": kind, "payload": payload, "accepts_response_payload": True}
+            acknowledged = self._waiting[envelope_id] = asyncio.get_running_loop().create_future()
             await self._sockets[-1].send_str(json.dumps(envelope))
-            async with asyncio.timeout(3):
-                while all(answer["envelope_id"] != envelope_id for answer in self.acknowledged):
-                    await asyncio.sleep(0.005)
+            await asyncio.wait_for(acknowledged, 3)
 
     async def press(self, user_id: str, action_id: str, value: str, *, message_ts: str | None, times: int = 1) -> None:
         """Somebody presses a button of a message, or of the Home tab; the envelope arrives *times* over."""
@@ -119,9 +118,11 @@ class SmallSlack:
             arguments |= await request.json()
         self.calls.append(method)
         fault = self.faults[method].pop(0) if self.faults.get(method) else None
+        if fault == 429:
+            body = {"ok": False, "error": "ratelimited"}
+            return web.json_response(body, status=429, headers={"Retry-After": "1"})
         if isinstance(fault, int):
-            headers = {"Retry-After": "1"} if fault == 429 else {}
-            return web.json_response({"ok": False, "error": "ratelimited"}, status=fault, headers=headers)
+            return web.Response(text="<html>an error page</html>", content_type="text/html", status=fault)
         if fault not in (None, CUT_AFTER, CUT_BEFORE):
             return web.json_response({"ok": False, "error": fault})
         answer: dict[str, Any] = {}
@@ -191,7 +192,7 @@ class SmallSlack:
         self._sockets.append(socket)
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                self.acknowledged.append(json.loads(message.data))
+                self._waiting.pop(json.loads(message.data)["envelope_id"]).set_result(None)
         return socket
 
     async def respond(self, request: web.Request) -> web.StreamResponse:

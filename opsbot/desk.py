@@ -1,0 +1,158 @@
+"""What people can do, whatever door they use: the one place where rights are checked and the timeline says who did it.
+
+Implements `IncidentCommands` for Slack and the web API, and accepts alerts for the alert door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from opsbot.alert.alert import Alert
+from opsbot.clock import Clock
+from opsbot.errors import ApprovalError
+from opsbot.incident.incident import IncidentState
+from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.view import IncidentView
+from opsbot.people import Person, Role
+from opsbot.runbook.store import ApprovalRow
+from opsbot.store.incidents import IncidentRepository, Ingested, RunbookToRun
+from opsbot.store.runs import RunRepository
+from opsbot.store.views import ViewRepository
+
+
+class Runs(Protocol):
+    """What the desk needs of the executor."""
+
+    def wake(self) -> None:
+        """Look for queued runs now."""
+        ...
+
+    async def notify_decision(self, approval: ApprovalRow) -> None:
+        """Tell the waiting run; harmless when repeated."""
+        ...
+
+    async def request_undo(self, run_id: str, person: Person) -> None:
+        """Ask a run to take back what it holds; raises InvalidTransition, NotFoundError."""
+        ...
+
+
+class Desk:
+    """Alerts and people come here."""
+
+    def __init__(
+        self,
+        incidents: IncidentRepository,
+        runs: RunRepository,
+        views: ViewRepository,
+        executor: Runs,
+        select_runbooks: Callable[[Alert], Sequence[RunbookToRun]],
+        wake_outbox: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._incidents = incidents
+        self._runs = runs
+        self._views = views
+        self._executor = executor
+        self._select_runbooks = select_runbooks
+        self._wake_outbox = wake_outbox
+        self._clock = clock
+
+    async def ingest(self, alerts: Sequence[Alert]) -> Ingested:
+        """Accept alerts durably; raises StoreError having accepted nothing."""
+        done = await asyncio.to_thread(self._incidents.ingest, alerts, self._clock.now(), self._select_runbooks)
+        if done.runs:
+            self._executor.wake()
+        self._wake_outbox()
+        return done
+
+    async def acknowledge(self, incident_id: str, person: Person) -> str:
+        """Take the incident; answers one sentence for the person."""
+        _require(person, "responder", "acknowledge an incident")
+        incident = await asyncio.to_thread(self._incidents.incident, incident_id)
+        if incident.state is IncidentState.ACKNOWLEDGED and incident.acknowledged_by == person.user_id:
+            return f"{incident.incident_id} is yours already."
+        now = self._clock.now()
+        note = TimelineEntry(
+            f"{incident.incident_id}:acknowledged:{person.user_id}",
+            incident.incident_id,
+            now,
+            person.user_id,
+            "incident.acknowledged",
+            "Acknowledged",
+        )
+        await asyncio.to_thread(
+            self._incidents.move,
+            incident.incident_id,
+            IncidentState.ACKNOWLEDGED,
+            now,
+            note=note,
+            user_id=person.user_id,
+        )
+        self._wake_outbox()
+        return f"{incident.incident_id} is yours."
+
+    async def decide(self, approval_id: str, *, is_granted: bool, person: Person) -> str:
+        """Grant or refuse an approval; answers one sentence for the person."""
+        approval = await asyncio.to_thread(self._runs.approval, approval_id)
+        _require(person, approval.role, "decide this approval")
+        verb = "granted" if is_granted else "refused"
+        now = self._clock.now()
+        note = TimelineEntry(
+            f"{approval_id}:decided",
+            approval.incident_id,
+            now,
+            person.user_id,
+            f"approval.{verb}",
+            f"{verb.capitalize()}: {approval.will_do}",
+        )
+        decided = await asyncio.to_thread(
+            self._runs.decide_approval, approval_id, is_granted=is_granted, user_id=person.user_id, now=now, entry=note
+        )
+        await self._executor.notify_decision(decided)
+        self._wake_outbox()
+        return f"You have {verb} it: {approval.will_do}" if is_granted else "You have refused it; nothing was changed."
+
+    async def undo(self, run_id: str, person: Person) -> str:
+        """Take back what a run has changed and still holds; answers one sentence for the person."""
+        _require(person, "responder", "take back a run's changes")
+        await self._executor.request_undo(run_id, person)
+        self._wake_outbox()
+        return "Taking it back now; the thread will say when it is done."
+
+    async def open_incidents(self) -> tuple[IncidentView, ...]:
+        """Every incident that is not resolved, newest first."""
+        return await asyncio.to_thread(self._views.views, include_resolved=False)
+
+    async def all_incidents(self) -> tuple[IncidentView, ...]:
+        """The newest incidents, resolved ones too."""
+        return await asyncio.to_thread(self._views.views, include_resolved=True)
+
+    async def incident(self, incident_id: str) -> IncidentView:
+        """One incident; raises NotFoundError."""
+        return await asyncio.to_thread(self._views.view, incident_id)
+
+    def firing(self) -> tuple[Alert, ...]:
+        """The alerts behind every incident that is not resolved."""
+        return self._incidents.firing()
+
+
+def _require(person: Person, role: Role | str, what: str) -> None:
+    if not any(person.has(known) for known in _at_least(role)):
+        raise ApprovalError(
+            f"to {what}, the role {role} is needed; {person.user_id} has {_roles(person)}. "
+            "Roles are given in opsbot.yaml under `people`"
+        )
+
+
+def _at_least(role: Role | str) -> Sequence[Role]:
+    match role:
+        case "viewer" | "responder" | "commander" | "trust_and_safety" | "author":
+            return (role,)
+        case _:
+            return ()
+
+
+def _roles(person: Person) -> str:
+    return ", ".join(sorted(person.roles)) or "none"

@@ -1,0 +1,165 @@
+"""Accepts batches of request events over HTTP and keeps a day of them.
+
+One bad event never drops the batch; an event that is sent again is kept once; success means it is on disk. Events hold
+counts and ids only, never text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, create_engine, delete, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from opsbot.clock import Clock
+from opsbot.web.tokens import Tokens
+
+KEPT_S = 24 * 3600.0
+SWEEP_EVERY_S = 600.0
+MAX_BODY_BYTES = 8 << 20
+
+metadata = MetaData()
+request_event = Table(
+    "request_event",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("tenant", String(128), nullable=False),
+    Column("key_id", String(128), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("endpoint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("ttft_s", Float),
+    Column("duration_s", Float, nullable=False),
+    Column("finish_reason", String(16)),
+    Index("ix_request_event_at", "at"),
+)
+
+
+class RequestEvent(BaseModel):
+    """One request that the front door served or refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    event_id: str = Field(min_length=1, max_length=128)
+    at: float = Field(gt=0)
+    tenant: str = Field(max_length=128)
+    key_id: str = Field(max_length=128)
+    model: str = Field(max_length=128)
+    endpoint: str = Field(max_length=64)
+    status: int = Field(ge=100, le=599)
+    prompt_tokens: int = Field(ge=0)
+    completion_tokens: int = Field(ge=0)
+    ttft_s: float | None = Field(default=None, ge=0)
+    duration_s: float = Field(ge=0)
+    finish_reason: str | None = Field(default=None, max_length=16)
+
+
+class EventsRole:
+    """The event door and its store."""
+
+    def __init__(self, database_path: Path, tokens: Tokens, clock: Clock) -> None:
+        database_path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = create_engine(f"sqlite:///{database_path}")
+        event.listen(self._engine, "connect", _set_pragmas)
+        metadata.create_all(self._engine)
+        self._tokens = tokens
+        self._clock = clock
+        self._registry = CollectorRegistry()
+        self._accepted = Counter("opsbot_events_accepted_total", "Request events stored.", registry=self._registry)
+        self._rejected = Counter("opsbot_events_rejected_total", "Malformed request events.", registry=self._registry)
+        self.app = Starlette(
+            routes=[
+                Route("/events", self.accept, methods=["POST"]),
+                Route("/healthz", self.healthz),
+                Route("/metrics", self.exposition),
+            ]
+        )
+
+    async def run(self) -> None:
+        """Forget old events, until cancelled."""
+        while True:
+            await asyncio.to_thread(self.sweep)
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    def sweep(self) -> int:
+        """Forget events older than a day; answers how many."""
+        with self._engine.begin() as connection:
+            gone = delete(request_event).where(request_event.c.at < self._clock.now() - KEPT_S)
+            return connection.execute(gone).rowcount
+
+    def count(self) -> int:
+        """How many events are kept."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM request_event")).scalar_one())
+
+    def close(self) -> None:
+        """Close the database."""
+        self._engine.dispose()
+
+    async def accept(self, request: Request) -> Response:
+        """Take a batch: `{"events": [...]}`."""
+        if not self._tokens.is_machine(request):
+            return _error(401, "the event door needs `Authorization: Bearer` with the API token")
+        body = await request.body()
+        if len(body) > MAX_BODY_BYTES:
+            return _error(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
+        try:
+            raw = json.loads(body)["events"]
+        except (ValueError, KeyError, TypeError):
+            raw = None
+        if not isinstance(raw, list):
+            return _error(400, 'the body must be {"events": [...]}')
+        events: list[dict[str, Any]] = []
+        rejected: list[str] = []
+        for index, item in enumerate(raw):
+            try:
+                events.append(RequestEvent.model_validate(item).model_dump())
+            except ValidationError as error:
+                first: Any = error.errors()[0]
+                rejected.append(f"events[{index}].{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        try:
+            await asyncio.to_thread(self._store, events)
+        except SQLAlchemyError:
+            return _error(503, "the events were not stored; send them again")
+        self._accepted.inc(len(events))
+        self._rejected.inc(len(rejected))
+        return JSONResponse({"accepted": len(events), "rejected": rejected})
+
+    async def healthz(self, request: Request) -> Response:
+        """Whether the role answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def exposition(self, request: Request) -> Response:
+        """The role's own metrics."""
+        return PlainTextResponse(generate_latest(self._registry).decode(), media_type="text/plain; version=0.0.4")
+
+    def _store(self, events: list[dict[str, Any]]) -> None:
+        if not events:
+            return
+        with self._engine.begin() as connection:
+            connection.execute(request_event.insert().prefix_with("OR IGNORE"), events)
+
+
+def _set_pragmas(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"type": "bad_request", "message": message}}, status_code=status)

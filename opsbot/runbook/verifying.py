@@ -1,0 +1,44 @@
+"""Watches a step's condition until it has held for long enough, or time is up.
+
+Missing data breaks the streak and is told apart from a condition that does not hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from opsbot.clock import Clock
+from opsbot.runbook.model import Verify
+from opsbot.runbook.probe import Prober
+
+Verification = Literal["verified", "not_verified", "unknown", "interrupted"]
+
+
+async def watch(
+    verify: Verify,
+    prober: Prober,
+    clock: Clock,
+    until: float,
+    is_interrupted: Callable[[], Awaitable[bool]],
+    poll_s: float = 1.0,
+) -> Verification:
+    """Ask once every *poll_s* until the condition has held, *until* (seconds since the epoch) or an interruption.
+
+    Answers "unknown" when the last answers were missing data: then nothing is known of the step's effect.
+    """
+    holds_since: float | None = None
+    while True:
+        if await is_interrupted():
+            return "interrupted"
+        verdict = await prober.check(verify.expr)
+        if verdict != "holds":
+            holds_since = None
+        elif holds_since is None:
+            holds_since = clock.monotonic()
+        if holds_since is not None and clock.monotonic() - holds_since >= verify.for_s:
+            return "verified"
+        if clock.now() >= until:
+            return "unknown" if verdict == "unknown" else "not_verified"
+        await asyncio.sleep(min(poll_s, max(0.05, until - clock.now())))

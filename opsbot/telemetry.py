@@ -1,0 +1,37 @@
+"""The bot's own metrics, and logging that names things but never quotes secrets or prompts."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class CoreMetrics:
+    """What core counts; each instance has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.alerts_received = Counter(
+            "opsbot_alerts_received_total", "Alerts accepted by the alert door.", registry=self.registry
+        )
+        self.alerts_rejected = Counter(
+            "opsbot_alerts_rejected_total", "Alerts that were malformed.", registry=self.registry
+        )
+        self.incidents_opened = Counter("opsbot_incidents_opened_total", "Incidents opened.", registry=self.registry)
+        self.incidents = Gauge("opsbot_incidents", "Incidents by state.", ["state"], registry=self.registry)
+        self.runs = Gauge("opsbot_runs", "Runs by state.", ["state"], registry=self.registry)
+
+    def exposition(self) -> str:
+        """Prometheus's text format 0.0.4."""
+        return generate_latest(self.registry).decode()
+
+
+def configure_logging(level: int = logging.INFO) -> None:
+    """Log to standard error; libraries that would log whole requests are kept quiet."""
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr, force=True)
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "apscheduler", "slack_bolt", "slack_sdk", "dbos"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,198 @@
+"""Core's routes. The alert door answers success only after a durable commit; senders repeat a 503."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from opsbot.alert.alert import Alert
+from opsbot.clock import to_rfc3339
+from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError, OpsbotError
+from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.view import IncidentView
+from opsbot.people import Person
+from opsbot.telemetry import CoreMetrics
+from opsbot.web.alertmanager import WebhookError, parse_webhook
+from opsbot.web.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 4 << 20
+
+
+class _Accepted(Protocol):
+    @property
+    def opened(self) -> tuple[str, ...]: ...
+
+
+class CoreCommands(IncidentCommands, Protocol):
+    """What the web API needs of core."""
+
+    async def ingest(self, alerts: list[Alert]) -> _Accepted: ...
+
+    async def all_incidents(self) -> tuple[IncidentView, ...]: ...
+
+    def firing(self) -> tuple[Alert, ...]: ...
+
+
+class CoreApi:
+    """Core's HTTP routes."""
+
+    def __init__(
+        self,
+        core: CoreCommands,
+        tokens: Tokens,
+        person_for: Callable[[str], Person],
+        metrics: CoreMetrics,
+        refresh_metrics: Callable[[], None],
+        health: Callable[[], Mapping[str, str]],
+    ) -> None:
+        self._core = core
+        self._tokens = tokens
+        self._person_for = person_for
+        self._metrics = metrics
+        self._refresh_metrics = refresh_metrics
+        self._health = health
+        self.app = Starlette(
+            routes=[
+                Route("/webhooks/alertmanager", self.alertmanager, methods=["POST"]),
+                Route("/api/v1/alerts", self.alerts),
+                Route("/api/v1/incidents", self.incidents),
+                Route("/api/v1/incidents/{incident_id}", self.incident),
+                Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
+                Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
+                Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
+                Route("/healthz", self.healthz),
+                Route("/metrics", self.exposition),
+            ],
+            exception_handlers={OpsbotError: _explain},
+        )
+
+    async def alertmanager(self, request: Request) -> Response:
+        """The alert door."""
+        if not self._tokens.is_machine(request):
+            return _error(401, "not_authorized", "the alert door needs `Authorization: Bearer` with core's API token")
+        body = await request.body()
+        if len(body) > MAX_BODY_BYTES:
+            return _error(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+        try:
+            alerts, rejected = parse_webhook(json.loads(body))
+        except (WebhookError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            return _error(400, "bad_request", str(error))
+        for line in rejected:
+            logger.warning("an alert was rejected: %s", line)
+        try:
+            done = await self._core.ingest(alerts)
+        except OpsbotError as error:
+            logger.error("alerts were not accepted: %s", error)
+            return _error(503, "not_accepted", "the alerts were not stored; send them again")
+        self._metrics.alerts_received.inc(len(alerts))
+        self._metrics.alerts_rejected.inc(len(rejected))
+        self._metrics.incidents_opened.inc(len(done.opened))
+        return JSONResponse({"accepted": len(alerts), "rejected": rejected})
+
+    async def alerts(self, request: Request) -> Response:
+        """The alerts behind every open incident."""
+        if not self._may_read(request):
+            return _unauthorized()
+        firing = await run_in_threadpool(self._core.firing)
+        return JSONResponse(
+            {
+                "alerts": [
+                    {
+                        "status": "firing",
+                        "labels": dict(alert.labels),
+                        "annotations": dict(alert.annotations),
+                        "startsAt": to_rfc3339(alert.starts_at),
+                        "fingerprint": alert.fingerprint,
+                    }
+                    for alert in firing
+                ]
+            }
+        )
+
+    async def incidents(self, request: Request) -> Response:
+        """Open incidents, or with `state=all` the newest ones."""
+        if not self._may_read(request):
+            return _unauthorized()
+        wants_all = request.query_params.get("state") == "all"
+        views = await (self._core.all_incidents() if wants_all else self._core.open_incidents())
+        return JSONResponse({"incidents": [dataclasses.asdict(view) for view in views]})
+
+    async def incident(self, request: Request) -> Response:
+        """One incident."""
+        if not self._may_read(request):
+            return _unauthorized()
+        return JSONResponse(dataclasses.asdict(await self._core.incident(request.path_params["incident_id"])))
+
+    async def acknowledge(self, request: Request) -> Response:
+        """Take an incident."""
+        user = self._tokens.user(request)
+        if user is None:
+            return _unauthorized()
+        message = await self._core.acknowledge(request.path_params["incident_id"], self._person_for(user))
+        return JSONResponse({"message": message})
+
+    async def decide(self, request: Request) -> Response:
+        """Grant or refuse an approval."""
+        user = self._tokens.user(request)
+        if user is None:
+            return _unauthorized()
+        try:
+            decision = (await request.json())["decision"]
+            is_granted = {"grant": True, "refuse": False}[decision]
+        except (KeyError, TypeError, json.JSONDecodeError):
+            return _error(400, "bad_request", 'the body must be {"decision": "grant"} or {"decision": "refuse"}')
+        message = await self._core.decide(
+            request.path_params["approval_id"], is_granted=is_granted, person=self._person_for(user)
+        )
+        return JSONResponse({"message": message})
+
+    async def undo(self, request: Request) -> Response:
+        """Take back what a run has changed."""
+        user = self._tokens.user(request)
+        if user is None:
+            return _unauthorized()
+        return JSONResponse({"message": await self._core.undo(request.path_params["run_id"], self._person_for(user))})
+
+    async def healthz(self, request: Request) -> Response:
+        """How core's parts fare."""
+        return JSONResponse({"status": "ok", **self._health()})
+
+    async def exposition(self, request: Request) -> Response:
+        """Our own metrics."""
+        await run_in_threadpool(self._refresh_metrics)
+        return PlainTextResponse(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+    def _may_read(self, request: Request) -> bool:
+        return self._tokens.is_machine(request) or self._tokens.user(request) is not None
+
+
+def _explain(request: Request, error: Exception) -> Response:
+    match error:
+        case NotFoundError():
+            return _error(404, "not_found", str(error))
+        case ApprovalError():
+            return _error(403, "not_allowed", str(error))
+        case InvalidTransition():
+            return _error(409, "invalid_transition", str(error))
+        case _:
+            return _error(503, "unavailable", str(error))
+
+
+def _unauthorized() -> Response:
+    return _error(401, "not_authorized", "an `Authorization: Bearer` token is needed; for writes, your own")
+
+
+def _error(status: int, kind: str, message: str) -> Response:
+    content: dict[str, Any] = {"error": {"type": kind, "message": message}}
+    return JSONResponse(content, status_code=status)
