@@ -7,6 +7,7 @@ position. An evaluation that ends in CEL's error value raises; it is never taken
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,11 @@ class Expression:
 
         Raises: ExpressionError if it has none.
         """
-        result = self._program.eval(data=dict(values))
+        try:
+            result = self._program.eval(data=dict(values))
+        except RuntimeError as error:
+            # Not an error value: the evaluator gave up, at its limit of iterations for example.
+            raise ExpressionError(f"`{self.text}` cannot be evaluated: {error}") from error
         if result.type() == cel.Type.ERROR:
             raise ExpressionError(f"`{self.text}` has no value: {result.value()}")
         plain: object = result.plain_value()
@@ -113,7 +118,18 @@ class Template:
         """The value; raises ExpressionError."""
         if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
             return self.parts[0].evaluate(values)
-        return "".join(part if isinstance(part, str) else str(part.evaluate(values)) for part in self.parts)
+        return "".join(part if isinstance(part, str) else _as_text(part, values) for part in self.parts)
+
+
+def _as_text(part: Expression, values: Mapping[str, object]) -> str:
+    """As YAML would write it: `true`, not Python's `True`."""
+    value = part.evaluate(values)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError as error:
+        raise ExpressionError(f"`{part.text}` cannot stand within text: {type(value).__name__}") from error
 
 
 Compiled = Template | Mapping[str, "Compiled"] | Sequence["Compiled"] | str | int | float | bool | None

@@ -1,7 +1,7 @@
 """Strict YAML with positions: what a person typed, where, and what is wrong with it.
 
 Files are read as PyYAML's node tree, so that every problem carries line and column, and all problems of a file are
-reported together. YAML's surprises are refused or switched off: aliases, duplicate keys, `no` as false, dates,
+reported together. YAML's surprises are refused or switched off: aliases, tags, duplicate keys, `no` as false, dates,
 base-60 and octal numbers, bare numbers as durations.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ Mark = tuple[int, int]
 
 MAX_FILE_BYTES = 1 << 20
 """Nobody writes a megabyte of runbook by hand; a larger file is a mistake."""
+MAX_DEPTH = 32
+"""libyaml's composer recurses on the C stack: a file of brackets alone would end the process."""
+MAX_DIGITS = 18
+"""An integer of more digits does not fit into 64 bits, nor into anybody's head."""
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
@@ -133,18 +138,18 @@ def loads(text: str, shown: str) -> tuple[Document | None, list[Problem]]:
     """Read text as the file *shown*."""
     reader = _Reader(shown)
     try:
-        reader.refuse_aliases(text)
+        reader.refuse_surprises(text)
+        if reader.problems:
+            return None, sorted(reader.problems)
         node = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         return None, [Problem(shown, line, column, f"not valid YAML: {error.problem or error.context}")]
     except yaml.YAMLError as error:
-        return None, [Problem(shown, 1, 1, f"not valid YAML: {error}")]
+        return None, [Problem(shown, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]
     if node is None:
         return None, [Problem(shown, 1, 1, "the file is empty")]
-    if any(problem.message.startswith("aliases") for problem in reader.problems):
-        return None, reader.problems
     data = reader.read(node, ())
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Document(shown, text, digest, data, reader.marks, reader.key_marks), sorted(reader.problems)
@@ -159,11 +164,24 @@ class _Reader:
         self.marks: dict[Location, Mark] = {}
         self.key_marks: dict[Location, Mark] = {}
 
-    def refuse_aliases(self, text: str) -> None:
+    def refuse_surprises(self, text: str) -> None:
         """Aliases let ten lines explode into gigabytes; the events show them before anything is built."""
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 self._problem(event.start_mark, "aliases (*name) are not allowed; write the value again")
+            elif isinstance(event, yaml.NodeEvent):
+                if event.anchor is not None:
+                    self._problem(event.start_mark, "anchors (&name) are not allowed; write the value where it is used")
+                if getattr(event, "tag", None) is not None:
+                    self._problem(event.start_mark, "tags (!name) are not allowed; the field says what type it takes")
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > MAX_DEPTH:
+                    self._problem(event.start_mark, f"more than {MAX_DEPTH} levels deep")
+                    return
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
 
     def read(self, node: yaml.Node, loc: Location) -> object:
         self.marks[loc] = (node.start_mark.line + 1, node.start_mark.column + 1)
@@ -171,7 +189,9 @@ class _Reader:
             return self._mapping(node, loc)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(child, (*loc, index)) for index, child in enumerate(node.value)]
-        return _scalar(node)
+        assert isinstance(node, yaml.ScalarNode)
+        # A quoted or block scalar is text whatever it looks like.
+        return str(node.value) if node.style else self._plain(node)
 
     def _mapping(self, node: yaml.MappingNode, loc: Location) -> dict[str, object]:
         data: dict[str, object] = {}
@@ -188,28 +208,26 @@ class _Reader:
             data[key] = self.read(value_node, place)
         return data
 
+    def _plain(self, node: yaml.ScalarNode) -> object:
+        """YAML 1.2's core schema, without its hexadecimal and octal numbers."""
+        text = str(node.value)
+        match text:
+            case "true" | "false":
+                return text == "true"
+            case "null" | "~" | "":
+                return None
+        if _INTEGER.fullmatch(text):
+            if len(text.lstrip("+-")) <= MAX_DIGITS:
+                return int(text)
+        elif not _FLOAT.fullmatch(text):
+            return text
+        elif math.isfinite(number := float(text)):
+            return number
+        self._problem(node.start_mark, "the number is too large; quote it if it is text")
+        return None
+
     def _problem(self, mark: Any, message: str) -> None:
         self.problems.append(Problem(self._shown, mark.line + 1, mark.column + 1, message))
-
-
-def _scalar(node: yaml.Node) -> object:
-    assert isinstance(node, yaml.ScalarNode)
-    # A quoted or block scalar is text whatever it looks like.
-    return str(node.value) if node.style else _plain(str(node.value))
-
-
-def _plain(text: str) -> object:
-    """YAML 1.2's core schema, without its hexadecimal and octal numbers."""
-    match text:
-        case "true" | "false":
-            return text == "true"
-        case "null" | "~" | "":
-            return None
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
 
 
 def validate(document: Document, model: type[M]) -> tuple[M | None, list[Problem]]:
@@ -243,7 +261,7 @@ def _explain(document: Document, model: type[BaseModel], error: Any) -> Problem:
         case "literal_error" | "enum":
             wanted = str(context["expected"])
             near = suggest(str(error["input"]), re.findall(r"'([^']*)'", wanted))
-            return document.problem(loc, f"{loc[-1]}: {error['input']!r} is none of {wanted}{near}")
+            return document.problem(loc, f"{loc[-1]}: {_short(error['input'])} is none of {wanted}{near}")
         case "value_error":
             return document.problem(loc, f"{loc[-1] if loc else 'file'}: {context['error']}")
         case _:

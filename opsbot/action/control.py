@@ -65,9 +65,7 @@ class ControlClient:
         transport: how requests travel; the network unless stated.
     """
 
-    def __init__(
-        self, targets: Mapping[str, ServingTarget], transport: httpx.AsyncBaseTransport | None = None
-    ) -> None:
+    def __init__(self, targets: Mapping[str, ServingTarget], transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._targets = dict(targets)
         self._http = httpx.AsyncClient(timeout=CALL_TIMEOUT_S, trust_env=False, transport=transport)
 

@@ -10,11 +10,9 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from opsbot.action.control import ControlClient, LeaseAnswer, ServingTarget
+from opsbot.action.control import ControlClient, LeaseAnswer
 from opsbot.runbook.action import Action, ActionContext, Description, Facts, Outcome
 from opsbot.yamlfile import format_duration
-
-__all__ = ["ServingSetBatch", "ServingTarget", "SetBatchArguments"]
 
 KNOB = "batch_limit"
 

@@ -11,8 +11,9 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from opsbot.clock import Clock
+from opsbot.errors import SourceError
 from opsbot.runbook.action import Action, ActionContext, Outcome
-from opsbot.runbook.probe import Prober, Promql
+from opsbot.runbook.probe import Prober, Promql, Verdict
 from opsbot.yamlfile import Duration, format_duration
 
 
@@ -41,10 +42,17 @@ class WaitUntil(Action[WaitArguments]):
     async def act(self, arguments: WaitArguments, context: ActionContext) -> Outcome:
         since: float | None = None
         while True:
-            if await self._prober.check(arguments.expr) != "holds":
+            if await self._check(arguments.expr) != "holds":
                 since = None
             elif since is None:
                 since = self._clock.monotonic()
             if since is not None and self._clock.monotonic() - since >= arguments.for_:
                 return Outcome(f"{arguments.expr} held for {format_duration(arguments.for_)}")
             await asyncio.sleep(self._poll_s)
+
+    async def _check(self, expr: str) -> Verdict:
+        try:
+            return await self._prober.check(expr)
+        except SourceError:
+            # Not seeing is no reason to go on, nor to give up before the step's time is over.
+            return "unknown"

@@ -18,7 +18,8 @@ from opsbot.notify.pipeline import Outcome, Pipeline
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 0.5
-DUE_LIMIT = 500
+DUE_LIMIT = 2000
+"""Generous, so that the waiting threads of many old incidents never hide a new incident's page."""
 UNEXPECTED_PAUSE_S = 2.0
 """Pause of one incident after an error nobody foresaw (a full disk, a locked database)."""
 STOP_GRACE_S = 3.0
@@ -67,31 +68,34 @@ class DeliveryWorker:
     async def _round(self) -> None:
         # Taken before the outbox is read: what finishes meanwhile is read as still due, and would be posted twice.
         busy = frozenset(self._under_way)
+        # Also taken before: an entry whose pause ends while we read is not among the due, and must hold the others.
+        asked_at = self._clock.monotonic()
         try:
             due = await asyncio.to_thread(self._store.due, self._clock.now(), DUE_LIMIT)
         except Exception:
             # The store may be locked or its disk full; the next round asks again, and the log says so each time.
             logger.exception("the outbox cannot be read; trying again")
             return
-        now = self._clock.monotonic()
         by_incident: dict[str, list[OutboxItem]] = {}
         for item in due:
             by_incident.setdefault(item.incident_id, []).append(item)
         for incident_id, items in by_incident.items():
-            if incident_id in busy or now < self._incident_held_until.get(incident_id, 0.0):
+            if incident_id in busy or asked_at < self._incident_held_until.get(incident_id, 0.0):
                 continue
             self._incident_held_until.pop(incident_id, None)
-            task = asyncio.create_task(self._deliver_incident(incident_id, items), name=f"deliver {incident_id}")
+            task = asyncio.create_task(
+                self._deliver_incident(incident_id, items, asked_at), name=f"deliver {incident_id}"
+            )
             self._under_way[incident_id] = task
 
-    async def _deliver_incident(self, incident_id: str, items: Sequence[OutboxItem]) -> None:
+    async def _deliver_incident(self, incident_id: str, items: Sequence[OutboxItem], asked_at: float) -> None:
         is_page = any(item.kind == "incident_message" and item.ts is None for item in items)
         try:
             # A page does not queue behind the threads of other incidents.
             async with contextlib.AsyncExitStack() as turn:
                 if not is_page:
                     await turn.enter_async_context(self._turns)
-                await self._in_order(incident_id, items)
+                await self._in_order(incident_id, items, asked_at)
         except Exception:
             # Whatever it was, it concerns this incident only; what is recorded decides how it goes on.
             logger.exception("messages of %s are not delivered; trying again", incident_id)
@@ -99,11 +103,11 @@ class DeliveryWorker:
         finally:
             del self._under_way[incident_id]
 
-    async def _in_order(self, incident_id: str, items: Sequence[OutboxItem]) -> None:
+    async def _in_order(self, incident_id: str, items: Sequence[OutboxItem], asked_at: float) -> None:
         for item in items:
             if item.kind == "incident_message":
                 await self._pipeline.deliver(item)
-        if self._clock.monotonic() < self._thread_held_until.get(incident_id, 0.0):
+        if asked_at < self._thread_held_until.get(incident_id, 0.0):
             return
         self._thread_held_until.pop(incident_id, None)
         for item in items:

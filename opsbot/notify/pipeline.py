@@ -48,6 +48,7 @@ class Pipeline:
         self._clock = clock
         self._budget = budget
         self._retry = RetryPolicy() if retry is None else retry
+        self._unsettled_until: dict[str, float] = {}
 
     async def deliver(self, item: OutboxItem) -> Attempt:
         """Bring *item* to its readers and record it, or record when to try again.
@@ -55,6 +56,10 @@ class Pipeline:
         Raises: whatever the store raises; the item then stays as it is recorded.
         """
         lane = _lane(item)
+        # A new wish makes an item due at once, but a post that may still arrive must not be overtaken by a second one.
+        if self._clock.monotonic() < self._unsettled_until.get(item.key, 0.0):
+            return Attempt(Outcome.DEFERRED)
+        self._unsettled_until.pop(item.key, None)
         try:
             thread = await self._thread(item)
             if item.kind == "timeline_entry" and thread is None:
@@ -133,6 +138,8 @@ class Pipeline:
             logger.error("%s is given up after %d attempts: %s", item.key, item.attempts + 1, error)
             await asyncio.to_thread(self._store.mark_failed, item.key, str(error))
             return Attempt(Outcome.FAILED)
+        if error.outcome_unknown:
+            self._unsettled_until[item.key] = self._clock.monotonic() + next_at - now
         logger.warning("%s is not delivered, next attempt in %.1f s: %s", item.key, next_at - now, error)
         await asyncio.to_thread(
             self._store.mark_retry, item.key, next_at, str(error), outcome_unknown=error.outcome_unknown

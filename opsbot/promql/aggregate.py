@@ -7,26 +7,16 @@ from collections.abc import Callable, Mapping
 
 import promql_parser as tree
 
-from opsbot.promql.functions import quantile, stdvar
+from opsbot.promql.functions import greatest, least, quantile, stdvar, total
 from opsbot.promql.samples import NAME, Labels, freeze
+from opsbot.promql.syntax import QueryError
 from opsbot.promql.vector import Element, Vector
 
-
-def _least(values: list[float]) -> float:
-    numbers = [value for value in values if not math.isnan(value)]
-    return min(numbers) if numbers else math.nan
-
-
-def _greatest(values: list[float]) -> float:
-    numbers = [value for value in values if not math.isnan(value)]
-    return max(numbers) if numbers else math.nan
-
-
 REDUCERS: Mapping[str, Callable[[list[float]], float]] = {
-    "sum": math.fsum,
-    "avg": lambda values: math.fsum(values) / len(values),
-    "min": _least,
-    "max": _greatest,
+    "sum": total,
+    "avg": lambda values: total(values) / len(values),
+    "min": least,
+    "max": greatest,
     "count": lambda values: float(len(values)),
     "group": lambda values: 1.0,
     "stddev": lambda values: math.sqrt(stdvar(values)),
@@ -42,6 +32,8 @@ def aggregate(operator: str, vector: Vector, modifier: tree.AggModifier | None, 
     if operator in ("topk", "bottomk"):
         assert parameter is not None
         sign = -1 if operator == "topk" else 1
+        if not math.isfinite(parameter):
+            raise QueryError(f"{operator}: {parameter} is no number of elements")
         kept: Vector = []
         for members in groups.values():
             ordered = sorted(members, key=lambda e: (math.isnan(e.value), sign * e.value))

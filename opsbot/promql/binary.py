@@ -23,7 +23,7 @@ def _power(left: float, right: float) -> float:
     try:
         result = left**right
     except (OverflowError, ZeroDivisionError):
-        return math.inf
+        return -math.inf if left < 0 and math.fmod(right, 2) in (1, -1) else math.inf
     return result if isinstance(result, float) else math.nan
 
 
@@ -35,6 +35,7 @@ ARITHMETIC: Mapping[str, Callable[[float, float], float]] = {
     "%": lambda left, right: math.fmod(left, right) if right and math.isfinite(left) else math.nan,
     "^": _power,
 }
+SET_OPERATORS = frozenset({"and", "or", "unless"})
 COMPARISON: Mapping[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -43,6 +44,14 @@ COMPARISON: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     "<=": operator.le,
 }
+
+
+KNOWN = "known"
+"""A comparison that holds whenever both sides are numbers: what there is data for."""
+
+
+def _is_known(left: float, right: float) -> bool:
+    return not (math.isnan(left) or math.isnan(right))
 
 
 def combine(op: str, left: Value, right: Value, modifier: tree.BinModifier | None) -> Value:
@@ -55,7 +64,7 @@ def combine(op: str, left: Value, right: Value, modifier: tree.BinModifier | Non
         if op in ARITHMETIC:
             return ARITHMETIC[op](left, right)
         return float(COMPARISON[op](left, right))
-    if op in ("and", "or", "unless"):
+    if op in SET_OPERATORS:
         if isinstance(left, float) or isinstance(right, float):
             raise QueryError(f"{op} needs a vector on both sides")
         return _set(op, left, right, modifier)
@@ -74,7 +83,8 @@ def _computed(op: str, pairs: list[tuple[Mapping[str, str], float, float, float]
         return [Element(without_name(labels), ARITHMETIC[op](a, b)) for labels, a, b, _ in pairs]
     if is_bool:
         return [Element(without_name(labels), float(COMPARISON[op](a, b))) for labels, a, b, _ in pairs]
-    return [Element(labels, kept) for labels, a, b, kept in pairs if COMPARISON[op](a, b)]
+    holds = COMPARISON.get(op, _is_known)
+    return [Element(labels, kept) for labels, a, b, kept in pairs if holds(a, b)]
 
 
 def _signature(labels: Mapping[str, str], modifier: tree.BinModifier | None) -> Labels:
@@ -115,12 +125,14 @@ def _matched(op: str, left: Vector, right: Vector, modifier: tree.BinModifier | 
         other = by_signature.get(signature)
         if other is None:
             continue
-        if not is_grouped and signature in seen:
-            raise QueryError(f"{op}: several series on both sides match {dict(signature)}; use group_left or on()")
-        seen.add(signature)
         a, b = (other.value, element.value) if is_swapped else (element.value, other.value)
         labels = _result_labels(op, element.labels, other.labels, modifier, is_grouped)
-        result += _computed(op, [(labels, a, b, a)], modifier is not None and modifier.return_bool)
+        kept = _computed(op, [(labels, a, b, a)], modifier is not None and modifier.return_bool)
+        # Elements that a comparison drops may share a match, as in Prometheus.
+        if kept and not is_grouped and signature in seen:
+            raise QueryError(f"{op}: several series on both sides match {dict(signature)}; use group_left or on()")
+        seen.update([signature] if kept else [])
+        result += kept
     return result
 
 
@@ -131,7 +143,7 @@ def _result_labels(
     modifier: tree.BinModifier | None,
     is_grouped: bool,
 ) -> Mapping[str, str]:
-    is_filter = op in COMPARISON and not (modifier is not None and modifier.return_bool)
+    is_filter = op not in ARITHMETIC and not (modifier is not None and modifier.return_bool)
     result = dict(labels) if is_filter else dict(without_name(labels))
     if is_grouped:
         assert modifier is not None

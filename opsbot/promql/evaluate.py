@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import promql_parser as tree
 
 from opsbot.promql.aggregate import aggregate
-from opsbot.promql.binary import combine
+from opsbot.promql.binary import COMPARISON, KNOWN, combine
 from opsbot.promql.functions import (
     KEEPS_NAME,
     RANGE_FUNCTIONS,
@@ -24,11 +24,13 @@ from opsbot.promql.functions import (
     bucket_quantile,
     quantile,
 )
-from opsbot.promql.samples import NAME, SampleStore, freeze
+from opsbot.promql.pattern import compiled
+from opsbot.promql.samples import NAME, Labels, SampleStore, freeze, round_ms
 from opsbot.promql.syntax import QueryError, matchers, parse
 from opsbot.promql.vector import Element, Value, Vector, without_name
 
 INCLUDES_START = True
+_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\$)")
 
 
 def query(text: str, store: SampleStore, time_s: float) -> Value:
@@ -44,13 +46,25 @@ def evaluate(expr: tree.Expr, store: SampleStore, time_s: float) -> Value:
 
     Raises: QueryError, for what the parser cannot see (a many-to-many match, for example).
     """
-    return _Evaluation(store, time_s).value(expr)
+    return _Evaluation(store, round_ms(time_s)).value(expr)
+
+
+def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[Labels]:
+    """The label sets (without names) that *expr* could yield if each of its comparisons held.
+
+    What it yields no longer although it is answerable does not hold; the rest has no data.
+    Raises: QueryError.
+    """
+    value = _Evaluation(store, round_ms(time_s), is_presence=True).value(expr)
+    elements = [] if isinstance(value, float) else value
+    return frozenset(freeze(without_name(element.labels)) for element in elements)
 
 
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
     store: SampleStore
     time_s: float
+    is_presence: bool = False
 
     def value(self, expr: tree.Expr) -> Value:
         match expr:
@@ -63,18 +77,32 @@ class _Evaluation:
             case tree.VectorSelector():
                 return self._instant(expr)
             case tree.BinaryExpr():
-                return combine(str(expr.op), self.value(expr.lhs), self.value(expr.rhs), expr.modifier)
+                return _distinct(self._binary(expr))
             case tree.AggregateExpr():
-                parameter = self._scalar(expr.param) if expr.param is not None else None
-                return aggregate(str(expr.op), self._vector(expr.expr), expr.modifier, parameter)
+                return self._aggregate(expr)
             case tree.Call():
-                return self._call(expr)
+                return _distinct(self._call(expr))
         raise QueryError(f"cannot evaluate {type(expr).__name__} here")
+
+    def _binary(self, expr: tree.BinaryExpr) -> Value:
+        op, left = str(expr.op), self.value(expr.lhs)
+        if self.is_presence and op == "unless":
+            return left
+        right = self.value(expr.rhs)
+        is_filter = op in COMPARISON and not (expr.modifier is not None and expr.modifier.return_bool)
+        return combine(KNOWN if self.is_presence and is_filter else op, left, right, expr.modifier)
+
+    def _aggregate(self, expr: tree.AggregateExpr) -> Value:
+        op, vector = str(expr.op), self._vector(expr.expr)
+        if self.is_presence and op in ("topk", "bottomk"):
+            return vector
+        parameter = self._scalar(expr.param) if expr.param is not None else None
+        return aggregate(op, vector, expr.modifier, parameter)
 
     def _negated(self, value: Value) -> Value:
         if isinstance(value, float):
             return -value
-        return [Element(without_name(e.labels), -e.value) for e in value]
+        return _distinct([Element(without_name(e.labels), -e.value) for e in value])
 
     def _vector(self, expr: tree.Expr) -> Vector:
         value = self.value(expr)
@@ -89,21 +117,21 @@ class _Evaluation:
         return value
 
     def _instant(self, selector: tree.VectorSelector) -> Vector:
-        at_s = self.time_s - _offset_s(selector)
+        at_s = round_ms(self.time_s - _offset_s(selector))
         found = []
         for series in self.store.select(matchers(selector)):
-            value = series.at(at_s)
+            value = series.at(at_s, includes_start=INCLUDES_START)
             if value is not None:
                 found.append(Element(series.labels, value))
         return found
 
     def _windows(self, expr: tree.Expr) -> list[tuple[Mapping[str, str], Window, Bounds]]:
-        assert isinstance(expr, tree.MatrixSelector)
-        end_s = self.time_s - _offset_s(expr.vector_selector)
-        bounds = Bounds(end_s - expr.range.total_seconds(), end_s)
+        matrix = _matrix(expr)
+        end_s = round_ms(self.time_s - _offset_s(matrix.vector_selector))
+        bounds = Bounds(round_ms(end_s - matrix.range.total_seconds()), end_s)
         return [
             (s.labels, s.window(bounds.start_s, end_s, includes_start=INCLUDES_START), bounds)
-            for s in self.store.select(matchers(expr.vector_selector))
+            for s in self.store.select(matchers(matrix.vector_selector))
         ]
 
     def _call(self, expr: tree.Call) -> Value:
@@ -127,10 +155,11 @@ class _Evaluation:
             case "vector":
                 return [Element({}, self._scalar(args[0]))]
             case "absent":
-                return [] if self._vector(args[0]) else [Element(_certain_labels(args[0]), 1.0)]
+                is_absent = self.is_presence or not self._vector(args[0])
+                return [Element(_certain_labels(args[0]), 1.0)] if is_absent else []
             case "absent_over_time":
-                is_present = any(window for _, window, _ in self._windows(args[0]))
-                return [] if is_present else [Element(_certain_labels(args[0].vector_selector), 1.0)]
+                is_absent = self.is_presence or not any(window for _, window, _ in self._windows(args[0]))
+                return [Element(_certain_labels(_matrix(args[0]).vector_selector), 1.0)] if is_absent else []
             case "quantile_over_time":
                 q = self._scalar(args[0])
                 windows = self._windows(args[1])
@@ -148,13 +177,28 @@ def _offset_s(selector: tree.VectorSelector) -> float:
     return float(selector.offset.total_seconds()) if selector.offset is not None else 0.0
 
 
+def _matrix(expr: tree.Expr) -> tree.MatrixSelector:
+    while isinstance(expr, tree.ParenExpr):
+        expr = expr.expr
+    if not isinstance(expr, tree.MatrixSelector):
+        raise QueryError("a range selector such as m[10s] is needed here")
+    return expr
+
+
+def _distinct(value: Value) -> Value:
+    """The value itself; two elements with the same labels would make every later match arbitrary."""
+    if not isinstance(value, float) and len({freeze(e.labels) for e in value}) < len(value):
+        raise QueryError("several series have the same labels once the metric's name is dropped")
+    return value
+
+
 def _certain_labels(expr: tree.Expr) -> Mapping[str, str]:
-    """The labels that an absent series would surely have: its equality matchers, each name once."""
+    """The labels that an absent series would surely have: its equality matchers, each label matched once."""
     if not isinstance(expr, tree.VectorSelector):
         return {}
-    equal = [m for m in matchers(expr) if m.operator == "=" and m.name != NAME]
-    names = [m.name for m in equal]
-    return {m.name: m.value for m in equal if names.count(m.name) == 1}
+    named = [m for m in matchers(expr) if m.name != NAME]
+    names = [m.name for m in named]
+    return {m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1}
 
 
 def _histogram_quantile(q: float, vector: Vector) -> Vector:
@@ -171,19 +215,29 @@ def _histogram_quantile(q: float, vector: Vector) -> Vector:
 
 def _label_replace(vector: Vector, arguments: list[str]) -> Vector:
     destination, replacement, source, pattern = arguments
-    compiled = re.compile(pattern)
     result = []
     for element in vector:
         labels = dict(element.labels)
-        match = compiled.fullmatch(labels.get(source, ""))
+        match = compiled(pattern).fullmatch(labels.get(source, ""))
         if match is not None:
-            text = re.sub(r"\$\{?(\w+)\}?", lambda m, found=match: found[_group(m[1])] or "", replacement)  # type: ignore[misc]
             labels.pop(destination, None)
+            text = _expand(replacement, match)
             if text:
                 labels[destination] = text
         result.append(Element(labels, element.value))
     return result
 
 
-def _group(name: str) -> int | str:
-    return int(name) if name.isdigit() else name
+def _expand(replacement: str, match: re.Match[str]) -> str:
+    """Go's Regexp.Expand: `$1`, `${name}`, `$$`; a group that the pattern does not have is empty."""
+
+    def word(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name is None:
+            return "$"
+        try:
+            return match[int(name) if name.isdigit() else name] or ""
+        except IndexError:
+            return ""
+
+    return _REFERENCE.sub(word, replacement)

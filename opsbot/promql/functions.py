@@ -25,6 +25,11 @@ class Bounds:
 RangeFunction = Callable[[Window, Bounds], float | None]
 
 
+def _between(start_s: float, end_s: float) -> float:
+    # Seconds since the epoch are exact to a quarter of a microsecond only; the times are whole milliseconds.
+    return round(end_s - start_s, 3)
+
+
 def _extrapolated(window: Window, bounds: Bounds, *, is_counter: bool, is_rate: bool) -> float | None:
     """increase, rate and delta: the change between the ends, stretched to the window's bounds.
 
@@ -37,9 +42,9 @@ def _extrapolated(window: Window, bounds: Bounds, *, is_counter: bool, is_rate: 
     change = last - first
     if is_counter:
         change += sum(before for (_, before), (_, after) in itertools.pairwise(window) if after < before)
-    sampled_s = last_s - first_s
+    sampled_s = _between(first_s, last_s)
     average_s = sampled_s / (len(window) - 1)
-    to_start_s, to_end_s = first_s - bounds.start_s, bounds.end_s - last_s
+    to_start_s, to_end_s = _between(bounds.start_s, first_s), _between(last_s, bounds.end_s)
     if is_counter and change > 0 and first >= 0:
         to_start_s = min(to_start_s, sampled_s * (first / change))
     limit_s = average_s * 1.1
@@ -47,7 +52,7 @@ def _extrapolated(window: Window, bounds: Bounds, *, is_counter: bool, is_rate: 
     stretched_s += to_start_s if to_start_s < limit_s else average_s / 2
     stretched_s += to_end_s if to_end_s < limit_s else average_s / 2
     change *= stretched_s / sampled_s
-    return change / (bounds.end_s - bounds.start_s) if is_rate else change
+    return change / _between(bounds.start_s, bounds.end_s) if is_rate else change
 
 
 def _instant(window: Window, *, is_rate: bool) -> float | None:
@@ -55,14 +60,14 @@ def _instant(window: Window, *, is_rate: bool) -> float | None:
         return None
     (before_s, before), (last_s, last) = window[-2], window[-1]
     change = last if is_rate and last < before else last - before
-    return change / (last_s - before_s) if is_rate else change
+    return change / _between(before_s, last_s) if is_rate else change
 
 
 def _slope(window: Window) -> float | None:
     if len(window) < 2:
         return None
     origin = window[0][0]
-    xs = [time_s - origin for time_s, _ in window]
+    xs = [_between(origin, time_s) for time_s, _ in window]
     ys = [value for _, value in window]
     if all(y == ys[0] for y in ys):
         return 0.0 if math.isfinite(ys[0]) else math.nan
@@ -80,7 +85,7 @@ def quantile(q: float, values: Sequence[float]) -> float:
         return -math.inf
     if q > 1:
         return math.inf
-    ordered = sorted(values)
+    ordered = sorted(values, key=lambda value: (not math.isnan(value), value))
     rank = q * (len(ordered) - 1)
     low = max(0, math.floor(rank))
     high = min(len(ordered) - 1, low + 1)
@@ -94,12 +99,36 @@ def stdvar(values: Sequence[float]) -> float:
     return sum((value - mean) ** 2 for value in values) / len(values)
 
 
+def total(values: Sequence[float]) -> float:
+    """The sum, exact where that is possible, and IEEE's where infinities or NaN are in it."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return float(sum(values))
+
+
+def least(values: Sequence[float]) -> float:
+    """The minimum; NaN only if there is nothing else."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return min(numbers) if numbers else math.nan
+
+
+def greatest(values: Sequence[float]) -> float:
+    """The maximum; NaN only if there is nothing else."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return max(numbers) if numbers else math.nan
+
+
 def _values(window: Window) -> list[float]:
     return [value for _, value in window]
 
 
 def _over(compute: Callable[[list[float]], float]) -> RangeFunction:
     return lambda window, bounds: compute(_values(window)) if window else None
+
+
+def _differ(a: float, b: float) -> bool:
+    return a != b and not (math.isnan(a) and math.isnan(b))
 
 
 RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
@@ -109,16 +138,16 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "irate": lambda w, b: _instant(w, is_rate=True),
     "idelta": lambda w, b: _instant(w, is_rate=False),
     "deriv": lambda w, b: _slope(w),
-    "avg_over_time": _over(lambda v: sum(v) / len(v)),
-    "min_over_time": _over(min),
-    "max_over_time": _over(max),
-    "sum_over_time": _over(sum),
+    "avg_over_time": _over(lambda v: total(v) / len(v)),
+    "min_over_time": _over(least),
+    "max_over_time": _over(greatest),
+    "sum_over_time": _over(total),
     "count_over_time": _over(lambda v: float(len(v))),
     "last_over_time": _over(lambda v: v[-1]),
     "present_over_time": _over(lambda v: 1.0),
     "stddev_over_time": _over(lambda v: math.sqrt(stdvar(v))),
     "stdvar_over_time": _over(stdvar),
-    "changes": _over(lambda v: float(sum(a != b for a, b in itertools.pairwise(v)))),
+    "changes": _over(lambda v: float(sum(_differ(a, b) for a, b in itertools.pairwise(v)))),
     "resets": _over(lambda v: float(sum(b < a for a, b in itertools.pairwise(v)))),
 }
 
@@ -127,8 +156,26 @@ KEEPS_NAME = frozenset({"last_over_time"})
 
 def _round(value: float, nearest: float = 1.0) -> float:
     # Prometheus rounds halves up, and divides by the inverse to avoid losing digits.
+    if nearest == 0:
+        return math.nan
     inverse = 1.0 / nearest
-    return math.floor(value * inverse + 0.5) / inverse if math.isfinite(value) else value
+    scaled = value * inverse + 0.5
+    return math.floor(scaled) / inverse if math.isfinite(scaled) else value
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def _at_least(value: float, low: float) -> float:
+    return math.nan if math.isnan(value) or math.isnan(low) else max(low, value)
+
+
+def _at_most(value: float, high: float) -> float:
+    return math.nan if math.isnan(value) or math.isnan(high) else min(high, value)
 
 
 def _ln(value: float) -> float:
@@ -141,13 +188,13 @@ VALUE_FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "abs": abs,
     "ceil": lambda v: float(math.ceil(v)) if math.isfinite(v) else v,
     "floor": lambda v: float(math.floor(v)) if math.isfinite(v) else v,
-    "exp": lambda v: math.exp(v) if v < 700 else math.inf,
+    "exp": _exp,
     "ln": _ln,
     "sqrt": lambda v: math.sqrt(v) if v >= 0 else math.nan,
     "round": _round,
-    "clamp": lambda v, low, high: max(low, min(high, v)),
-    "clamp_min": lambda v, low: max(low, v),
-    "clamp_max": lambda v, high: min(high, v),
+    "clamp": lambda v, low, high: _at_least(_at_most(v, high), low),
+    "clamp_min": _at_least,
+    "clamp_max": _at_most,
 }
 """Functions of one instant value and scalar parameters; they drop the metric name."""
 
@@ -170,27 +217,30 @@ SUPPORTED_FUNCTIONS = frozenset(RANGE_FUNCTIONS) | frozenset(VALUE_FUNCTIONS) | 
 
 def bucket_quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float:
     """The q-quantile of a cumulative histogram of (upper bound, count), interpolated within its bucket."""
-    ordered = sorted(buckets)
-    if math.isnan(q) or not ordered or not math.isinf(ordered[-1][0]) or len(ordered) < 2:
+    if math.isnan(q):
         return math.nan
     if q < 0:
         return -math.inf
     if q > 1:
         return math.inf
-    # A scrape may cut a histogram in mid-update; counts are made monotone as Prometheus does.
-    counts: list[float] = []
-    for _, count in ordered:
-        counts.append(max(count, counts[-1]) if counts else count)
-    total = counts[-1]
-    if total == 0:
+    # Bounds may be written in two ways ("1", "1.0"); they are one bucket.
+    merged: dict[float, float] = {}
+    for bound, count in buckets:
+        merged[bound] = merged.get(bound, 0.0) + count
+    bounds = sorted(merged)
+    if len(bounds) < 2 or bounds[-1] != math.inf:
         return math.nan
-    rank = q * total
-    index = next(i for i, count in enumerate(counts) if count >= rank) if rank <= total else len(counts) - 1
-    if index == len(ordered) - 1:
-        return ordered[-2][0]
-    upper = ordered[index][0]
-    if index == 0 and upper <= 0:
-        return upper
-    lower = 0.0 if index == 0 else ordered[index - 1][0]
-    below = 0.0 if index == 0 else counts[index - 1]
-    return lower + (upper - lower) * ((rank - below) / (counts[index] - below))
+    # A scrape may cut a histogram in mid-update; counts are made monotone as Prometheus does.
+    counts = list(itertools.accumulate((merged[bound] for bound in bounds), max))
+    if counts[-1] == 0:
+        return math.nan
+    rank = q * counts[-1]
+    last = len(bounds) - 1
+    index = next((i for i, count in enumerate(counts[:last]) if count >= rank), last)
+    if index == last:
+        return bounds[last - 1]
+    if index == 0 and bounds[0] <= 0:
+        return bounds[0]
+    lower, below = (bounds[index - 1], counts[index - 1]) if index else (0.0, 0.0)
+    share = counts[index] - below
+    return lower + (bounds[index] - lower) * ((rank - below) / share) if share else math.nan

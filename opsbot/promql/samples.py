@@ -1,4 +1,4 @@
-"""Samples in memory: one ring buffer a series, bounded in time, in number of samples and in number of series.
+"""Samples in memory: one buffer a series, bounded in time, and in the number of series.
 
 A target that stops being scraped, or a series it no longer exposes, gets a stale mark, and is gone at once for instant
 selectors, as in Prometheus.
@@ -6,16 +6,22 @@ selectors, as in Prometheus.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from opsbot.promql.pattern import compiled
 
 NAME = "__name__"
 LOOKBACK_S = 300.0
 """How far back an instant selector looks; Prometheus's default."""
 
 Labels = tuple[tuple[str, str], ...]
+
+
+def round_ms(time_s: float) -> float:
+    """Whole milliseconds, Prometheus's own resolution: only so is a sample exactly at an edge exactly at it."""
+    return round(time_s, 3)
 
 
 def freeze(labels: Mapping[str, str]) -> Labels:
@@ -39,10 +45,10 @@ class Matcher:
             case "!=":
                 return lambda value: value != self.value
             case "=~":
-                pattern = re.compile(self.value)
+                pattern = compiled(self.value)
                 return lambda value: pattern.fullmatch(value) is not None
             case _:
-                pattern = re.compile(self.value)
+                pattern = compiled(self.value)
                 return lambda value: pattern.fullmatch(value) is None
 
 
@@ -54,10 +60,13 @@ class Series:
     times: list[float] = field(default_factory=list)
     values: list[float | None] = field(default_factory=list)
 
-    def at(self, time_s: float, lookback_s: float = LOOKBACK_S) -> float | None:
+    def at(self, time_s: float, *, includes_start: bool) -> float | None:
         """The newest value at or before *time_s*, unless it is too old or stale."""
         index = bisect_right(self.times, time_s) - 1
-        if index < 0 or self.times[index] <= time_s - lookback_s:
+        if index < 0:
+            return None
+        start_s = round_ms(time_s - LOOKBACK_S)
+        if self.times[index] < start_s or (self.times[index] == start_s and not includes_start):
             return None
         return self.values[index]
 
@@ -86,13 +95,19 @@ class SampleStore:
         self._by_name: dict[str, dict[Labels, Series]] = {}
         self._num_series = 0
         self.num_refused = 0
+        """Samples of series beyond `max_series`."""
 
     @property
     def num_series(self) -> int:
+        """How many series are held."""
         return self._num_series
 
     def append(self, labels: Mapping[str, str], time_s: float, value: float | None) -> None:
-        """Add one sample (None marks the series stale); samples not newer than the newest are ignored."""
+        """Add one sample (None marks the series stale); samples not newer than the newest are ignored.
+
+        Args:
+            time_s: seconds since the epoch, in whole milliseconds (`round_ms`).
+        """
         family = self._by_name.setdefault(labels[NAME], {})
         key = freeze(labels)
         series = family.get(key)
@@ -116,10 +131,12 @@ class SampleStore:
 
     def forget_older(self, time_s: float) -> None:
         """Drop the series whose newest sample is older than the retention."""
-        for family in self._by_name.values():
+        for name, family in list(self._by_name.items()):
             for key in [k for k, series in family.items() if series.times[-1] < time_s - self._retention_s]:
                 del family[key]
                 self._num_series -= 1
+            if not family:
+                del self._by_name[name]
 
     def names(self) -> frozenset[str]:
         """The metric names that have series."""

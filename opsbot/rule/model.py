@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from opsbot.yamlfile import Duration
 
-NoData = Literal["hold", "resolve"]
+NoData = Literal["hold", "resolve", "fire"]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RuleWire(_Wire):
@@ -29,11 +29,18 @@ class RuleWire(_Wire):
     for_: Duration = Field(default=0.0, alias="for", description="How long it must hold before the alert fires.")
     keep_firing_for: Duration = Field(default=0.0, description="How long the alert goes on after it stopped holding.")
     clear_expr: str | None = Field(
-        default=None, description="PromQL; a firing alert ends only when this yields its labels (a lower level)."
+        default=None,
+        description=(
+            "PromQL; a firing alert ends only when this yields its labels (a lower level), or those of them it keeps."
+        ),
     )
     clear_for: Duration = Field(default=0.0, description="How long clear_expr must hold before the alert ends.")
     no_data: NoData = Field(
-        default="hold", description="What missing data means to a firing alert: hold (default) or resolve."
+        default="hold",
+        description=(
+            "What missing data means: hold (default) keeps the alert's state and says so, resolve ends it, "
+            "fire is hold and also fires when there is no data for the whole rule."
+        ),
     )
     labels: dict[str, str] = Field(default_factory=dict, description="Added to the element's labels; `severity` too.")
     annotations: dict[str, str] = Field(
@@ -57,9 +64,15 @@ class RuleFileWire(_Wire):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One alert rule, ready to evaluate; durations in seconds."""
+    """One alert rule, ready to evaluate; durations in seconds.
+
+    Args:
+        revision: changes when `expr`, `clear_expr` or `labels` change: then old alerts may be another's.
+        origin: the file that it is from.
+    """
 
     name: str
+    revision: str
     expr: tree.Expr
     clear_expr: tree.Expr | None
     for_s: float

@@ -47,7 +47,7 @@ class _Checker:
             self.add((*at, "verify", "for"), "`for` must be shorter than the verification's timeout")
         if action is not None:
             self._fits_action(at, step, action)
-        if step.undo is not None:
+        if step.undo is not None and not (action and action.is_read_only):
             undo = self._action((*at, "undo"), step.undo.uses, step.undo.arguments, names)
             if undo is not None and (undo.is_read_only or undo.takes_lease):
                 why = "only reads" if undo.is_read_only else "sets a lease, which would itself have to be undone"
@@ -66,9 +66,7 @@ class _Checker:
             if value is not None:
                 self.add((*at, key), f"{action.name} only reads; it needs no {key}", at_key=True)
 
-    def _action(
-        self, at: Location, uses: str, arguments: Mapping[str, object], names: Variables
-    ) -> Action[Any] | None:
+    def _action(self, at: Location, uses: str, arguments: Mapping[str, object], names: Variables) -> Action[Any] | None:
         _, mistakes = compile_value(arguments, names)
         for loc, error in mistakes:
             self._expression((*at, "with", *loc), error)

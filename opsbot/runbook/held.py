@@ -78,7 +78,9 @@ class Holdings:
         """Release or undo *rows*, the youngest first; answers why some could not be. Harmless when repeated."""
         problems: list[str] = []
         async with self.locks.of(run.run_id):
-            for row in reversed(tuple(rows)):
+            wanted = {row.step_id for row in rows}
+            # Read again under the lock: a renewal may have changed a row meanwhile.
+            for row in reversed([row for row in await self.live(run.run_id) if row.step_id in wanted]):
                 try:
                     await self._end_one(run, row, how)
                 except OpsbotError as error:

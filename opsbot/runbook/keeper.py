@@ -51,20 +51,20 @@ class LeaseKeeper:
     async def round(self, runs: tuple[Run, ...]) -> None:
         """Renew what is due; called every second with the unfinished runs."""
         kept: set[str] = set()
-        for run in runs:
-            if run.state not in RENEWED_IN:
-                continue
-            rows = await asyncio.to_thread(self._store.steps, run.run_id)
-            for row in rows:
-                if not self._is_kept(row):
-                    continue
-                assert row.idempotency_key is not None
-                kept.add(row.idempotency_key)
-                renewal = self._renewals.get(row.idempotency_key)
-                if renewal is None or renewal.due_at <= self._clock.monotonic():
-                    async with self._locks.of(run.run_id):
-                        await self._keep(run.run_id, row.step_id)
+        # Side by side: a server that does not answer must not cost the others their leases.
+        await asyncio.gather(*(self._round(run, kept) for run in runs if run.state in RENEWED_IN))
         self._renewals = {key: value for key, value in self._renewals.items() if key in kept}
+
+    async def _round(self, run: Run, kept: set[str]) -> None:
+        for row in await asyncio.to_thread(self._store.steps, run.run_id):
+            if not self._is_kept(row):
+                continue
+            assert row.idempotency_key is not None
+            kept.add(row.idempotency_key)
+            renewal = self._renewals.get(row.idempotency_key)
+            if renewal is None or renewal.due_at <= self._clock.monotonic():
+                async with self._locks.of(run.run_id):
+                    await self._keep(run.run_id, row.step_id)
 
     def _is_kept(self, row: StepRow) -> bool:
         action = self._registry.find(row.uses)
@@ -105,7 +105,9 @@ class LeaseKeeper:
     async def _ended(self, run: Run, step: Step, row: StepRow, error: LeaseEnded) -> None:
         if error.was_released:
             text = f"{row.name}: somebody released the setting on the server; opsbot leaves it so."
-            await self._put(run, replace(row, lease_released=True), self._say(run, row, "taken", "lease.released", text))
+            await self._put(
+                run, replace(row, lease_released=True), self._say(run, row, "taken", "lease.released", text)
+            )
             return
         attempt = attempt_of(row) + 1
         if attempt > MAX_GRANTS:

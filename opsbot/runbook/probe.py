@@ -17,11 +17,14 @@ Verdict = Literal["holds", "fails", "unknown"]
 class Prober(Protocol):
     """A PromQL source, asked from the event loop."""
 
-    async def check(self, expr: str) -> Verdict:
-        """Whether *expr* holds now; "unknown" when an operand is absent or the source does not answer."""
+    async def check(self, expr: str, /) -> Verdict:
+        """Whether *expr* holds now; "unknown" when an operand is absent.
+
+        Raises: SourceError if the source does not answer.
+        """
         ...
 
-    async def value(self, expr: str) -> float | None:
+    async def value(self, expr: str, /) -> float | None:
         """The single number that *expr* yields; None when it yields nothing.
 
         Raises: SourceError if the source does not answer, or with several series.

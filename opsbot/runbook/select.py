@@ -17,8 +17,7 @@ def select(alert: Alert, runbooks: Iterable[Runbook]) -> tuple[Runbook, ...]:
         runbook
         for runbook in runbooks
         if any(
-            trigger.match is not None
-            and all(alert.labels.get(name) == value for name, value in trigger.match.items())
+            trigger.match is not None and all(alert.labels.get(name) == value for name, value in trigger.match.items())
             for trigger in runbook.triggers
         )
     ]

@@ -17,8 +17,9 @@ from opsbot.clock import Clock
 from opsbot.errors import OpsbotError
 from opsbot.incident.incident import Incident
 from opsbot.runbook import texts
-from opsbot.runbook.action import Action, ActionRegistry, Description, Facts
 from opsbot.runbook.acting import Acting
+from opsbot.runbook.action import Action, ActionRegistry, Description, Outcome
+from opsbot.runbook.held import RunLocks
 from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Approval, Runbook, Step
 from opsbot.runbook.plan import Plan, is_wanted, plan_step
@@ -52,15 +53,15 @@ class StageResult(TypedDict):
 
     next: str
     detail: str
-    wait_s: float
+    until: float
     outputs: Mapping[str, Any]
 
 
 def result(
-    following: Next, detail: str = "", *, wait_s: float = 0.0, outputs: Mapping[str, Any] | None = None
+    following: Next, detail: str = "", *, until: float = 0.0, outputs: Mapping[str, Any] | None = None
 ) -> StageResult:
-    """A stage's answer."""
-    return {"next": following.value, "detail": detail, "wait_s": wait_s, "outputs": outputs or {}}
+    """A stage's answer; *until* is when its follower gives up, seconds since the epoch."""
+    return {"next": following.value, "detail": detail, "until": until, "outputs": outputs or {}}
 
 
 def approval_id(run_id: str, step_id: str) -> str:
@@ -86,6 +87,7 @@ class Stages:
     prober: Prober
     clock: Clock
     acting: Acting
+    locks: RunLocks
     poll_s: float = 1.0
 
     async def prepare(
@@ -98,12 +100,10 @@ class Stages:
         now = self.clock.now()
         if now >= deadline:
             limit = format_duration(case.runbook.timeout_s)
-            return await self._fail(case, f"the run's time of {limit} is over")
+            return await self._fail(case, f"the run's time of {limit} is over", is_final=True)
         if case.row.state is StepState.WAITING_APPROVAL:
             return result(Next.ASK)
-        names = variables(
-            case.runbook.inputs, case.runbook.steps[: case.runbook.steps.index(case.step)], self.registry
-        )
+        names = variables(case.runbook.inputs, case.runbook.steps[: case.runbook.steps.index(case.step)], self.registry)
         known = values(case.runbook, case.step, case.incident, results, self.registry)
         try:
             if not is_wanted(case.step, names, known):
@@ -127,15 +127,16 @@ class Stages:
         return await self._ask(case, replace(planned, prior=prior), plan, description, approval, deadline)
 
     async def decision(self, run_id: str, step_id: str) -> StageResult:
-        """Look at the approval: decided, expired, pointless by now, or still open for `wait_s`."""
+        """Look at the approval: decided, expired, pointless by now, or still open."""
         case = await self._case(run_id, step_id)
         approval = await asyncio.to_thread(self.store.approval, approval_id(run_id, step_id))
         now = self.clock.now()
         if _is_interrupted(case.run, case.incident):
             await asyncio.to_thread(self.store.expire_approval, approval.approval_id, now)
+            await self._put(case.run, replace(case.row, state=StepState.SKIPPED, detail="no longer needed"))
             return result(Next.INTERRUPTED)
         if approval.state == "open" and now < approval.expires_at:
-            return result(Next.ASK, wait_s=approval.expires_at - now)
+            return result(Next.ASK, until=approval.expires_at)
         if approval.state == "open":
             said = texts.entry(
                 case.run, "expired", "approval.expired", "Nobody approved in time: nothing was changed.", now,
@@ -152,19 +153,39 @@ class Stages:
     async def act(self, run_id: str, step_id: str) -> StageResult:
         """Act, once."""
         case = await self._case(run_id, step_id)
+        if _is_interrupted(case.run, case.incident) and case.row.idempotency_key is None:
+            return result(Next.INTERRUPTED)
         action = self.registry.find(case.row.uses)
         if action is not None and needed_approval(case.runbook, case.step, action) and not action.is_read_only:
             approval = await asyncio.to_thread(self.store.approval, approval_id(run_id, step_id))
             if approval.state != "granted" or approval.digest != case.row.arguments_digest:
-                return await self._fail(case, "the approval is not for what would be done now")
+                return await self._fail(case, "the approval is not for what would be done now", is_final=True)
         try:
-            outcome = await self.acting.act(case.run, case.step, case.row)
+            if action is None or not action.is_read_only:
+                outcome = await self.acting.act(case.run, case.step, case.row)
+            else:
+                read = await self._read(case)
+                if read is None:
+                    return result(Next.INTERRUPTED)
+                outcome = read
         except OpsbotError as error:
             return result(Next.GO_ON if case.step.continue_on_error else Next.FAILED, f"{case.step.name}: {error}")
-        wait_s = case.step.verify.timeout_s if case.step.verify else 0.0
-        following = Next.VERIFY if case.step.verify else Next.GO_ON
+        if case.step.verify is None:
+            return result(Next.GO_ON, outputs=outcome.outputs)
         # The deadline is recorded with the act, so that a crash does not lengthen the verification.
-        return result(following, wait_s=self.clock.now() + wait_s, outputs=outcome.outputs)
+        return result(Next.VERIFY, until=self.clock.now() + case.step.verify.timeout_s, outputs=outcome.outputs)
+
+    async def _read(self, case: _Case) -> Outcome | None:
+        """A read-only act, which may be a long wait; None if it became pointless meanwhile."""
+        reading = asyncio.create_task(self.acting.act(case.run, case.step, case.row))
+        try:
+            while not (await asyncio.wait({reading}, timeout=self.poll_s))[0]:
+                now = await self._case(case.run.run_id, case.step.step_id)
+                if _is_interrupted(now.run, now.incident):
+                    return None
+            return reading.result()
+        finally:
+            reading.cancel()
 
     async def verify(self, run_id: str, step_id: str, until: float) -> StageResult:
         """Watch the step's condition until *until*."""
@@ -188,8 +209,10 @@ class Stages:
                 text, kind, state = texts.cannot_verify(verify), "step.not_verified", StepState.NOT_VERIFIED
         now = self.clock.now()
         said = texts.entry(case.run, "verified", kind, text, now, step_id=step_id, is_broadcast=True)
-        row = (await self._case(run_id, step_id)).row
-        await asyncio.to_thread(self.store.put_step, run_id, replace(row, state=state, detail=text), now, entry=said)
+        async with self.locks.of(run_id):
+            # Read again under the lock: a renewal may have changed the row meanwhile.
+            row = replace((await self._case(run_id, step_id)).row, state=state, detail=text)
+            await asyncio.to_thread(self.store.put_step, run_id, row, now, entry=said)
         if seen == "verified":
             return result(Next.GO_ON)
         if seen == "unknown":
@@ -228,13 +251,14 @@ class Stages:
         await asyncio.to_thread(self.store.put_step, case.run.run_id, row, now, entry=said if is_said else None)
         return result(Next.GO_ON, why)
 
-    async def _fail(self, case: _Case, why: str) -> StageResult:
+    async def _fail(self, case: _Case, why: str, *, is_final: bool = False) -> StageResult:
         now = self.clock.now()
         text = f"{case.step.name} failed: {why}"
         said = texts.entry(case.run, "failed", "step.failed", text, now, step_id=case.step.step_id)
         row = replace(case.row, state=StepState.FAILED, detail=why)
         await asyncio.to_thread(self.store.put_step, case.run.run_id, row, now, entry=said)
-        return result(Next.GO_ON if case.step.continue_on_error else Next.FAILED, f"{case.step.name}: {why}")
+        goes_on = case.step.continue_on_error and not is_final
+        return result(Next.GO_ON if goes_on else Next.FAILED, f"{case.step.name}: {why}")
 
     async def _put(self, run: Run, row: StepRow) -> None:
         await asyncio.to_thread(self.store.put_step, run.run_id, row, self.clock.now())
@@ -258,8 +282,3 @@ def needed_approval(runbook: Runbook, step: Step, action: Action[Any]) -> Approv
 
 def _is_interrupted(run: Run, incident: Incident) -> bool:
     return run.state is RunState.UNDOING or incident.is_resolved
-
-
-def facts_of(outputs: Mapping[str, Any]) -> Facts:
-    """Outputs as recorded."""
-    return dict(outputs)

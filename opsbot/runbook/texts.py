@@ -5,6 +5,8 @@ Each has a key made of run, step and fact, so that writing it again after a cras
 
 from __future__ import annotations
 
+import hashlib
+
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.people import Role
 from opsbot.runbook.action import Description
@@ -66,3 +68,8 @@ def cannot_verify(verify: Verify) -> str:
 def capitalised(text: str) -> str:
     """With a capital first letter."""
     return text[:1].upper() + text[1:]
+
+
+def short_digest(text: str) -> str:
+    """Tells one reason from another in an entry's key."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -6,12 +6,16 @@ Missing data breaks the streak and is told apart from a condition that does not 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from opsbot.clock import Clock
+from opsbot.errors import SourceError
 from opsbot.runbook.model import Verify
-from opsbot.runbook.probe import Prober
+from opsbot.runbook.probe import Prober, Verdict
+
+logger = logging.getLogger(__name__)
 
 Verification = Literal["verified", "not_verified", "unknown", "interrupted"]
 
@@ -32,7 +36,7 @@ async def watch(
     while True:
         if await is_interrupted():
             return "interrupted"
-        verdict = await prober.check(verify.expr)
+        verdict = await _ask(prober, verify.expr)
         if verdict != "holds":
             holds_since = None
         elif holds_since is None:
@@ -42,3 +46,11 @@ async def watch(
         if clock.now() >= until:
             return "unknown" if verdict == "unknown" else "not_verified"
         await asyncio.sleep(min(poll_s, max(0.05, until - clock.now())))
+
+
+async def _ask(prober: Prober, expr: str) -> Verdict:
+    try:
+        return await prober.check(expr)
+    except SourceError as error:
+        logger.warning("a verification cannot see: %s", error)
+        return "unknown"

@@ -25,6 +25,8 @@ STATE_EMOJI: Mapping[IncidentState, str] = {
     IncidentState.MITIGATED: "🟡",
     IncidentState.RESOLVED: "✅",
 }
+OPSBOT = "opsbot"
+"""The actor of what the bot did itself; its own message needs no name."""
 MAX_LABEL = 80
 MAX_DESCRIPTION = 1000
 MAX_APPROVALS = 15
@@ -70,8 +72,12 @@ def incident_message(view: IncidentView, now: float) -> Message:
 
 
 def timeline_entry(entry: TimelineEntry) -> Reply:
-    """The entry as a reply; a Slack user's own id in the sentence becomes a mention, which shows the name."""
-    return Reply(with_people(shorten(entry.text, MAX_MESSAGE_TEXT // 2), entry.actor), entry.is_broadcast)
+    """The entry as a reply that says who did it; a Slack user's own id in the sentence becomes a mention."""
+    sentence = shorten(entry.text, MAX_MESSAGE_TEXT // 2)
+    text = with_people(sentence, entry.actor)
+    if entry.actor != OPSBOT and entry.actor not in sentence:
+        text = f"{person(entry.actor)}: {text}"
+    return Reply(text, entry.is_broadcast)
 
 
 def title(incident: Incident) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 
+from opsbot.clock import Clock
 from opsbot.errors import OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.view import IncidentView
@@ -57,7 +58,9 @@ class SlashCommands:
         person_for: Callable[[str], Person],
         work: Work,
         after_change: Callable[[], None],
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._commands = commands
         self._person_for = person_for
         self._work = work
@@ -115,7 +118,7 @@ class SlashCommands:
             return "Nothing is open."
         lines = [f"{len(incidents)} open:" if len(incidents) > 1 else "1 open:"]
         lines += [f"{escape(title(view.incident))} · {facts(view.incident)}" for view in incidents]
-        waiting = approvals_for(incidents, person)
+        waiting = approvals_for(incidents, person, self._clock.now())
         lines += [f"Waits for you in {incident_id}: {escape(ask.will_do)}" for incident_id, ask in waiting]
         return "\n".join(lines)
 

@@ -39,12 +39,14 @@ class Connection:
         clock: Clock,
         *,
         lost_after_s: float = LOST_AFTER_S,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         self._app = app
         self._client = client
         self._app_token = app_token
         self._clock = clock
         self._lost_after_s = lost_after_s
+        self._connect_timeout_s = connect_timeout_s
         self._is_connected = False
         self._problem: str | None = None
 
@@ -70,7 +72,7 @@ class Connection:
             except DeliveryError as error:
                 self._say(f"{error}; presses and commands do not reach opsbot, trying again")
             except TimeoutError:
-                self._say(f"Slack gave no Socket Mode connection within {CONNECT_TIMEOUT_S:.0f} s; trying again")
+                self._say(f"Slack gave no Socket Mode connection within {self._connect_timeout_s:.0f} s; trying again")
             except Exception as error:
                 # The library may fail in ways nobody foresaw; core must not lose its ears for good over one of them.
                 self._say(f"the connection to Slack failed with {type(error).__name__}; trying again")
@@ -92,7 +94,7 @@ class Connection:
         connect: Callable[[], Awaitable[None]] = handler.connect_async
         close: Callable[[], Awaitable[None]] = handler.close_async
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self._connect_timeout_s):
                 await connect()
             await self._watch(handler)
         finally:

@@ -13,6 +13,7 @@ from slack_sdk.models.blocks import Block, DividerBlock, HeaderBlock, PlainTextO
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
+from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.view import ApprovalView, IncidentView
 from opsbot.people import Person
@@ -27,12 +28,12 @@ RESERVED_BLOCKS = 6
 MAX_TITLE = 300
 
 
-def home_view(incidents: Sequence[IncidentView], person: Person, notice: str = "") -> View:
+def home_view(incidents: Sequence[IncidentView], person: Person, now: float, notice: str = "") -> View:
     """The tab for *person*; *notice* is what came of their last press."""
     blocks: list[Block] = []
     if notice:
         blocks.append(SectionBlock(block_id="notice", text=mrkdwn(f"*{escape(notice)}*")))
-    waiting = approvals_for(incidents, person)
+    waiting = approvals_for(incidents, person, now)
     room = MAX_HOME_BLOCKS - RESERVED_BLOCKS
     if waiting:
         blocks.append(_header("Waiting for you"))
@@ -53,22 +54,26 @@ def home_view(incidents: Sequence[IncidentView], person: Person, notice: str = "
     return View(type="home", blocks=blocks)
 
 
-def approvals_for(incidents: Sequence[IncidentView], person: Person) -> Sequence[tuple[str, ApprovalView]]:
-    """The open approvals that *person* may give, each with its incident's id."""
+def approvals_for(incidents: Sequence[IncidentView], person: Person, now: float) -> Sequence[tuple[str, ApprovalView]]:
+    """The open approvals that *person* may still give, each with its incident's id."""
     return [
         (view.incident.incident_id, approval)
         for view in incidents
         for run in view.runs
         for approval in run.approvals
-        if any(role == approval.role and person.has(role) for role in ("responder", *person.roles))
+        if approval.expires_at > now
+        and any(role == approval.role and person.has(role) for role in ("responder", *person.roles))
     ]
 
 
 class Home:
     """Shows the tab."""
 
-    def __init__(self, commands: IncidentCommands, person_for: Callable[[str], Person], work: Work) -> None:
+    def __init__(
+        self, commands: IncidentCommands, person_for: Callable[[str], Person], work: Work, clock: Clock
+    ) -> None:
         self._commands = commands
+        self._clock = clock
         self._person_for = person_for
         self._work = work
 
@@ -79,7 +84,8 @@ class Home:
     async def show(self, client: AsyncWebClient, user_id: str, notice: str = "") -> None:
         """Publish the tab for one person."""
         incidents = await self._commands.open_incidents()
-        await client.views_publish(user_id=user_id, view=home_view(incidents, self._person_for(user_id), notice))
+        view = home_view(incidents, self._person_for(user_id), self._clock.now(), notice)
+        await client.views_publish(user_id=user_id, view=view)
 
     async def _opened(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:
         if event.get("tab", "home") == "home":

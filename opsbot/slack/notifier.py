@@ -45,7 +45,7 @@ class SlackNotifier:
 
     Args:
         client: without retry handlers, since a repeated post is a second message.
-        view, entry: read the store; called in a thread; raise NotFoundError.
+        view, entry: read the store; called in a thread; raise NotFoundError (an entry may also be None).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class SlackNotifier:
         client: AsyncWebClient,
         channel: Channel,
         view: Callable[[str], IncidentView],
-        entry: Callable[[str], TimelineEntry],
+        entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
     ) -> None:
         self._client = client
@@ -143,6 +143,8 @@ class SlackNotifier:
                 message = incident_message(view, self._clock.now())
                 return _Content(message.text, message.blocks, False, view.incident.opened_at)
             entry = await asyncio.to_thread(self._entry, item.ref)
+            if entry is None:
+                raise NotFoundError(f"there is no timeline entry {item.ref}")
         except NotFoundError as error:
             raise DeliveryError(f"{item.key} names something that is not stored: {error}", retryable=False) from error
         reply = timeline_entry(entry)

@@ -44,7 +44,7 @@ class SlackRole:
         commands: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
         outbox: what to deliver; called in threads.
-        view, entry: read what an outbox item names; called in threads; raise NotFoundError.
+        view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class SlackRole:
         person_for: Callable[[str], Person],
         outbox: OutboxStore,
         view: Callable[[str], IncidentView],
-        entry: Callable[[str], TimelineEntry],
+        entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -90,9 +90,9 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        home = Home(self._commands, self._person_for, self._work)
+        home = Home(self._commands, self._person_for, self._work, self._clock)
         Buttons(self._commands, self._person_for, self._work, self.wake, home.show).register(app)
-        SlashCommands(self._commands, self._person_for, self._work, self.wake).register(app)
+        SlashCommands(self._commands, self._person_for, self._work, self.wake, self._clock).register(app)
         home.register(app)
         acknowledge_the_rest(app)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)

@@ -7,21 +7,27 @@ say.
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import promql_parser as tree
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
 from opsbot.errors import SourceError
-from opsbot.promql.syntax import parse, selectors
+from opsbot.promql.binary import COMPARISON, SET_OPERATORS
+from opsbot.promql.syntax import parse, walk
 
 TIMEOUT_S = 2.0
 
 Verdict = Literal["holds", "fails", "unknown"]
+
+_SERVER_FAULT = re.compile(r"HTTP Status Code (?:5\d\d|429)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,9 @@ class PrometheusSource:
     """Queries one Prometheus API. Every method raises SourceError when it does not answer."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = url.rstrip("/")
         # Its default is to repeat for six seconds when nobody listens; the caller decides about repeating.
-        self._api = PrometheusConnect(url=url, retry=Retry(total=0), timeout=TIMEOUT_S)
+        self._api = PrometheusConnect(url=self._url, retry=Retry(total=0), timeout=TIMEOUT_S)
         self._api._session.trust_env = False
 
     async def query(self, text: str) -> tuple[Sample, ...]:
@@ -46,42 +52,82 @@ class PrometheusSource:
         return await asyncio.to_thread(self._query, text)
 
     async def value(self, text: str) -> float | None:
-        """The only value that *text* yields; None if it yields none.
+        """The only value that *text* yields; None if it yields none, or none that is a number.
 
         Raises: SourceError if it yields several.
         """
         found = await self.query(text)
         if len(found) > 1:
             raise SourceError(f"`{text}` yields {len(found)} values where one is needed; aggregate it")
-        return found[0].value if found else None
+        return found[0].value if found and not math.isnan(found[0].value) else None
 
     async def check(self, text: str) -> Verdict:
-        """Whether the condition *text* holds: it yields something, and no `bool` comparison in it yields 0."""
-        if not await self._has_data(text):
-            return "unknown"
-        found = await self.query(text)
-        return "holds" if found and all(sample.value != 0 or not _is_boolean(text) for sample in found) else "fails"
+        """Whether the condition *text* holds: it yields something, and no 0 where it is a `bool` comparison.
 
-    async def _has_data(self, text: str) -> bool:
-        for selector in selectors(parse(text)):
-            if not await self.query(selector.prettify()):
-                return False
-        return True
+        It fails only if every operand has data to say so.
+        """
+        expr = parse(text)
+        found = await self.query(text)
+        if any(math.isnan(sample.value) for sample in found):
+            return "unknown"
+        if found and not (_is_bool(expr) and any(sample.value == 0 for sample in found)):
+            return "holds"
+        return "fails" if await self._has_data(expr) else "unknown"
+
+    async def _has_data(self, expr: tree.Expr) -> bool:
+        """Whether what *expr* compares is there: the parts without comparisons are asked for themselves."""
+        match expr:
+            case tree.ParenExpr() | tree.UnaryExpr():
+                return await self._has_data(expr.expr)
+            case tree.BinaryExpr() if str(expr.op) == "or":
+                return await self._has_data(expr.lhs) or await self._has_data(expr.rhs)
+            case tree.BinaryExpr() if str(expr.op) == "unless":
+                return await self._has_data(expr.lhs)
+            case tree.BinaryExpr() if _is_condition(expr):
+                return await self._has_data(expr.lhs) and await self._has_data(expr.rhs)
+            case tree.AggregateExpr() if _is_condition(expr):
+                return await self._has_data(expr.expr)
+            case tree.Call() if expr.func.name in ("absent", "absent_over_time"):
+                return True
+            case tree.Call() if _is_condition(expr):
+                return all([await self._has_data(argument) for argument in expr.args])
+            case tree.NumberLiteral() | tree.StringLiteral():
+                return True
+        found = await self.query(expr.prettify())
+        return any(not math.isnan(sample.value) for sample in found)
 
     def _query(self, text: str) -> tuple[Sample, ...]:
         try:
             found: Any = self._api.custom_query(text)
         except PrometheusApiClientException as error:
-            raise SourceError(f"{self._url} refused `{text}`: {error}") from error
+            is_fault = _SERVER_FAULT.search(str(error)) is not None
+            raise SourceError(f"{self._url} refused `{text}`: {error}", retryable=is_fault) from error
         except requests.RequestException as error:
             raise SourceError(
                 f"the metrics source {self._url} does not answer: {type(error).__name__}", retryable=True
             ) from error
-        if found and not isinstance(found[0], dict):
-            return (Sample({}, float(found[1])),)
-        return tuple(Sample(element["metric"], float(element["value"][1])) for element in found)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"{self._url} answers, but not as Prometheus does: {error!r}") from error
+        try:
+            if found and not isinstance(found[0], dict):
+                return (Sample({}, float(found[1])),)
+            return tuple(Sample(element["metric"], float(element["value"][1])) for element in found)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise SourceError(f"`{text}` yields no instant values: {error!r}") from error
 
 
-def _is_boolean(text: str) -> bool:
-    modifier = getattr(parse(text), "modifier", None)
-    return bool(getattr(modifier, "return_bool", False))
+def _is_condition(expr: tree.Expr) -> bool:
+    """Whether anything in *expr* drops elements or is about their absence."""
+    dropping = SET_OPERATORS | COMPARISON.keys()
+    return any(
+        (isinstance(node, tree.BinaryExpr) and str(node.op) in dropping)
+        or (isinstance(node, tree.Call) and node.func.name.startswith("absent"))
+        for node in walk(expr)
+    )
+
+
+def _is_bool(expr: tree.Expr) -> bool:
+    while isinstance(expr, tree.ParenExpr):
+        expr = expr.expr
+    modifier = expr.modifier if isinstance(expr, tree.BinaryExpr) else None
+    return modifier is not None and bool(modifier.return_bool)

@@ -1,13 +1,13 @@
 """Scrapes targets' /metrics into a sample store, every second.
 
 A failed scrape marks the target's series stale and sets `up` to 0, as Prometheus does, so that old numbers never pass
-for new ones. The text before the value is parsed once for each series and then only looked up.
+for new ones.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,36 +15,56 @@ import httpx
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
-from opsbot.promql.samples import NAME, SampleStore
+from opsbot.promql.samples import NAME, SampleStore, round_ms
+from opsbot.source.exposition import Exposition
 
 TIMEOUT_S = 2.0
 MAX_BODY_BYTES = 8 << 20
+ACCEPT = "text/plain;version=0.0.4"
+"""Never OpenMetrics: there, Python's client library rewrites the colon of `vllm:`."""
 
-_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
-_ESCAPE = re.compile(r"\\(.)")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Something to scrape; the labels are added to each of its samples."""
+    """Something to scrape.
+
+    Args:
+        url: the whole URL of its exposition.
+        cluster: becomes the label `cluster` on every sample.
+        renames: prefixes of metric names and what they become, `{"vllm_": "vllm:"}` for example.
+    """
 
     url: str
-    labels: Mapping[str, str]
+    cluster: str
+    job: str = "serving"
+    renames: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def instance(self) -> str:
         """`host:port`, as Prometheus names it."""
-        return httpx.URL(self.url).netloc.decode()
+        url = httpx.URL(self.url)
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        return f"{host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels that each of its samples gets."""
+        return {"cluster": self.cluster, "instance": self.instance, "job": self.job}
 
 
 @dataclass(slots=True)
 class TargetHealth:
-    """How a target fares. `failing_since` is None while it answers."""
+    """How a target fares; times in seconds since the epoch. `failing_since` is None while it answers."""
 
     last_success_at: float | None = None
     failing_since: float | None = None
     last_error: str = ""
+    last_duration_s: float = 0.0
     num_samples: int = 0
+    num_scrapes: int = 0
+    num_failures: int = 0
 
 
 @dataclass(slots=True)
@@ -56,77 +76,66 @@ class Scraper:
     clock: Clock
     http: httpx.AsyncClient
     health: TargetHealth = field(default_factory=TargetHealth)
-    _parsed: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _labels: Mapping[str, str] = field(init=False)
+    _exposition: Exposition = field(init=False)
     _exposed: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._labels = self.target.labels
+        self._exposition = Exposition(self._labels, self.target.renames)
+
     async def scrape(self) -> None:
-        """Scrape once; never raises: what went wrong is in `health`."""
-        now = self.clock.now()
+        """Scrape once; never raises: what went wrong is in `health`, and the target's series are stale."""
+        began = self.clock.monotonic()
+        self.health.num_scrapes += 1
         try:
-            samples = self._parse(await self._fetch())
-        except (SourceError, httpx.HTTPError) as error:
-            self.health.last_error = str(error) or type(error).__name__
-            if self.health.failing_since is None:
-                self.health.failing_since = now
-            self._mark_stale(set(self._exposed), now)
-            self.store.append(self._own("up"), now, 0.0)
+            samples = self._exposition.read(await self._fetch())
+        except (SourceError, httpx.HTTPError, httpx.InvalidURL) as error:
+            self._failed(str(error) or type(error).__name__, round_ms(self.clock.now()))
             return
-        self._mark_stale(set(self._exposed) - set(samples), now)
-        self._exposed = {text: self._parsed[text] for text in samples}
-        for text, value in samples.items():
-            self.store.append(self._parsed[text], now, value)
-        self.store.append(self._own("up"), now, 1.0)
-        self.health.last_success_at, self.health.failing_since = now, None
+        finally:
+            self.health.last_duration_s = self.clock.monotonic() - began
+        # The samples are as old as the answer, not as the question: a slow target may take two seconds.
+        now = round_ms(self.clock.now())
+        for series in set(self._exposed) - set(samples):
+            self.store.append(self._exposed[series], now, None)
+        self._exposed = {series: self._exposition.labels(series) for series in samples}
+        for series, value in samples.items():
+            self.store.append(self._exposed[series], now, value)
+        self._own(now, 1.0)
+        if self.health.failing_since is not None:
+            logger.info("%s answers again", self.target.instance)
+        self.health.last_success_at, self.health.failing_since, self.health.last_error = now, None, ""
         self.health.num_samples = len(samples)
+
+    def _failed(self, why: str, now: float) -> None:
+        self.health.num_failures += 1
+        self.health.last_error = why
+        if self.health.failing_since is None:
+            self.health.failing_since = now
+            logger.warning("no metrics from %s: %s", self.target.instance, why)
+        for labels in self._exposed.values():
+            self.store.append(labels, now, None)
+        self._exposed.clear()
+        self._own(now, 0.0)
+
+    def _own(self, now: float, up: float) -> None:
+        self.store.append({**self._labels, NAME: "up"}, now, up)
 
     async def _fetch(self) -> str:
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                answer = await self.http.get(self.target.url, headers={"Accept": "text/plain; version=0.0.4"})
+                return await self._body()
         except TimeoutError as error:
-            raise SourceError(
-                f"{self.target.instance} did not answer within {TIMEOUT_S:.0f} s", retryable=True
-            ) from error
-        if answer.status_code != httpx.codes.OK:
-            raise SourceError(f"{self.target.instance} answered {answer.status_code} to GET /metrics", retryable=True)
-        if len(answer.content) > MAX_BODY_BYTES:
-            raise SourceError(f"{self.target.instance} exposes more than {MAX_BODY_BYTES} bytes")
-        return answer.text
+            raise SourceError(f"no answer within {TIMEOUT_S:.0f} s", retryable=True) from error
 
-    def _parse(self, text: str) -> dict[str, float]:
-        """Values by the text that stands before them."""
-        values: dict[str, float] = {}
-        for line in text.splitlines():
-            if not line or line[0] == "#":
-                continue
-            end = line.rfind("}") + 1 or line.find(" ")
-            series, rest = line[:end], line[end:].split()
-            if not series or not rest:
-                raise SourceError(f"{self.target.instance} exposes a line that is no sample: {line[:80]!r}")
-            try:
-                values[series] = float(rest[0])
-            except ValueError as error:
-                raise SourceError(f"{self.target.instance} exposes no number: {line[:80]!r}") from error
-            if series not in self._parsed:
-                self._parsed[series] = self._labels(series)
-        return values
-
-    def _labels(self, series: str) -> Mapping[str, str]:
-        name, _, rest = series.partition("{")
-        labels = {key: _unescape(value) for key, value in _LABEL.findall(rest)}
-        # A target's own label of the same name is kept beside ours, as Prometheus does.
-        for key in self.target.labels:
-            if key in labels:
-                labels[f"exported_{key}"] = labels.pop(key)
-        return {**labels, **self.target.labels, NAME: name}
-
-    def _own(self, name: str) -> Mapping[str, str]:
-        return {**self.target.labels, NAME: name}
-
-    def _mark_stale(self, texts: set[str], now: float) -> None:
-        for text in texts:
-            self.store.append(self._exposed.pop(text), now, None)
-
-
-def _unescape(value: str) -> str:
-    return _ESCAPE.sub(lambda m: {"n": "\n"}.get(m[1], m[1]), value) if "\\" in value else value
+    async def _body(self) -> str:
+        body = bytearray()
+        async with self.http.stream("GET", self.target.url, headers={"Accept": ACCEPT}) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise SourceError(f"{answer.status_code} in answer to GET {answer.url.path}", retryable=True)
+            async for chunk in answer.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise SourceError(f"the exposition is larger than {MAX_BODY_BYTES} bytes")
+        return body.decode("utf-8", errors="replace")

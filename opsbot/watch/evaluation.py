@@ -1,93 +1,146 @@
-"""Evaluates every rule against the samples, and watches over the watching: a target that is gone is itself an alert."""
+"""Evaluates every rule against the samples, and watches over the watching: a target that is gone is itself an alert.
+
+Evaluation begins at once; what core still holds as firing is added when core can be asked.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opsbot.alert.alert import Alert, AlertState
-from opsbot.errors import SourceError
+from opsbot.promql.evaluate import answerable
 from opsbot.promql.evaluate import evaluate as evaluate_query
-from opsbot.promql.samples import NAME, Labels, SampleStore, freeze
-from opsbot.promql.syntax import matchers, selectors
-from opsbot.promql.vector import Value
-from opsbot.rule.evaluate import ActiveAlert, Reading, evaluate, restored
+from opsbot.promql.samples import Labels, SampleStore, freeze
+from opsbot.promql.syntax import QueryError
+from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, evaluate, restored, to_alert
 from opsbot.rule.model import Rule
 from opsbot.source.scrape import Scraper
 
 DOWN_ALERT = "MetricsSourceDown"
 DOWN_AFTER_S = 3.0
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Evaluation:
-    """The state of all rules."""
+    """The state of all rules.
+
+    `errors` has the rules that could not be evaluated last time, and why.
+    """
 
     store: SampleStore
-    _states: dict[str, dict[Labels, ActiveAlert]] = field(default_factory=dict)
-    _down: dict[str, Alert] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
+    num_evaluations: int = 0
+    _states: dict[str, dict[Labels, ActiveAlert]] = field(default_factory=dict)
+    _rules: dict[str, Rule] = field(default_factory=dict)
+    _orphans: list[Alert] = field(default_factory=list)
+    _down: dict[Labels, Alert] = field(default_factory=dict)
 
-    def restore(self, rules: Iterable[Rule], firing: Iterable[Alert]) -> None:
-        """Go on from the alerts that core holds as firing."""
+    def restore(self, rules: Iterable[Rule], firing: Iterable[Alert], now: float) -> None:
+        """Go on from the alerts that core holds as firing; they keep the time at which they began."""
         by_name = {rule.name: rule for rule in rules}
         for alert in firing:
             rule = by_name.get(alert.name)
             if rule is not None:
-                key, active = restored(rule, alert)
+                key, active = restored(rule, alert, now)
                 self._states.setdefault(rule.name, {})[key] = active
             elif alert.name == DOWN_ALERT:
-                self._down[alert.labels.get("instance", "")] = alert
+                self._down[freeze(alert.labels)] = alert
+            elif RULE_ANNOTATION in alert.annotations:
+                self._orphans.append(alert)
 
-    def rules(self, rules: Sequence[Rule], now: float) -> list[Alert]:
-        """Evaluate *rules*; alerts of rules that are gone resolve."""
-        alerts: list[Alert] = []
+    def rules(self, rules: Sequence[Rule], now: float, *, is_complete: bool) -> list[Alert]:
+        """Evaluate *rules*: every alert that fires, and those that have just resolved.
+
+        Alerts of a rule that is gone resolve; those from before a restart only if *is_complete*, for else their
+        rule may just be in a file that cannot be read.
+        """
+        alerts = self._of_removed_rules(rules, now)
+        self._rules = {rule.name: rule for rule in rules}
+        if is_complete:
+            alerts += [_over(orphan, now) for orphan in self._orphans if orphan.name not in self._rules]
+            self._orphans.clear()
         for rule in rules:
+            state = self._states.get(rule.name, {})
+            self.num_evaluations += 1
             try:
-                reading = self._read(rule, now)
-            except SourceError as error:
+                next_state, found = evaluate(rule, state, self._read(rule, now), now)
+            except QueryError as error:
+                if self.errors.get(rule.name) != str(error):
+                    logger.error("rule %s cannot be evaluated, its alerts are held: %s", rule.name, error)
                 self.errors[rule.name] = str(error)
-                continue
-            self.errors.pop(rule.name, None)
-            self._states[rule.name], found = evaluate(rule, self._states.get(rule.name, {}), reading, now)
+                next_state = {key: replace(active, is_blind=True) for key, active in state.items()}
+                found = [to_alert(rule, a, now) for a in next_state.values() if a.state is AlertState.FIRING]
+            else:
+                self.errors.pop(rule.name, None)
+            self._states[rule.name] = next_state
             alerts += found
         return alerts
 
     def targets(self, scrapers: Iterable[Scraper], now: float) -> list[Alert]:
         """An alert for each target that has not answered for a while: for it, the bot is blind."""
         alerts: list[Alert] = []
+        down = dict(self._down)
         for scraper in scrapers:
-            key = scraper.target.instance
-            since = scraper.health.failing_since
-            if since is not None and now - since >= DOWN_AFTER_S:
-                self._down.setdefault(key, _down_alert(scraper, now))
+            fresh = _down_alert(scraper, now)
+            key, since = freeze(fresh.labels), scraper.health.failing_since
+            known = down.pop(key, None)
+            if since is not None and (known is not None or now - since >= DOWN_AFTER_S):
+                self._down[key] = known or fresh
                 alerts.append(self._down[key])
-            elif since is None and key in self._down:
-                gone = self._down.pop(key)
-                alerts.append(Alert(gone.labels, gone.annotations, AlertState.RESOLVED, gone.starts_at, ends_at=now))
+            elif known is not None:
+                down[key] = known
+        for key, gone in down.items():
+            del self._down[key]
+            # An alert of this name that another sender made is not ours to end.
+            if RULE_ANNOTATION in gone.annotations:
+                alerts.append(_over(gone, now))
+        return alerts
+
+    def active(self, rule_name: str) -> list[ActiveAlert]:
+        """The pending and firing alerts of a rule."""
+        return list(self._states.get(rule_name, {}).values())
+
+    def _of_removed_rules(self, rules: Sequence[Rule], now: float) -> list[Alert]:
+        alerts: list[Alert] = []
+        for name in self._states.keys() - {rule.name for rule in rules}:
+            rule = self._rules.get(name)
+            for active in self._states.pop(name).values():
+                if active.state is AlertState.FIRING and rule is not None:
+                    over = active.moved(AlertState.RESOLVED, now)
+                    assert over is not None
+                    alerts.append(to_alert(rule, over, now))
+            self.errors.pop(name, None)
         return alerts
 
     def _read(self, rule: Rule, now: float) -> Reading:
-        clear: Value = evaluate_query(rule.clear_expr, self.store, now) if rule.clear_expr is not None else []
-        present: set[Labels] = set()
-        for selector in selectors(rule.expr):
-            for series in self.store.select(matchers(selector)):
-                if series.at(now) is not None:
-                    present.add(freeze({k: v for k, v in series.labels.items() if k != NAME}))
-        return Reading(evaluate_query(rule.expr, self.store, now), clear, frozenset(present))
+        clear = rule.clear_expr
+        return Reading(
+            expr=evaluate_query(rule.expr, self.store, now),
+            clear=evaluate_query(clear, self.store, now) if clear is not None else [],
+            answerable=answerable(rule.expr, self.store, now),
+            clear_answerable=answerable(clear, self.store, now) if clear is not None else frozenset(),
+        )
+
+
+def _over(alert: Alert, now: float) -> Alert:
+    return replace(alert, state=AlertState.RESOLVED, ends_at=now)
 
 
 def _down_alert(scraper: Scraper, now: float) -> Alert:
     target = scraper.target
-    cluster = target.labels.get("cluster", target.instance)
     return Alert(
         labels={**target.labels, "alertname": DOWN_ALERT, "severity": "high"},
         annotations={
-            "summary": f"No metrics from {cluster}",
+            "summary": f"No metrics from {target.cluster}",
             "description": (
                 f"{target.instance} does not answer the scraper: {scraper.health.last_error}. "
                 "What is shown about it is held, not recovered."
             ),
+            RULE_ANNOTATION: DOWN_ALERT,
         },
         state=AlertState.FIRING,
         starts_at=now,

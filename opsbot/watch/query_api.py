@@ -1,92 +1,175 @@
-"""Answers queries in the format of Prometheus's HTTP API, so that core asks us as it would ask Prometheus."""
+"""Answers queries in the format of Prometheus's HTTP API, so that core asks us as it would ask Prometheus.
+
+It only reads, and takes queries as text; what they may cost is bounded here and in the parser.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
+import promql_parser as tree
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from opsbot.clock import Clock
+from opsbot import __version__
+from opsbot.clock import Clock, from_rfc3339
 from opsbot.promql.evaluate import evaluate
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Value
+from opsbot.yamlfile import parse_duration
 
 MAX_POINTS = 11_000
 """Prometheus's own limit of points in one range query."""
+MAX_BODY_BYTES = 64 << 10
+POINTS_IN_ONE_GO = 50
+"""After so many points of a range, scraping gets its turn."""
 
 
-def query_app(
-    store: SampleStore, clock: Clock, metrics: Callable[[], str], targets: Callable[[], list[Any]]
-) -> Starlette:
-    """The read-only web app of the watch role."""
+class WatchView(Protocol):
+    """What the watcher shows of itself."""
 
-    async def arguments(request: Request) -> dict[str, str]:
-        found = dict(request.query_params.items())
-        if request.method == "POST":
-            found |= {key: str(value) for key, value in (await request.form()).items()}
-        return found
+    def exposition(self) -> str:
+        """Its own metrics, text 0.0.4."""
+        ...
 
-    async def instant(request: Request) -> Response:
-        given = await arguments(request)
-        try:
-            time_s = float(given.get("time", clock.now()))
-            value = evaluate(parse(given["query"]), store, time_s)
-        except (KeyError, ValueError) as error:
-            return _bad(f"invalid parameter: {error}")
-        except QueryError as error:
-            return _bad(str(error))
-        return JSONResponse({"status": "success", "data": _instant_data(value, time_s)})
+    def target_list(self) -> Sequence[Mapping[str, object]]:
+        """Its targets, as Prometheus lists them."""
+        ...
 
-    async def ranged(request: Request) -> Response:
-        given = await arguments(request)
-        try:
-            start, end, step = (float(given[name]) for name in ("start", "end", "step"))
-            expr = parse(given["query"])
-        except (KeyError, ValueError) as error:
-            return _bad(f"invalid parameter: {error}; start, end and step are seconds")
-        except QueryError as error:
-            return _bad(str(error))
+    def rule_groups(self) -> Sequence[Mapping[str, object]]:
+        """Its rules and their alerts, as Prometheus lists them."""
+        ...
+
+
+class _BadData(ValueError):
+    """A parameter is missing or wrong."""
+
+
+class QueryApi:
+    """The read-only routes of the watch role."""
+
+    def __init__(self, store: SampleStore, clock: Clock, view: WatchView) -> None:
+        self._store = store
+        self._clock = clock
+        self._view = view
+        both = ["GET", "POST"]
+        self.app = Starlette(
+            routes=[
+                Route("/api/v1/query", self.instant, methods=both),
+                Route("/api/v1/query_range", self.ranged, methods=both),
+                Route("/api/v1/status/buildinfo", self.build_info),
+                Route("/api/v1/targets", self.targets),
+                Route("/api/v1/rules", self.rules),
+                Route("/-/healthy", self.healthy),
+                Route("/metrics", self.metrics),
+            ],
+            exception_handlers={_BadData: _bad_data, QueryError: _not_evaluated},
+        )
+
+    async def instant(self, request: Request) -> Response:
+        """A query at one instant."""
+        given = await _arguments(request)
+        expr = _expression(given)
+        time_s = _time(given, "time") if given.get("time") else self._clock.now()
+        return _success(_instant_data(evaluate(expr, self._store, time_s), time_s))
+
+    async def ranged(self, request: Request) -> Response:
+        """A query at each step between two instants."""
+        given = await _arguments(request)
+        expr = _expression(given)
+        start, end, step = _time(given, "start"), _time(given, "end"), _step(given)
         if step <= 0 or end < start or (end - start) / step > MAX_POINTS:
-            return _bad(f"start, end and step must yield 1 to {MAX_POINTS} points")
+            raise _BadData(f"start, end and step must yield 1 to {MAX_POINTS} points")
         series: dict[str, dict[str, Any]] = {}
-        for index in range(int((end - start) / step) + 1):
+        for index in range(math.floor((end - start) / step) + 1):
             time_s = start + index * step
-            try:
-                value = evaluate(expr, store, time_s)
-            except QueryError as error:
-                return _bad(str(error))
+            value = evaluate(expr, self._store, time_s)
             for labels, number in [({}, value)] if isinstance(value, float) else [(e.labels, e.value) for e in value]:
-                key = repr(sorted(labels.items()))
-                entry = series.setdefault(key, {"metric": dict(labels), "values": []})
+                entry = series.setdefault(repr(sorted(labels.items())), {"metric": dict(labels), "values": []})
                 entry["values"].append([time_s, _number(number)])
-        return JSONResponse({"status": "success", "data": {"resultType": "matrix", "result": list(series.values())}})
+            if index % POINTS_IN_ONE_GO == POINTS_IN_ONE_GO - 1:
+                await asyncio.sleep(0)
+        return _success({"resultType": "matrix", "result": list(series.values())})
 
-    async def target_list(request: Request) -> Response:
-        return JSONResponse({"status": "success", "data": {"activeTargets": targets()}})
+    async def build_info(self, request: Request) -> Response:
+        """What answers here."""
+        return _success({"application": "opsbot watch", "version": __version__})
 
-    async def healthy(request: Request) -> Response:
+    async def targets(self, request: Request) -> Response:
+        """What is scraped, and how it fares."""
+        return _success({"activeTargets": self._view.target_list(), "droppedTargets": []})
+
+    async def rules(self, request: Request) -> Response:
+        """The rules in force and their alerts."""
+        return _success({"groups": self._view.rule_groups()})
+
+    async def healthy(self, request: Request) -> Response:
+        """Whether the role answers."""
         return PlainTextResponse("ok\n")
 
-    async def exposition(request: Request) -> Response:
-        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4")
-
-    return Starlette(
-        routes=[
-            Route("/api/v1/query", instant, methods=["GET", "POST"]),
-            Route("/api/v1/query_range", ranged, methods=["GET", "POST"]),
-            Route("/api/v1/targets", target_list),
-            Route("/-/healthy", healthy),
-            Route("/metrics", exposition),
-        ]
-    )
+    async def metrics(self, request: Request) -> Response:
+        """The role's own metrics."""
+        return PlainTextResponse(self._view.exposition(), media_type="text/plain; version=0.0.4")
 
 
-def _instant_data(value: Value, time_s: float) -> dict[str, Any]:
+async def _arguments(request: Request) -> Mapping[str, str]:
+    found = dict(request.query_params.items())
+    if request.method == "POST":
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise _BadData(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        found |= dict(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True))
+    return found
+
+
+def _expression(given: Mapping[str, str]) -> tree.Expr:
+    try:
+        return parse(given.get("query", ""))
+    except QueryError as error:
+        raise _BadData(f'invalid parameter "query": {error}') from error
+
+
+def _time(given: Mapping[str, str], name: str) -> float:
+    text = given.get(name, "")
+    try:
+        value = _float_or(text, from_rfc3339)
+    except ValueError as error:
+        raise _BadData(f'invalid parameter "{name}": {text!r} is no time in seconds or RFC 3339') from error
+    return value
+
+
+def _step(given: Mapping[str, str]) -> float:
+    text = given.get("step", "")
+    try:
+        return _float_or(text, parse_duration)
+    except ValueError as error:
+        raise _BadData(f'invalid parameter "step": {text!r} is no duration') from error
+
+
+def _float_or(text: str, parse_other: Callable[[str], float]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = parse_other(text)
+    if not math.isfinite(value):
+        raise ValueError("not a finite number")
+    return value
+
+
+def _success(data: object) -> Response:
+    return JSONResponse({"status": "success", "data": data})
+
+
+def _instant_data(value: Value, time_s: float) -> Mapping[str, object]:
     if isinstance(value, float):
         return {"resultType": "scalar", "result": [time_s, _number(value)]}
     return {
@@ -99,5 +182,9 @@ def _number(value: float) -> str:
     return {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}.get(repr(value), repr(value))
 
 
-def _bad(message: str) -> Response:
-    return JSONResponse({"status": "error", "errorType": "bad_data", "error": message}, status_code=400)
+async def _bad_data(request: Request, error: Exception) -> Response:
+    return JSONResponse({"status": "error", "errorType": "bad_data", "error": str(error)}, status_code=400)
+
+
+async def _not_evaluated(request: Request, error: Exception) -> Response:
+    return JSONResponse({"status": "error", "errorType": "execution", "error": str(error)}, status_code=422)

@@ -1,132 +1,191 @@
-"""The watch role's loop: each second scrape, evaluate, post.
+"""The watch role: each second scrape, evaluate; beside that, tell core.
 
-It owns nothing durable. At start it asks core which alerts still fire and goes on from there, so that a restart
-neither forgets a firing alert nor ends one.
+It owns nothing durable. When core can be asked it learns which alerts still fire and goes on from there, so that a
+restart neither forgets a firing alert nor ends one. Neither a slow target nor a slow core holds up the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+import uvicorn
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import metric_names
-from opsbot.rule.loader import RuleBook
+from opsbot.rule.book import RuleBook
 from opsbot.source.scrape import Scraper, Target
 from opsbot.watch.door import DoorClient
 from opsbot.watch.evaluation import Evaluation
-from opsbot.watch.query_api import query_app
-
-logger = logging.getLogger(__name__)
+from opsbot.watch.query_api import QueryApi
+from opsbot.watch.status import WatchStatus
+from opsbot.watch.steady_clock import SteadyClock
+from opsbot.yamlfile import Problem
 
 FORGET_EVERY_S = 60.0
 ABSENT_AFTER_S = 10.0
+WAIT_SHARE = 0.5
+"""How much of an interval evaluation waits for slow targets."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """What to watch and whom to tell."""
+    """What to watch and whom to tell.
+
+    Args:
+        core_url: base URL of core.
+        api_token: what core's alert door asks for.
+        listen_host, listen_port: where queries are answered, when the role serves itself (`run_watch`).
+        interval_s: between two scrapes, and two evaluations.
+    """
 
     targets: Sequence[Target]
     rule_paths: Sequence[Path]
     core_url: str
     api_token: str
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 8071
     interval_s: float = 1.0
 
 
 class Watcher:
-    """Scrapes, evaluates and posts, once an interval."""
+    """Builds the role's parts; `app` answers queries, `run` does the work."""
 
     def __init__(self, settings: WatchSettings, clock: Clock, http: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._clock = clock
-        self.store = SampleStore()
-        self._scrapers = [Scraper(target, self.store, clock, http) for target in settings.targets]
-        self._book = RuleBook(settings.rule_paths, lambda problem: logger.error("rule not loaded: %s", problem))
-        self._evaluation = Evaluation(self.store)
-        self._door = DoorClient(settings.core_url, settings.api_token, http)
+        self._clock = SteadyClock(clock)
+        self._store = SampleStore()
+        self._scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.targets]
+        self._book = RuleBook(settings.rule_paths, _rejected)
+        self._evaluation = Evaluation(self._store)
+        self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
         self._is_restored = False
-        self._started_at = clock.now()
-        self._forgot_at = clock.now()
+        self._has_news = asyncio.Event()
+        self._started_at = self._forgot_at = self._clock.now()
         self._told_absent: set[str] = set()
-        self._registry = CollectorRegistry()
-        self._rounds = Counter(
-            "opsbot_watch_rounds_total", "Rounds of scraping and evaluation.", registry=self._registry
-        )
-        self._up = Gauge("opsbot_watch_targets_up", "Targets that answer.", registry=self._registry)
-        self._failed = Gauge("opsbot_watch_door_failures", "Posts that core did not take.", registry=self._registry)
-        self._series = Gauge("opsbot_watch_series", "Series held in memory.", registry=self._registry)
-        self.app = query_app(self.store, clock, self._metrics, self._targets)
+        status = WatchStatus(self._store, self._scrapers, self._book, self._evaluation, self._door)
+        self.app = QueryApi(self._store, self._clock, status).app
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        while True:
-            began = self._clock.monotonic()
-            await self.round()
-            await asyncio.sleep(max(0.0, self._settings.interval_s - (self._clock.monotonic() - began)))
+        logger.info("watching %d targets", len(self._scrapers))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_forever())
+            await self._watch_forever(group)
 
-    async def round(self) -> None:
-        """One round: scrape, evaluate, post."""
-        self._book.reload()
-        await asyncio.gather(*(scraper.scrape() for scraper in self._scrapers))
-        if not self._is_restored:
-            await self._restore()
+    def evaluate(self) -> None:
+        """Evaluate every rule in force on the samples that are there, and note what core must be told."""
         now = self._clock.now()
-        if self._is_restored:
-            alerts = [*self._evaluation.rules(self._book.rules, now), *self._evaluation.targets(self._scrapers, now)]
-            self._door.offer(alerts, now)
-            await self._door.deliver(now)
+        if self._book.reload():
+            logger.info("%d rules in force", len(self._book.rules))
+        is_complete = self._book.is_complete and self._is_restored
+        alerts = self._evaluation.rules(self._book.rules, now, is_complete=is_complete)
+        alerts += self._evaluation.targets(self._scrapers, now)
+        self._door.offer(alerts, now)
+        if self._door.num_due:
+            self._has_news.set()
         self._housekeep(now)
 
-    async def _restore(self) -> None:
-        try:
-            firing = await self._door.firing()
-        except SourceError as error:
-            logger.warning("%s; nothing is evaluated before", error)
-            return
-        self._evaluation.restore(self._book.rules, firing)
-        self._is_restored = True
-        logger.info("watching %d targets; core holds %d firing alerts", len(self._scrapers), len(firing))
+    async def tell(self) -> bool:
+        """Tell core what it does not know yet; the first time, ask it what still fires. Answers whether it took all."""
+        if not self._is_restored:
+            try:
+                firing = await self._door.firing()
+            except SourceError as error:
+                logger.warning("%s; asking again", error)
+                return False
+            self._evaluation.restore(self._book.rules, firing, self._clock.now())
+            self._is_restored = True
+            logger.info("core holds %d firing alerts", len(firing))
+        return await self._door.deliver(self._clock.now())
+
+    async def _watch_forever(self, group: asyncio.TaskGroup) -> None:
+        running: dict[int, asyncio.Task[None]] = {}
+        interval_s = self._settings.interval_s
+        due = self._clock.monotonic()
+        while True:
+            for index, scraper in enumerate(self._scrapers):
+                if index not in running or running[index].done():
+                    running[index] = group.create_task(scraper.scrape())
+            if running:
+                await asyncio.wait(running.values(), timeout=interval_s * WAIT_SHARE)
+            self.evaluate()
+            # A round that took too long is not made up for.
+            due = max(due + interval_s, self._clock.monotonic())
+            await asyncio.sleep(due - self._clock.monotonic())
+
+    async def _tell_forever(self) -> None:
+        while True:
+            if not await self.tell():
+                await asyncio.sleep(self._settings.interval_s)
+                continue
+            await self._has_news.wait()
+            self._has_news.clear()
 
     def _housekeep(self, now: float) -> None:
-        self._rounds.inc()
         if now - self._forgot_at >= FORGET_EVERY_S:
             self._forgot_at = now
-            self.store.forget_older(now)
-        if now - self._started_at >= ABSENT_AFTER_S and any(s.health.failing_since is None for s in self._scrapers):
+            self._store.forget_older(now)
+        if now - self._started_at >= ABSENT_AFTER_S and any(s.health.num_samples for s in self._scrapers):
             self._tell_absent()
 
     def _tell_absent(self) -> None:
         """A rule over a metric that nobody exposes would never fire, silently; say so once."""
-        known = self.store.names()
+        known = self._store.names()
         for rule in self._book.rules:
-            for name in sorted(metric_names(rule.expr) - known - self._told_absent):
+            wanted = metric_names(rule.expr)
+            if rule.clear_expr is not None:
+                wanted |= metric_names(rule.clear_expr)
+            for name in sorted(wanted - known - self._told_absent):
                 self._told_absent.add(name)
                 other = name.replace(":", "_")
-                hint = f"; there is {other}: is something between us that rewrites names?" if other in known else ""
+                hint = f"; there is {other}: does something between us rewrite names?" if other in known else ""
                 logger.warning("rule %s asks for %s, which no target exposes%s", rule.name, name, hint)
 
-    def _metrics(self) -> str:
-        self._up.set(sum(scraper.health.failing_since is None for scraper in self._scrapers))
-        self._failed.set(self._door.num_failures)
-        self._series.set(self.store.num_series)
-        return generate_latest(self._registry).decode()
 
-    def _targets(self) -> list[dict[str, object]]:
-        return [
-            {
-                "scrapeUrl": scraper.target.url,
-                "labels": dict(scraper.target.labels),
-                "health": "up" if scraper.health.failing_since is None else "down",
-                "lastError": scraper.health.last_error,
-            }
-            for scraper in self._scrapers
-        ]
+class _Server(uvicorn.Server):
+    """Leaves signals to whoever runs the role."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run_watch(settings: WatchSettings, clock: Clock) -> None:
+    """Watch, and answer queries at the address in *settings*, until cancelled."""
+    # Neither targets nor core are reached through a proxy.
+    async with httpx.AsyncClient(trust_env=False) as http:
+        watcher = Watcher(settings, clock, http)
+        config = uvicorn.Config(
+            watcher.app,
+            host=settings.listen_host,
+            port=settings.listen_port,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        server = _Server(config)
+        serving = asyncio.create_task(server.serve())
+        watching = asyncio.create_task(watcher.run())
+        try:
+            done, _ = await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            watching.cancel()
+            server.should_exit = True
+            await asyncio.gather(serving, watching, return_exceptions=True)
+
+
+def _rejected(problem: Problem) -> None:
+    logger.error("rules not loaded, the last good ones stay in force: %s", problem)

@@ -6,7 +6,6 @@ the engine's iterator is closed, which frees the request's KV blocks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from pydantic import BaseModel
@@ -76,14 +75,9 @@ class GenerationResponse(Response):
             if self._answer is not None:
                 await self._answer(scope, receive, send)
 
-    def _chunks(self) -> AsyncGenerator[TokenChunk, None]:
-        chunks = self._loop.generate(self._generation)
-        assert isinstance(chunks, AsyncGenerator), "only a generator can be closed, and closing is what cancels"
-        return chunks
-
     async def _stream(self, send: Send) -> None:
         try:
-            async with aclosing(self._chunks()) as chunks:
+            async with aclosing(self._loop.generate(self._generation)) as chunks:
                 async for chunk in chunks:
                     self._last = chunk
                     if chunk.finish_reason == "error":
@@ -99,7 +93,7 @@ class GenerationResponse(Response):
 
     async def _collect(self) -> None:
         try:
-            async with aclosing(self._chunks()) as chunks:
+            async with aclosing(self._loop.generate(self._generation)) as chunks:
                 async for chunk in chunks:
                     self._last = chunk
                     self._text += chunk.text

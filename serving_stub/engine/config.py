@@ -18,6 +18,7 @@ class EngineConfig:
         max_num_batched_tokens: tokens of one step, prefill and decode together.
         num_blocks: KV blocks in the pool; together with block_size the whole KV capacity.
         max_model_len: the longest prompt plus answer, tokens.
+        num_threads: threads that compute one step together; more than there are idle cores makes each wait for all.
         cache_dir: folder of the model file; None is the usual cache folder.
 
     Raises: SettingError if a size is not positive, or a step cannot hold one token of each running sequence.
@@ -43,5 +44,5 @@ class EngineConfig:
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise SettingError(
                 f"max_num_batched_tokens is {self.max_num_batched_tokens}, expected at least max_num_seqs "
-                f"({self.max_num_seqs}): every running sequence decodes one token a step; raise it or lower max_num_seqs"
+                f"({self.max_num_seqs}), since each running sequence decodes a token a step; raise it or lower that"
             )

@@ -238,9 +238,7 @@ class Engine:
 
 
 def _chunk(seq: Sequence, text: str, token_ids: tuple[int, ...], reason: FinishReason | None) -> TokenChunk:
-    return TokenChunk(
-        text, token_ids, reason, seq.num_prompt_tokens, seq.num_generated_tokens, seq.num_cached_tokens
-    )
+    return TokenChunk(text, token_ids, reason, seq.num_prompt_tokens, seq.num_generated_tokens, seq.num_cached_tokens)
 
 
 def _check_params(params: SamplingParams) -> None:

@@ -1,8 +1,8 @@
 """The bridge between the engine's thread and asyncio: submit, stream, cancel.
 
-The thread owns the engine. Others leave commands in a queue that is emptied before each step; with nothing to do the
-thread sleeps. If a step raises, every request ends with an error and the engine is dead: /health says so, and
-whoever supervises the process starts it again.
+The thread owns the engine and the list of who listens. Others leave commands in a queue that is emptied before each
+step; with nothing to do the thread sleeps. If a step raises, every request ends with an error and the engine is dead:
+`stats().is_alive` says so, and whoever supervises the process starts it again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from serving_stub.engine.engine import Engine
 from serving_stub.engine.interface import (
@@ -20,12 +22,27 @@ from serving_stub.engine.interface import (
     EngineStats,
     FinishReason,
     GenerationRequest,
+    RequestRefused,
     TokenChunk,
 )
 
 logger = logging.getLogger(__name__)
 
 Command = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Listener:
+    """Who waits for one answer, and on which event loop."""
+
+    request: GenerationRequest
+    loop: asyncio.AbstractEventLoop
+    queue: asyncio.Queue[TokenChunk | RequestRefused] = field(default_factory=asyncio.Queue)
+
+    def tell(self, news: TokenChunk | RequestRefused) -> None:
+        """Hand *news* over; a loop that was closed meanwhile has nobody left to tell."""
+        with suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(self.queue.put_nowait, news)
 
 
 class EngineLoop:
@@ -37,8 +54,9 @@ class EngineLoop:
         self._commands: deque[Command] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
-        self._is_alive = False
-        self._listeners: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Queue[TokenChunk]]] = {}
+        self._is_running = False
+        self._is_over = False
+        self._listeners: dict[str, _Listener] = {}
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     @property
@@ -48,7 +66,7 @@ class EngineLoop:
 
     def start(self) -> None:
         """Start the thread."""
-        self._is_alive = True
+        self._is_running = True
         self._thread.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
@@ -61,69 +79,98 @@ class EngineLoop:
 
     def stats(self) -> EngineStats:
         """The engine now."""
-        return self._engine.stats(is_alive=self._is_alive)
+        return self._engine.stats(is_alive=self._is_running and not self._is_over)
 
     def set_batch_limit(self, limit: int, mode: BatchMode) -> None:
         """Change the largest batch before the next step."""
         self._submit(lambda: self._engine.set_batch_limit(limit, mode))
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[TokenChunk]:
-        """The answer to *request*, chunk by chunk; closing the iterator cancels the request.
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenChunk, None]:
+        """The answer to *request*, chunk by chunk; closing the generator cancels the request.
 
         Raises: RequestRefused before the first chunk.
         """
         self._engine.check(request)
-        queue: asyncio.Queue[TokenChunk] = asyncio.Queue()
-        self._listeners[request.request_id] = (asyncio.get_running_loop(), queue)
-        if not self._is_alive:
+        listener = _Listener(request, asyncio.get_running_loop())
+        if not self._submit(lambda: self._add(listener)):
             yield _ended(request, "error")
             return
-        self._submit(lambda: self._engine.add(request))
         is_over = False
         try:
             while not is_over:
-                chunk = await queue.get()
-                is_over = chunk.finish_reason is not None
-                yield chunk
+                news = await listener.queue.get()
+                is_over = isinstance(news, RequestRefused) or news.finish_reason is not None
+                if isinstance(news, RequestRefused):
+                    raise news
+                yield news
         finally:
-            self._listeners.pop(request.request_id, None)
             if not is_over:
-                self._submit(lambda: self._engine.cancel(request.request_id))
+                self._submit(lambda: self._cancel(listener))
 
-    def _submit(self, command: Command) -> None:
+    def _submit(self, command: Command) -> bool:
+        """Leave *command* for the thread; False if the engine is over and nobody will run it."""
         with self._wake:
+            if self._is_over:
+                return False
             self._commands.append(command)
             self._wake.notify()
+            return True
+
+    def _add(self, listener: _Listener) -> None:
+        try:
+            self._engine.add(listener.request)
+        except RequestRefused as refused:
+            listener.tell(refused)
+        else:
+            self._listeners[listener.request.request_id] = listener
+
+    def _cancel(self, listener: _Listener) -> None:
+        request_id = listener.request.request_id
+        if self._listeners.get(request_id) is listener:
+            del self._listeners[request_id]
+            self._engine.cancel(request_id)
 
     def _run(self) -> None:
         try:
-            while True:
-                with self._wake:
-                    while not (self._commands or self._engine.has_work or self._is_stopping):
-                        self._wake.wait()
-                    commands, self._commands = self._commands, deque()
-                if self._is_stopping:
-                    break
-                for command in commands:
-                    command()
+            while self._next_commands():
                 if self._engine.has_work:
                     for request_id, chunk in self._engine.step():
                         self._deliver(request_id, chunk)
         except Exception:
             logger.exception("the engine died; every request ends with an error")
         finally:
-            self._is_alive = False
-            self._engine.fail_all()
-            reason: FinishReason = "abort" if self._is_stopping else "error"
-            for request_id in list(self._listeners):
-                self._deliver(request_id, TokenChunk("", (), reason, 0, 0, 0))
+            self._end()
+
+    def _next_commands(self) -> bool:
+        """Wait for something to do and run what was left for the thread; False when it is time to stop."""
+        with self._wake:
+            while not (self._commands or self._engine.has_work or self._is_stopping):
+                self._wake.wait()
+            if self._is_stopping:
+                return False
+        self._run_commands()
+        return True
+
+    def _run_commands(self) -> None:
+        # Only this thread takes commands out; one at a time, so that one that fails leaves the rest for _end.
+        while self._commands:
+            self._commands.popleft()()
+
+    def _end(self) -> None:
+        reason: FinishReason = "abort" if self._is_stopping else "error"
+        with self._wake:
+            self._is_over = True
+        # Requests that came in last are added, so that they end like the others.
+        self._run_commands()
+        self._engine.end_all(reason)
+        for listener in self._listeners.values():
+            listener.tell(_ended(listener.request, reason))
+        self._listeners.clear()
 
     def _deliver(self, request_id: str, chunk: TokenChunk) -> None:
-        listener = self._listeners.get(request_id)
-        if listener is not None:
-            loop, queue = listener
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(queue.put_nowait, chunk)
+        self._listeners[request_id].tell(chunk)
+        if chunk.finish_reason is not None:
+            del self._listeners[request_id]
 
 
 def _ended(request: GenerationRequest, reason: FinishReason) -> TokenChunk:

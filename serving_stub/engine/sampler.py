@@ -15,6 +15,8 @@ from serving_stub.engine.sequence import Sequence
 
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy; dividing by them would overflow. The limit is vLLM's."""
+FIRST_LOOK = 1024
+"""Where top_p looks before it sorts the whole vocabulary; a language model's mass lies nearly always within."""
 
 
 def sample(logits: torch.Tensor, sequences: list[Sequence], default_seed: int) -> list[int | None]:
@@ -32,21 +34,33 @@ def sample(logits: torch.Tensor, sequences: list[Sequence], default_seed: int) -
         elif seq.request.params.temperature < GREEDY_BELOW:
             tokens.append(greedy[row])
         else:
-            probabilities, order = _candidates(logits[row], seq.request.params)
-            drawn = int(torch.multinomial(probabilities, 1, generator=_generator(seq, default_seed)))
-            tokens.append(drawn if order is None else int(order[drawn]))
+            tokens.append(_draw(logits[row], seq, default_seed))
     return tokens
 
 
-def _candidates(logits: torch.Tensor, params: SamplingParams) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weights of the tokens that may be drawn, and their ids, most likely first (None: every token in order)."""
+def _draw(logits: torch.Tensor, seq: Sequence, default_seed: int) -> int:
+    params = seq.request.params
     probabilities = torch.softmax(logits / params.temperature, dim=-1)
-    if not params.top_k and params.top_p >= 1.0:
-        return probabilities, None
-    values, order = probabilities.topk(min(params.top_k or len(probabilities), len(probabilities)))
-    values = values / values.sum()
+    is_restricted = params.top_k > 0 or params.top_p < 1.0
+    weights, order = _likeliest(probabilities, params) if is_restricted else (probabilities, None)
+    # One uniform number and a search in the running sum: on a large vocabulary much cheaper than torch.multinomial.
+    mass = weights.cumsum(0, dtype=torch.float64)
+    at = torch.rand((), generator=_generator(seq, default_seed), dtype=torch.float64) * mass[-1]
+    index = min(int(torch.searchsorted(mass, at, right=True)), len(mass) - 1)
+    return index if order is None else int(order[index])
+
+
+def _likeliest(probabilities: torch.Tensor, params: SamplingParams) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights and ids of the tokens that top_k and top_p leave, most likely first."""
+    vocab_size = len(probabilities)
+    weights, order = probabilities.topk(min(params.top_k or FIRST_LOOK, vocab_size))
+    if params.top_k:
+        weights = weights / weights.sum()
+    elif weights.sum() < params.top_p:
+        weights, order = probabilities.sort(descending=True)
     # The smallest set whose mass reaches top_p: a token is out when the mass before it is enough already.
-    return values.masked_fill(values.cumsum(0) - values >= params.top_p, 0.0), order
+    count = int((weights.cumsum(0) - weights < params.top_p).sum())
+    return weights[:count], order[:count]
 
 
 def _generator(seq: Sequence, default_seed: int) -> torch.Generator:

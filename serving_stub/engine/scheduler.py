@@ -77,6 +77,8 @@ class Scheduler:
 
     def schedule(self) -> Schedule:
         """Choose the next step's work and take the blocks it needs."""
+        # Only the newest running sequence can be amid its prefill, since nobody is admitted before it has all it asks
+        # for; and only the newest is preempted. So nobody loses a share that this step already gave.
         step = Schedule()
         budget = self.max_num_batched_tokens
         for seq in list(self.running):
@@ -84,7 +86,7 @@ class Scheduler:
                 step.decodes.append(ScheduledSequence(seq, 1))
                 budget -= 1
         for seq in list(self.running):
-            if seq.state is not SequenceState.RUNNING or seq.is_decoding or budget <= 0:
+            if seq.is_decoding or budget <= 0:
                 continue
             num_tokens = min(seq.num_uncomputed_tokens, budget)
             if self._make_room(seq, seq.num_computed_tokens + num_tokens, step):
@@ -107,9 +109,6 @@ class Scheduler:
             step.admitted.append(seq)
             step.prefills.append(ScheduledSequence(seq, num_tokens))
             budget -= num_tokens
-        # A sequence may have been preempted after it was given its share of this step.
-        step.decodes = [item for item in step.decodes if item.seq.state is SequenceState.RUNNING]
-        step.prefills = [item for item in step.prefills if item.seq.state is SequenceState.RUNNING]
         for item in step.work:
             again = item.seq.num_ever_computed - item.seq.num_computed_tokens
             step.num_recomputed_tokens += max(0, min(again, item.num_tokens))

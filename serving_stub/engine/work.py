@@ -1,9 +1,9 @@
 """Counts what a step had to do: operations and bytes, from its shapes.
 
-A product with a weight of P parameters takes 2·P operations a row (the head only for rows whose logits are wanted);
-attention adds 4·context·hidden a row and layer. A step reads every weight once, whatever the batch, and the keys and values of each context: that is why a larger
-batch raises the arithmetic intensity. Source: Pope et al. 2022, "Efficiently Scaling Transformer Inference",
-section 2.
+A product with a weight of P parameters takes 2·P operations a row (the head's only for rows whose logits are wanted);
+attention adds 4·context·hidden a row and layer. A step reads every weight once, whatever the batch, and the keys and
+values of each context: that is why a larger batch raises the arithmetic intensity.
+Source: Pope et al. 2022, "Efficiently Scaling Transformer Inference", section 2.
 """
 
 from __future__ import annotations

@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from opsbot.slack.app import SlackSettings
+from opsbot.clock import SystemClock
+from opsbot.slack.app import SlackSettings, answer_client, build_app
+from opsbot.slack.connection import Connection
 from tests.support.incident_views import make_approval, make_run, make_view
+from tests.support.ports import free_port
 from tests.support.slack_role import Core, running_role, until
 from tests.support.small_slack import APP_TOKEN, BOT_TOKEN, SmallSlack, small_slack
 
@@ -27,7 +30,7 @@ async def slack() -> AsyncIterator[SmallSlack]:
 async def core(slack: SmallSlack) -> AsyncIterator[Core]:
     """A connected role whose INC-1 stands in the channel with an open approval."""
     core = Core()
-    core.show(make_view(runs=[make_run(approvals=[make_approval()])]))
+    core.show(make_view(runs=[make_run(approvals=[make_approval(expires_at=SystemClock().now() + 600)])]))
     async with running_role(core, settings(slack)) as role:
         await until(lambda: core.is_all_said() and role.is_connected)
         yield core
@@ -177,10 +180,29 @@ async def test_a_wrong_token_is_said_in_one_line(
 
 async def test_the_bot_starts_before_slack_does() -> None:
     """It says what is missing, waits, and is there once Slack is."""
-    async with small_slack() as gone:
-        address = settings(gone)
+    port = free_port()
     core = Core()
-    async with running_role(core, address) as role:
+    core.show(make_view())
+    async with running_role(
+        core, SlackSettings(BOT_TOKEN, APP_TOKEN, f"http://127.0.0.1:{port}/api/", "incidents")
+    ) as role:
         await until(lambda: role.problem is not None)
-        assert "cannot be reached" in str(role.problem)
-        assert not role.is_connected
+        assert "Slack cannot be reached" in str(role.problem)
+        async with small_slack(port) as slack:
+            await until(lambda: role.is_connected and core.is_all_said())
+            assert role.problem is None
+            assert slack.posted() == ["incident:INC-1"]
+
+
+async def test_an_address_that_is_refused_for_ever_is_given_up(slack: SmallSlack) -> None:
+    """The library would try the same address again and again; a new one is asked for instead."""
+    # The check of the tokens takes the first address, the connection the second.
+    slack.tickets_to_refuse = 2
+    client = answer_client(settings(slack))
+    connection = Connection(build_app(client), client, APP_TOKEN, SystemClock(), connect_timeout_s=0.5)
+    task = asyncio.create_task(connection.run())
+    await until(lambda: connection.is_connected)
+    assert slack.is_connected
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not connection.is_connected

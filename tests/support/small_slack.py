@@ -28,6 +28,7 @@ class SmallSlack:
     """The state of the peer, and the switches that tests use.
 
     `faults[method]` is used up call by call: a status code, CUT_BEFORE, CUT_AFTER, or an error name of Slack's.
+    `tickets_to_refuse` counts the next Socket Mode addresses that are handed out and then refused for ever.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,8 @@ class SmallSlack:
         self.calls: list[str] = []
         self.faults: dict[str, list[int | str]] = {}
         self.is_bot_member = True
-        self.refused_tickets = 0
+        self.tickets_to_refuse = 0
+        self._refused: set[str] = set()
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._sockets: list[web.WebSocketResponse] = []
@@ -141,7 +143,7 @@ class SmallSlack:
             case "auth.test":
                 return {"ok": True, "user_id": BOT_USER, "bot_id": "B1", "team_id": "T1", "team": "t", "user": "opsbot"}
             case "apps.connections.open":
-                return {"ok": True, "url": f"{self.url.replace('http', 'ws')}/link?ticket={next(self._numbers)}"}
+                return {"ok": True, "url": f"{self.url.replace('http', 'ws')}/link?ticket={self._ticket()}"}
             case "conversations.list":
                 return {"ok": True, "channels": [{"id": "C0OPS", "name": "ops"}, {"id": CHANNEL, "name": "incidents"}]}
             case "conversations.join":
@@ -164,6 +166,13 @@ class SmallSlack:
                 return {"ok": True, "view": {}}
         return {"ok": False, "error": "unknown_method"}
 
+    def _ticket(self) -> str:
+        ticket = str(next(self._numbers))
+        if self.tickets_to_refuse:
+            self.tickets_to_refuse -= 1
+            self._refused.add(ticket)
+        return ticket
+
     def _post(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if not self.is_bot_member:
             return {"ok": False, "error": "not_in_channel"}
@@ -183,8 +192,7 @@ class SmallSlack:
 
     async def link(self, request: web.Request) -> web.StreamResponse:
         """The Socket Mode connection."""
-        if self.refused_tickets:
-            self.refused_tickets -= 1
+        if request.query["ticket"] in self._refused:
             raise web.HTTPForbidden
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -202,8 +210,8 @@ class SmallSlack:
 
 
 @asynccontextmanager
-async def small_slack() -> AsyncIterator[SmallSlack]:
-    """A peer that listens on loopback until the block ends."""
+async def small_slack(port: int = 0) -> AsyncIterator[SmallSlack]:
+    """A peer that listens on loopback until the block ends; on a free port unless *port* says which."""
     slack = SmallSlack()
     app = web.Application()
     app.router.add_route("*", "/api/{method}", slack.api)
@@ -211,10 +219,9 @@ async def small_slack() -> AsyncIterator[SmallSlack]:
     app.router.add_post("/respond", slack.respond)
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
-    host, port = runner.addresses[0][:2]
-    slack.url = f"http://{host}:{port}"
+    slack.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield slack
     finally:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
+from serving_stub.__main__ import main
 from serving_stub.config import ServerSettings, settings_from
 from serving_stub.errors import SettingError
 
@@ -41,3 +43,16 @@ def test_each_port_has_its_journal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert ServerSettings().journal_path(8001) == Path("/state/serving_stub/leases-8001.jsonl")
     assert ServerSettings(journal=Path("here.jsonl")).journal_path(8001) == Path("here.jsonl")
+
+
+@pytest.mark.parametrize("parameter", [one for one in main.params if one.name != "help"], ids=lambda one: one.name)
+def test_every_flag_is_documented(parameter: click.Parameter) -> None:
+    """docs/serving.md has a row for each flag of the server."""
+    page = (Path(__file__).parents[3] / "docs/serving.md").read_text(encoding="utf-8")
+    flags = ", ".join(f"`{flag}`" for flag in (*parameter.opts, *parameter.secondary_opts))
+    assert f"\n| {flags} |" in page
+
+
+def test_every_flag_is_a_setting() -> None:
+    """Flags and settings are the same list, but for the secret."""
+    assert {one.name for one in main.params} == set(ServerSettings.model_fields) - {"control_token"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ import pytest
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.notifier import DeliveryError, Place
-from opsbot.notify.outbox import OutboxItem
+from opsbot.notify.outbox import OutboxItem, OutboxState
 from opsbot.notify.pipeline import Pipeline
 from tests.support.outbox import ManualClock, MemoryOutbox
 from tests.unit.opsbot.notify.memory_chat import MemoryChat
@@ -112,6 +113,69 @@ async def test_one_incident_does_not_hold_up_another(caplog: pytest.LogCaptureFi
         await until(worker, lambda: len(chat.messages) == 2)
     assert chat.keys() == ["incident:INC-3", "incident:INC-4"]
     assert "messages of INC-2 are not delivered" in caplog.text
+
+
+class SlowOutbox(MemoryOutbox):
+    """Answers `due` late: what it read is old by the time it is handed out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_read, self.may_answer = threading.Event(), threading.Event()
+        self.may_answer.set()
+
+    def due(self, now: float, limit: int = 50) -> tuple[OutboxItem, ...]:
+        due = super().due(now, limit)
+        self.has_read.set()
+        assert self.may_answer.wait(5)
+        return due
+
+
+class GatedChat(MemoryChat):
+    """Posts when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_post = asyncio.Event()
+
+    async def post(self, item: OutboxItem, thread: Place | None) -> Place:
+        await self.may_post.wait()
+        return await super().post(item, thread)
+
+
+async def test_a_post_that_ends_while_the_outbox_is_read_is_not_repeated() -> None:
+    """The reading still shows it as due, because it began before the post was recorded."""
+    store, chat, clock = SlowOutbox(), GatedChat(), ManualClock()
+    key = store.wish("incident_message", "INC-1", "INC-1")
+    async with running(store, chat, clock) as worker:
+        await until(worker, lambda: (now := store.item(key)) is not None and now.state is OutboxState.SENDING)
+        store.may_answer.clear()
+        store.has_read.clear()
+        await until(worker, store.has_read.is_set)
+        chat.may_post.set()
+        await until(worker, lambda: (now := store.item(key)) is not None and now.state is OutboxState.DELIVERED)
+        store.may_answer.set()
+        store.has_read.clear()
+        await until(worker, store.has_read.is_set)
+    assert chat.calls == ["post incident:INC-1"]
+
+
+async def test_a_pause_that_ends_while_the_outbox_is_read_keeps_the_order() -> None:
+    """The reading began before the first entry was due again, so it shows the second one only; that one waits."""
+    store, chat, clock = SlowOutbox(), MemoryChat(), ManualClock()
+    store.wish("incident_message", "INC-1", "INC-1")
+    async with running(store, chat, clock) as worker:
+        await until(worker, lambda: len(chat.messages) == 1)
+        chat.before["post"].append(DeliveryError("Slack is away"))
+        entry = store.wish("timeline_entry", "e1", "INC-1")
+        await until(worker, lambda: (now := store.item(entry)) is not None and now.attempts == 1)
+        store.wish("timeline_entry", "e2", "INC-1")
+        store.may_answer.clear()
+        store.has_read.clear()
+        await until(worker, store.has_read.is_set)
+        clock.advance(1.0)
+        store.may_answer.set()
+        await until(worker, lambda: len(chat.messages) == 3)
+    assert chat.keys() == ["incident:INC-1", "timeline:e1", "timeline:e2"]
 
 
 class BrokenOutbox(MemoryOutbox):

@@ -56,9 +56,21 @@ async def test_a_lost_answer_is_looked_up_before_posting_again() -> None:
     bench.chat.after["post"].append(DeliveryError("no answer", outcome_unknown=True))
     assert await bench.deliver(bench.page) is Outcome.RETRY
     assert bench.item(bench.page).state is OutboxState.SENDING
+    bench.clock.advance(2.0)
     assert await bench.deliver(bench.page) is Outcome.DELIVERED
     assert bench.chat.keys() == ["incident:INC-1"]
     assert bench.item(bench.page).ts == "1.0"
+
+
+async def test_a_new_wish_does_not_hasten_an_unknown_outcome() -> None:
+    """The incident changed meanwhile: the first post still gets its time to arrive."""
+    bench = Bench()
+    bench.chat.after["post"].append(DeliveryError("no answer", outcome_unknown=True))
+    await bench.deliver(bench.page)
+    bench.store.wish("incident_message", "INC-1", "INC-1")
+    bench.clock.advance(1.9)
+    assert await bench.deliver(bench.page) is Outcome.DEFERRED
+    assert bench.chat.calls == ["post incident:INC-1"]
 
 
 async def test_a_post_that_did_not_happen_is_posted_after_looking() -> None:
@@ -66,6 +78,7 @@ async def test_a_post_that_did_not_happen_is_posted_after_looking() -> None:
     bench = Bench()
     bench.chat.before["post"].append(DeliveryError("no answer", outcome_unknown=True))
     await bench.deliver(bench.page)
+    bench.clock.advance(2.0)
     await bench.deliver(bench.page)
     assert bench.chat.calls == ["post incident:INC-1", "find incident:INC-1", "post incident:INC-1"]
     assert bench.chat.keys() == ["incident:INC-1"]
@@ -87,9 +100,11 @@ async def test_nothing_is_posted_while_it_cannot_be_looked_up() -> None:
     bench.chat.after["post"].append(DeliveryError("no answer", outcome_unknown=True))
     bench.chat.before["find"].append(DeliveryError("slow down", retry_after_s=7.0))
     await bench.deliver(bench.page)
+    bench.clock.advance(2.0)
     assert await bench.deliver(bench.page) is Outcome.RETRY
     item = bench.item(bench.page)
     assert (item.state, item.next_at - bench.clock.now()) == (OutboxState.SENDING, 7.0)
+    bench.clock.advance(7.0)
     assert await bench.deliver(bench.page) is Outcome.DELIVERED
     assert bench.chat.keys() == ["incident:INC-1"]
 

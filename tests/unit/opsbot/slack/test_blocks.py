@@ -299,9 +299,21 @@ def test_a_long_dialog_keeps_both_consequences() -> None:
     assert undo == "Taken back: It ends by itself."
 
 
-def test_a_timeline_entry_is_one_sentence() -> None:
-    """The actor is named, and only changes of state reach the channel."""
-    reply = timeline_entry(
-        make_entry(text="U0ONCALL approved “Resize the batch” <now>", actor="U0ONCALL", is_broadcast=True)
-    )
-    assert (reply.text, reply.is_broadcast) == ("<@U0ONCALL> approved “Resize the batch” &lt;now&gt;", True)
+@pytest.mark.parametrize(
+    ("actor", "text", "expected"),
+    [
+        ("opsbot", "KVCachePressure fires: <now>", "KVCachePressure fires: &lt;now&gt;"),
+        ("U0ONCALL", "Acknowledged", "<@U0ONCALL>: Acknowledged"),
+        ("U0ONCALL", "U0ONCALL approved “Resize”", "<@U0ONCALL> approved “Resize”"),
+        ("cli:ops", "Acknowledged", "cli:ops: Acknowledged"),
+    ],
+)
+def test_a_timeline_entry_says_who_did_it(actor: str, text: str, expected: str) -> None:
+    """People are named once, the bot is not."""
+    assert timeline_entry(make_entry(text=text, actor=actor)).text == expected
+
+
+def test_only_changes_of_state_reach_the_channel() -> None:
+    """Everything else stays in the thread."""
+    assert timeline_entry(make_entry(is_broadcast=True)).is_broadcast
+    assert not timeline_entry(make_entry(is_broadcast=False)).is_broadcast

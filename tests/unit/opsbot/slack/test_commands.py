@@ -8,7 +8,8 @@ from opsbot.errors import NotFoundError
 from opsbot.people import Person
 from opsbot.slack.commands import HELP, SlashCommands
 from opsbot.slack.work import Work
-from tests.support.incident_views import make_approval, make_run, make_view
+from tests.support.incident_views import OPENED_AT, make_approval, make_run, make_view
+from tests.support.outbox import ManualClock
 from tests.support.recorded_commands import RecordedCommands
 
 RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
@@ -17,7 +18,7 @@ STRANGER = Person("U0STRANGER")
 
 def slash_commands(commands: RecordedCommands) -> SlashCommands:
     """The listener without Slack around it."""
-    return SlashCommands(commands, lambda user_id: Person(user_id), Work(), lambda: None)
+    return SlashCommands(commands, lambda user_id: Person(user_id), Work(), lambda: None, ManualClock(OPENED_AT))
 
 
 @pytest.mark.parametrize("text", ["ack INC-1", "ack inc-1", "ACK 1", "acknowledge  INC1", "ack inc 1"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsbot.people import Person
 from opsbot.slack.home import home_view
-from tests.support.incident_views import make_approval, make_incident, make_run, make_view
+from tests.support.incident_views import OPENED_AT, make_approval, make_incident, make_run, make_view
 
 RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
 COMMANDER = Person("U0COMMANDER", frozenset({"commander"}))
@@ -24,16 +24,22 @@ def test_an_approval_is_shown_to_those_who_may_give_it() -> None:
     for_responder = [make_view(runs=[make_run(approvals=[make_approval(role="responder")])])]
     for_commander = [make_view(runs=[make_run(approvals=[make_approval(role="commander")])])]
     both = ["Waiting for you", "Open incidents"]
-    assert headers(home_view(for_responder, RESPONDER).to_dict()) == both
-    assert headers(home_view(for_responder, COMMANDER).to_dict()) == both
-    assert headers(home_view(for_commander, COMMANDER).to_dict()) == both
-    assert headers(home_view(for_commander, RESPONDER).to_dict()) == ["Open incidents"]
-    assert headers(home_view(for_responder, STRANGER).to_dict()) == ["Open incidents"]
+    assert headers(home_view(for_responder, RESPONDER, OPENED_AT).to_dict()) == both
+    assert headers(home_view(for_responder, COMMANDER, OPENED_AT).to_dict()) == both
+    assert headers(home_view(for_commander, COMMANDER, OPENED_AT).to_dict()) == both
+    assert headers(home_view(for_commander, RESPONDER, OPENED_AT).to_dict()) == ["Open incidents"]
+    assert headers(home_view(for_responder, STRANGER, OPENED_AT).to_dict()) == ["Open incidents"]
+
+
+def test_an_expired_approval_waits_for_nobody() -> None:
+    """Ten minutes later there is nothing to decide any more."""
+    views = [make_view(runs=[make_run(approvals=[make_approval(expires_at=OPENED_AT + 600)])])]
+    assert headers(home_view(views, RESPONDER, OPENED_AT + 601).to_dict()) == ["Open incidents"]
 
 
 def test_the_tab_has_the_same_buttons_as_the_channel() -> None:
     """Approve, Refuse and Acknowledge carry the same ids."""
-    view = home_view([make_view(runs=[make_run(approvals=[make_approval()])])], RESPONDER).to_dict()
+    view = home_view([make_view(runs=[make_run(approvals=[make_approval()])])], RESPONDER, OPENED_AT).to_dict()
     assert [
         (element["action_id"], element["value"])
         for block in view["blocks"]
@@ -44,7 +50,7 @@ def test_the_tab_has_the_same_buttons_as_the_channel() -> None:
 
 def test_what_came_of_a_press_stands_on_top() -> None:
     """There is no channel to answer in, so the tab says it."""
-    first = home_view([], STRANGER, "apr-1 <needs> a responder").to_dict()["blocks"][0]
+    first = home_view([], STRANGER, OPENED_AT, "apr-1 <needs> a responder").to_dict()["blocks"][0]
     assert first["text"]["text"] == "*apr-1 &lt;needs&gt; a responder*"
 
 
@@ -57,7 +63,7 @@ def test_a_tab_of_any_size_keeps_slacks_limit() -> None:
         )
         for n in range(60)
     ]
-    blocks = home_view(views, RESPONDER).to_dict()["blocks"]
+    blocks = home_view(views, RESPONDER, OPENED_AT).to_dict()["blocks"]
     assert len(blocks) <= 100
     assert blocks[-1]["text"]["text"] == "… and more; `/ops incidents` lists them."
     ids = [block["block_id"] for block in blocks if "block_id" in block]

@@ -31,7 +31,7 @@ CONTEXT = 256
 def engine() -> Iterator[tuple[EngineLoop, Tokenizer, ServingMetrics]]:
     """One engine for all tests: they share nothing but its KV pool."""
     metrics = ServingMetrics("tiny", CONTEXT)
-    config = EngineConfig(model="tiny", dtype="fp32", max_num_seqs=32, num_blocks=256, max_model_len=CONTEXT)
+    config = EngineConfig(model="tiny", dtype="fp32", max_num_seqs=32, num_blocks=256, max_model_len=2048)
     built, tokenizer = build_engine(config)
     loop = EngineLoop(built, metrics)
     metrics.watch(loop.stats, dict, {})

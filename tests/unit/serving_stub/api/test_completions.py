@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from serving_stub.api.services import Services
+from tests.support.waiting import until
 
 CHAT = "/v1/chat/completions"
 TEXT = "/v1/completions"
@@ -239,11 +240,10 @@ async def test_a_stopping_server_takes_nothing_new(client: httpx.AsyncClient, se
 async def test_a_stop_ends_what_is_in_flight(client: httpx.AsyncClient, services: Services, is_streamed: bool) -> None:
     """What was generated before the stop is kept, and the end is marked as an abort."""
     request = asyncio.create_task(
-        client.post(TEXT, json={"prompt": "a", "max_tokens": 250, "ignore_eos": True, "stream": is_streamed})
+        client.post(TEXT, json={"prompt": "a", "max_tokens": 2000, "ignore_eos": True, "stream": is_streamed})
     )
-    while services.loop.stats().num_running == 0:
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.05)
+    await until(lambda: services.loop.stats().num_running > 0)
+    await asyncio.sleep(0.02)
     services.in_flight.stop()
     answer = await request
     assert answer.status_code == 200

@@ -10,6 +10,7 @@ import pytest
 from serving_stub.api.services import Services
 from tests.support.serving_leases import ManualClock
 from tests.support.serving_server import CONTROL
+from tests.support.waiting import until
 
 LEASES = "/control/v1/leases"
 BODY: dict[str, Any] = {
@@ -32,26 +33,9 @@ def control(client: httpx.AsyncClient) -> httpx.AsyncClient:
 async def test_a_granted_lease_reaches_the_engine(control: httpx.AsyncClient, services: Services) -> None:
     """After a grant the engine's batch limit is the leased value, after a release the base."""
     lease_id = (await control.post(LEASES, json=BODY)).json()["lease_id"]
-    assert (await _limit(services)) == 8
+    await until(lambda: services.loop.stats().batch_limit == 8)
     await control.delete(f"{LEASES}/{lease_id}")
-    assert (await _limit(services)) == 32
-
-
-async def _limit(services: Services) -> int:
-    """The engine takes a new limit before its next step; a request makes it take one."""
-    transport_free = services.loop.stats
-    for _ in range(1000):
-        limit = transport_free().batch_limit
-        if limit == services.desk.book.in_force("batch_limit").value:
-            return limit
-        await _pause()
-    return transport_free().batch_limit
-
-
-async def _pause() -> None:
-    import asyncio
-
-    await asyncio.sleep(0.005)
+    await until(lambda: services.loop.stats().batch_limit == 32)
 
 
 async def test_the_same_request_again_answers_200(control: httpx.AsyncClient) -> None:

@@ -1,0 +1,205 @@
+"""How a run begins and how it ends: hold what was set, give it back when the incident ends, or take it back.
+
+These too are durable steps that may be run again: each looks at the store and moves the run one state further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypedDict
+
+from opsbot.clock import Clock
+from opsbot.errors import InvalidTransition
+from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.timeline import TimelineEntry
+from opsbot.runbook import texts
+from opsbot.runbook.held import Holdings
+from opsbot.runbook.loader import pinned_runbook
+from opsbot.runbook.run import Run, RunState, StepState
+from opsbot.runbook.store import RunStore, StepRow
+
+LOOK_AGAIN_S = 3600.0
+"""A run that holds something is looked at this often even if nothing wakes it."""
+TRY_AGAIN_S = 60.0
+"""Pause before a release that failed is tried again, once the incident is over."""
+
+
+class Ending(StrEnum):
+    """Why the steps are over."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    UNDO_STEP = "undo_step"
+    INTERRUPTED = "interrupted"
+
+
+class Standing(TypedDict):
+    """Where a run stands after a look at it; plain JSON, since the workflow records it."""
+
+    state: str
+    until: float
+
+
+class Beginning(TypedDict):
+    """What the workflow needs of the run; plain JSON, since the workflow records it."""
+
+    runbook_json: str
+    revision: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Endings:
+    """Begins, settles and looks after runs. All state is in the store."""
+
+    store: RunStore
+    holdings: Holdings
+    clock: Clock
+    max_hold_s: float
+
+    async def begin(self, run_id: str) -> Beginning:
+        """Show every step as pending and start the run."""
+        run = await asyncio.to_thread(self.store.run, run_id)
+        runbook = pinned_runbook(run.runbook_json, run.revision)
+        now = self.clock.now()
+        known = {row.step_id for row in await asyncio.to_thread(self.store.steps, run_id)}
+        for position, step in enumerate(runbook.steps):
+            if step.step_id not in known:
+                row = StepRow(step.step_id, position, step.name, step.uses, StepState.PENDING)
+                await asyncio.to_thread(self.store.put_step, run_id, row, now)
+        if run.state is RunState.QUEUED:
+            await asyncio.to_thread(self.store.move_run, run_id, RunState.RUNNING, "", now)
+        return {"runbook_json": run.runbook_json, "revision": run.revision, "deadline": now + runbook.timeout_s}
+
+    async def settle(self, run_id: str, ending: Ending, detail: str, step_id: str) -> Standing:
+        """Move the run to what follows its steps."""
+        run = await asyncio.to_thread(self.store.run, run_id)
+        if run.state in (RunState.UNDOING, RunState.NEEDS_PERSON) or run.is_finished:
+            return await self.look_after(run_id)
+        if run.state is RunState.WAITING:
+            run = await self._move(run, RunState.RUNNING, run.detail)
+        runbook = pinned_runbook(run.runbook_json, run.revision)
+        if ending is Ending.UNDO_STEP:
+            rows = tuple(row for row in await self.holdings.live(run_id) if row.step_id == step_id)
+            problems = await self.holdings.end(run, rows, "undone")
+            if problems:
+                return await self._give_to_person(run, "; ".join(problems))
+        leases = await self.holdings.leases(run_id)
+        live = await self.holdings.live(run_id)
+        incident = await asyncio.to_thread(self.store.incident, run.incident_id)
+        if ending is Ending.FAILED and live and runbook.on_failure == "rollback":
+            return await self._take_back(await self._move(run, RunState.UNDOING, detail), detail)
+        if incident.is_resolved and run.state is not RunState.HOLDING:
+            return await self._let_go(run, RunState.SUCCEEDED if live else RunState.CANCELLED)
+        if leases:
+            return await self._hold(run, incident, ending, detail)
+        return await self._end_without_leases(run, ending, detail)
+
+    async def look_after(self, run_id: str) -> Standing:
+        """See whether the run must let go of what it holds, and let go of it."""
+        run = await asyncio.to_thread(self.store.run, run_id)
+        if run.is_finished:
+            return {"state": run.state.value, "until": 0.0}
+        incident = await asyncio.to_thread(self.store.incident, run.incident_id)
+        if run.state is RunState.UNDOING:
+            return await self._take_back(run, run.detail)
+        if incident.is_resolved and run.state is RunState.NEEDS_PERSON:
+            if not await self.holdings.live(run_id):
+                return await self._end(run, RunState.CANCELLED, "the incident has ended")
+            return await self._take_back(await self._move(run, RunState.UNDOING, "the incident has ended"), "")
+        if incident.is_resolved:
+            return await self._let_go(run, RunState.SUCCEEDED)
+        until = (run.started_at or run.created_at) + self.max_hold_s
+        if run.state is RunState.HOLDING and self.clock.now() >= until:
+            return await self._give_to_person(run, "held for too long; it is no longer renewed and ends by itself")
+        return self._standing(run.state, until if run.state is RunState.HOLDING else None)
+
+    async def give_up(self, run_id: str, why: str) -> Standing:
+        """Hand a run to a person because the bot itself cannot go on."""
+        run = await asyncio.to_thread(self.store.run, run_id)
+        if run.is_finished or run.state in (RunState.NEEDS_PERSON, RunState.UNDOING):
+            return await self.look_after(run_id)
+        if run.state is RunState.WAITING:
+            run = await self._move(run, RunState.RUNNING, run.detail)
+        return await self._give_to_person(run, why)
+
+    async def _hold(self, run: Run, incident: Incident, ending: Ending, detail: str) -> Standing:
+        held = "held until the incident ends"
+        run = await self._move(run, RunState.HOLDING, f"{held}; {detail}" if detail else held)
+        rows = await asyncio.to_thread(self.store.steps, run.run_id)
+        runbook = pinned_runbook(run.runbook_json, run.revision)
+        verified = [row for row in rows if runbook.step(row.step_id).verify and row.idempotency_key]
+        is_verified = bool(verified) and all(row.state is StepState.SUCCEEDED for row in verified)
+        if ending is Ending.DONE and is_verified and incident.state is not IncidentState.MITIGATED:
+            now = self.clock.now()
+            text = f"Mitigated by runbook: {runbook.name}. What it set is {held}."
+            said = texts.entry(run, "mitigated", "incident.mitigated", text, now, is_broadcast=True)
+            try:
+                await asyncio.to_thread(
+                    self.store.move_incident, incident.incident_id, IncidentState.MITIGATED, now, entry=said
+                )
+            except InvalidTransition:
+                # It was resolved a moment ago; the next look lets go of what is held.
+                return await self.look_after(run.run_id)
+        return await self.look_after(run.run_id)
+
+    async def _end_without_leases(self, run: Run, ending: Ending, detail: str) -> Standing:
+        match ending:
+            case Ending.FAILED:
+                return await self._end(run, RunState.FAILED, detail)
+            case Ending.REFUSED:
+                return await self._end(run, RunState.CANCELLED, detail)
+            case Ending.UNDO_STEP:
+                return await self._end(await self._move(run, RunState.UNDOING, detail), RunState.UNDONE, detail)
+            case Ending.DONE | Ending.STOPPED | Ending.INTERRUPTED:
+                return await self._end(run, RunState.SUCCEEDED, detail)
+
+    async def _let_go(self, run: Run, state: RunState) -> Standing:
+        problems = await self.holdings.end(run, await self.holdings.leases(run.run_id), "released")
+        if problems:
+            return await self._give_to_person(run, "; ".join(problems))
+        return await self._end(run, state, "the incident has ended")
+
+    async def _take_back(self, run: Run, detail: str) -> Standing:
+        problems = await self.holdings.end(run, await self.holdings.live(run.run_id), "undone")
+        if problems:
+            return await self._give_to_person(run, "; ".join(problems))
+        return await self._end(run, RunState.UNDONE, detail)
+
+    async def _give_to_person(self, run: Run, why: str) -> Standing:
+        now = self.clock.now()
+        text = f"A person must look at runbook {run.runbook_id}: {why}"
+        fact = f"needs_person:{texts.short_digest(why)}"
+        said = texts.entry(run, fact, "run.needs_person", text, now, is_broadcast=True)
+        moved = await self._move(run, RunState.NEEDS_PERSON, why, said=said)
+        return self._standing(moved.state, None)
+
+    async def _end(self, run: Run, state: RunState, detail: str) -> Standing:
+        now = self.clock.now()
+        text = f"Runbook ended ({state.value})" + (f": {detail}" if detail else "")
+        said = texts.entry(run, "ended", "run.ended", text, now)
+        moved = await self._move(run, state, detail, said=said)
+        if not moved.is_finished:
+            return await self.look_after(run.run_id)
+        self.holdings.locks.forget(run.run_id)
+        return {"state": moved.state.value, "until": 0.0}
+
+    async def _move(self, run: Run, state: RunState, detail: str, *, said: TimelineEntry | None = None) -> Run:
+        """Move the run; a person who pressed Undo a moment earlier wins."""
+        try:
+            await asyncio.to_thread(self.store.move_run, run.run_id, state, detail, self.clock.now(), entry=said)
+        except InvalidTransition:
+            current = await asyncio.to_thread(self.store.run, run.run_id)
+            if current.state is not RunState.UNDOING:
+                raise
+            return current
+        return await asyncio.to_thread(self.store.run, run.run_id)
+
+    def _standing(self, state: RunState, until: float | None) -> Standing:
+        soonest = TRY_AGAIN_S if state is RunState.NEEDS_PERSON else LOOK_AGAIN_S
+        again = self.clock.now() + soonest
+        return {"state": state.value, "until": again if until is None else min(until, again)}

@@ -1,0 +1,135 @@
+"""What the watch role shows of itself: its metrics, its targets, its rules and their alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from opsbot.alert.alert import AlertState
+from opsbot.clock import to_rfc3339
+from opsbot.promql.samples import SampleStore
+from opsbot.rule.book import RuleBook
+from opsbot.rule.evaluate import ActiveAlert
+from opsbot.rule.model import Rule
+from opsbot.source.scrape import Scraper
+from opsbot.watch.door import DoorClient
+from opsbot.watch.evaluation import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStatus:
+    """Reads the watcher's parts when it is asked; nothing is counted twice."""
+
+    store: SampleStore
+    scrapers: Sequence[Scraper]
+    book: RuleBook
+    evaluation: Evaluation
+    door: DoorClient
+
+    def exposition(self) -> str:
+        """Its own metrics, text 0.0.4."""
+        registry = CollectorRegistry()
+        registry.register(_Collector(self))
+        return generate_latest(registry).decode()
+
+    def target_list(self) -> Sequence[Mapping[str, object]]:
+        """Its targets, as Prometheus lists them."""
+        return [
+            {
+                "scrapePool": scraper.target.job,
+                "scrapeUrl": scraper.target.url,
+                "labels": dict(scraper.target.labels),
+                "health": _health(scraper),
+                "lastError": scraper.health.last_error,
+                "lastScrapeDuration": scraper.health.last_duration_s,
+            }
+            for scraper in self.scrapers
+        ]
+
+    def rule_groups(self) -> Sequence[Mapping[str, object]]:
+        """Its rules and their alerts, as Prometheus lists them; a file is a group."""
+        groups: dict[str, list[Mapping[str, object]]] = {}
+        for rule in self.book.rules:
+            groups.setdefault(rule.origin, []).append(self._rule(rule))
+        return [{"name": origin, "file": origin, "rules": rules} for origin, rules in groups.items()]
+
+    def _rule(self, rule: Rule) -> Mapping[str, object]:
+        alerts = self.evaluation.active(rule.name)
+        states = {active.state for active in alerts}
+        error = self.evaluation.errors.get(rule.name, "")
+        state = next((s.value for s in (AlertState.FIRING, AlertState.PENDING) if s in states), "inactive")
+        return {
+            "type": "alerting",
+            "name": rule.name,
+            "query": rule.expr.prettify(),
+            "duration": rule.for_s,
+            "labels": dict(rule.labels),
+            "annotations": dict(rule.annotations),
+            "state": state,
+            "health": "err" if error else "ok",
+            "lastError": error,
+            "alerts": [_alert(active) for active in alerts],
+        }
+
+    def metrics(self) -> Iterator[Metric]:
+        """Its own metrics, as the client library's families."""
+        scrapes = CounterMetricFamily("opsbot_watch_scrapes", "Scrapes of a target.", labels=["instance"])
+        failures = CounterMetricFamily("opsbot_watch_scrape_failures", "Scrapes that failed.", labels=["instance"])
+        seconds = GaugeMetricFamily(
+            "opsbot_watch_scrape_duration_seconds", "How long the last scrape took.", labels=["instance"]
+        )
+        for scraper in self.scrapers:
+            labels = [scraper.target.instance]
+            scrapes.add_metric(labels, scraper.health.num_scrapes)
+            failures.add_metric(labels, scraper.health.num_failures)
+            seconds.add_metric(labels, scraper.health.last_duration_s)
+        up = sum(_health(scraper) == "up" for scraper in self.scrapers)
+        yield from (scrapes, failures, seconds)
+        yield GaugeMetricFamily("opsbot_watch_targets_up", "Targets that answer.", value=up)
+        yield GaugeMetricFamily("opsbot_watch_series", "Series held in memory.", value=self.store.num_series)
+        yield CounterMetricFamily(
+            "opsbot_watch_samples_refused", "Samples of series beyond the limit.", value=self.store.num_refused
+        )
+        yield GaugeMetricFamily("opsbot_watch_rules", "Rules in force.", value=len(self.book.rules))
+        yield GaugeMetricFamily(
+            "opsbot_watch_rules_failing", "Rules that cannot be evaluated.", value=len(self.evaluation.errors)
+        )
+        yield CounterMetricFamily(
+            "opsbot_watch_evaluations", "Evaluations of a rule.", value=self.evaluation.num_evaluations
+        )
+        yield CounterMetricFamily("opsbot_watch_door_posts", "Posts that core took.", value=self.door.num_posts)
+        yield CounterMetricFamily(
+            "opsbot_watch_door_failures", "Posts that core did not take.", value=self.door.num_failures
+        )
+        yield GaugeMetricFamily(
+            "opsbot_watch_alerts_due", "Changes of alerts that core has not taken yet.", value=self.door.num_due
+        )
+
+
+class _Collector:
+    """Lets the client library read the status."""
+
+    def __init__(self, status: WatchStatus) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._status.metrics()
+
+
+def _health(scraper: Scraper) -> str:
+    if scraper.health.num_scrapes == 0:
+        return "unknown"
+    return "up" if scraper.health.failing_since is None else "down"
+
+
+def _alert(active: ActiveAlert) -> Mapping[str, object]:
+    return {
+        "state": active.state.value,
+        "labels": dict(active.labels),
+        "activeAt": to_rfc3339(active.active_since),
+        "value": "" if active.value is None else repr(active.value),
+        "blind": active.is_blind,
+    }

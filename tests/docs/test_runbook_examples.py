@@ -1,0 +1,62 @@
+"""docs/runbooks.md is right: its examples load, and every key and action has its row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from opsbot.runbook.scope import INCIDENT_VARIABLES
+from opsbot.runbook.wire import RunbookFile, StepField
+from tests.support.runbooks import problems_of, registry
+
+PAGE = (Path(__file__).parents[2] / "docs/runbooks.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def _keys(section: str) -> set[str]:
+    """What stands in backticks in the first column of a section's table."""
+    text = PAGE.split(f"## {section}\n")[1].split("\n## ")[0]
+    first_columns = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return {key for column in first_columns for key in re.findall(r"`([^`]+)`", column)}
+
+
+def _written(fields: dict[str, str | None]) -> set[str]:
+    return {alias or name for name, alias in fields.items()}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: re.findall(r"^id: (.*)$", text, re.MULTILINE)[0])
+def test_every_example_loads(example: str) -> None:
+    """A reader can copy any example."""
+    assert problems_of(example) == []
+
+
+def test_there_are_examples() -> None:
+    """The page shows the language; a broken pattern here would test nothing."""
+    assert len(EXAMPLES) == PAGE.count("```yaml") >= 2
+
+
+def test_every_key_of_the_head_has_a_row() -> None:
+    """The table of the head has exactly the keys that a file may have."""
+    assert _keys("Head") == _written({name: field.alias for name, field in RunbookFile.model_fields.items()})
+
+
+def test_every_key_of_a_step_has_a_row() -> None:
+    """The table of steps has exactly the keys that a step may have."""
+    assert _keys("Steps") == _written({name: field.alias for name, field in StepField.model_fields.items()})
+
+
+def test_every_action_has_a_row_with_its_arguments_and_outputs() -> None:
+    """The table of actions has exactly the registry's, and names what they take and yield."""
+    assert _keys("Actions") == set(registry().names())
+    for action in registry():
+        row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{action.name}` |"))
+        arguments = {field.alias or name for name, field in action.arguments.model_fields.items()}
+        assert all(f"`{name}`" in row for name in arguments | set(action.outputs))
+
+
+def test_every_name_of_the_incident_is_listed() -> None:
+    """Whatever an expression may name is on the page."""
+    listed = _keys("Expressions")
+    assert all(name in listed or f"{name}.<label>" in listed for name in INCIDENT_VARIABLES)

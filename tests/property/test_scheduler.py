@@ -1,0 +1,136 @@
+"""Through any order of add, step, cancel and resize: limits hold, blocks balance, and every request is answered."""
+
+from __future__ import annotations
+
+import random
+from typing import Literal
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from serving_stub.engine.config import EngineConfig
+from serving_stub.engine.engine import Engine
+from serving_stub.engine.interface import GenerationRequest, SamplingParams
+from serving_stub.engine.scheduler import Schedule
+from serving_stub.engine.sequence import Sequence
+from tests.support.tiny_engine import tiny_engine
+
+Mode = Literal["finish", "preempt"]
+
+
+class RandomRunner:
+    """Answers random tokens, after checking that the step is one a model could compute."""
+
+    def __init__(self, config: EngineConfig, seed: int) -> None:
+        self._config = config
+        self._rng = random.Random(seed)
+        self.num_steps = 0
+
+    def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
+        self.num_steps += 1
+        assert sum(item.num_tokens for item in step.work) <= self._config.max_num_batched_tokens
+        assert len({id(item.seq) for item in step.work}) == len(step.work)
+        assert not (step.preempted and step.admitted), "a step that preempts admits nobody"
+        written: set[int] = set()
+        for item in step.work:
+            first, last = item.seq.num_computed_tokens, item.seq.num_computed_tokens + item.num_tokens
+            assert first < last <= len(item.seq)
+            size = self._config.block_size
+            assert last <= len(item.seq.block_table) * size, "every token has its place"
+            slots = {item.seq.block_table[p // size] * size + p % size for p in range(first, last)}
+            assert len(slots) == item.num_tokens
+            assert not written & slots, "two sequences write to one place"
+            written |= slots
+        return [(item.seq, self._rng.randrange(3)) for item in step.work if item.is_sampled]
+
+
+class Serving(RuleBasedStateMachine):
+    """The real engine above a runner that invents tokens; the pool is small, so sequences are preempted often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine: Engine
+        self.wanted: dict[str, int] = {}
+        self.got: dict[str, int] = {}
+
+    @initialize(
+        num_blocks=st.integers(4, 12),
+        block_size=st.integers(1, 4),
+        max_num_seqs=st.integers(1, 5),
+        budget=st.integers(5, 20),
+        seed=st.integers(0, 9),
+    )
+    def make_engine(self, num_blocks: int, block_size: int, max_num_seqs: int, budget: int, seed: int) -> None:
+        config = EngineConfig(
+            model="tiny",
+            num_blocks=num_blocks,
+            block_size=block_size,
+            max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=budget,
+        )
+        self.runner = RandomRunner(config, seed)
+        self.engine = tiny_engine(config, runner=self.runner)
+
+    @rule(prompt=st.lists(st.integers(0, 2), min_size=1, max_size=12), max_tokens=st.integers(1, 8))
+    def add(self, prompt: list[int], max_tokens: int) -> None:
+        room = self.engine.config.num_blocks * self.engine.config.block_size
+        prompt = prompt[: max(1, room - max_tokens)]
+        params = SamplingParams(max_tokens=min(max_tokens, room - len(prompt)), ignore_eos=True)
+        if params.max_tokens < 1:
+            return
+        request_id = str(len(self.wanted))
+        self.engine.add(GenerationRequest(request_id, tuple(prompt), params))
+        self.wanted[request_id] = params.max_tokens
+        self.got[request_id] = 0
+
+    @rule()
+    def step(self) -> None:
+        scheduler = self.engine.scheduler
+        running_before, had_work = len(scheduler.running), self.engine.has_work
+        steps_before = self.runner.num_steps
+        for request_id, chunk in self.engine.step():
+            self.got[request_id] += len(chunk.token_ids)
+        assert (self.runner.num_steps > steps_before) is had_work, "a step with work to do does some"
+        assert len(scheduler.running) <= max(scheduler.batch_limit, running_before)
+        self._check_blocks()
+
+    @precondition(lambda self: self.wanted)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        request_id = data.draw(st.sampled_from(sorted(self.wanted)))
+        self.engine.cancel(request_id)
+        self.wanted[request_id] = self.got[request_id]
+        self._check_blocks()
+
+    @rule(limit=st.integers(1, 6), mode=st.sampled_from(["finish", "preempt"]))
+    def resize(self, limit: int, mode: Mode) -> None:
+        self.engine.set_batch_limit(limit, mode)
+        if mode == "preempt":
+            assert len(self.engine.scheduler.running) <= limit
+        self._check_blocks()
+
+    def teardown(self) -> None:
+        """Whatever happened before, all that was asked for is answered in full, and the pool is whole again."""
+        if not self.wanted:
+            return
+        # Each step computes at least one token of the oldest sequence, and a preemption costs at most all of them.
+        for _ in range(2000):
+            if not self.engine.has_work:
+                break
+            self.step()
+        assert self.got == self.wanted
+        assert self.engine.scheduler.blocks.num_held_blocks == 0
+
+    def _check_blocks(self) -> None:
+        blocks, scheduler = self.engine.scheduler.blocks, self.engine.scheduler
+        held = {block for seq in scheduler.running for block in seq.block_table}
+        assert blocks.num_held_blocks == len(held)
+        assert blocks.num_held_blocks + blocks.num_free_blocks == blocks.num_blocks
+        assert all(not seq.block_table for seq in scheduler.waiting)
+        for block in held:
+            assert blocks.holders(block) == sum(block in seq.block_table for seq in scheduler.running)
+
+
+TestServing = Serving.TestCase
+TestServing.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
