@@ -1,4 +1,4 @@
-"""The composition root: builds every object of each role once, and starts and stops them in order.
+"""The composition root: builds every role and runs it until it is told to stop.
 
 Nothing imports this module but the command line.
 """
@@ -10,20 +10,27 @@ import logging
 import os
 import secrets as random_secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
+from opsbot.clock import SystemClock
 from opsbot.config import Secrets, Settings
-from opsbot.people import Role
+from opsbot.core import Core
+from opsbot.events.role import EventsRole
+from opsbot.listen import bind, serve
+from opsbot.source.scrape import Target
 from opsbot.supervisor import RoleProcess, Supervisor
+from opsbot.watch.watcher import WatchSettings, run_watch
+from opsbot.web.tokens import Tokens
+from opsbot.workspace import app as workspace
+from opsbot.workspace.settings import WorkspaceSettings
 
 logger = logging.getLogger(__name__)
 
 SLACK_API_URL_ENV = "SLACK_API_URL"
 """Where Slack's Web API is, when it is not Slack's own: the local workspace."""
 PAGE_TOKEN_ENV = "OPSBOT_WORKSPACE_PAGE_TOKEN"  # noqa: S105  (a variable's name)
-LOCAL_BOT_TOKEN_ENV = "SLACK_BOT_TOKEN"  # noqa: S105
-LOCAL_APP_TOKEN_ENV = "SLACK_APP_TOKEN"  # noqa: S105
 
 
 async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> None:
@@ -49,15 +56,69 @@ async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> Non
     await Supervisor(processes, environment).run()
 
 
-async def until_told_to_stop() -> None:
-    """Return at the first SIGTERM or SIGINT."""
+async def run_core(settings: Settings, secrets: Secrets) -> None:
+    """The core role, until told to stop."""
+    core = Core(settings, secrets, os.environ.get(SLACK_API_URL_ENV), SystemClock())
+    await _until_told_to_stop(core.run())
+
+
+async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
+    """The watch role, until told to stop."""
+    watch = WatchSettings(
+        targets=[Target(f"{serving.url.rstrip('/')}/metrics", serving.cluster) for serving in settings.serving],
+        rule_paths=settings.alert_rules,
+        core_url=f"http://{settings.core.host}:{settings.core.port}",
+        api_token=secrets.api_token,
+        listen_host=settings.watch.host,
+        listen_port=settings.watch.port,
+    )
+    await _until_told_to_stop(run_watch(watch, SystemClock()))
+
+
+async def run_events_role(settings: Settings, secrets: Secrets) -> None:
+    """The events role, until told to stop."""
+    listener = bind(settings.events.host, settings.events.port)
+    role = EventsRole(settings.data_dir / "events.sqlite", Tokens.of(secrets.api_token, {}), SystemClock())
+    try:
+        await _until_told_to_stop(serve(role.app, listener), role.run())
+    finally:
+        role.close()
+
+
+async def run_workspace_role(settings: Settings, port: int | None) -> None:
+    """The local workspace, until told to stop; its tokens come from the environment or are made up and printed."""
+    bot_token = os.environ.get(settings.slack.bot_token_env) or f"xoxb-local-{random_secrets.token_urlsafe(16)}"
+    app_token = os.environ.get(settings.slack.app_token_env) or f"xapp-local-{random_secrets.token_urlsafe(16)}"
+    page_token = os.environ.get(PAGE_TOKEN_ENV) or random_secrets.token_urlsafe(24)
+    wanted = settings.workspace.port if port is None else port
+
+    def ready(page_url: str) -> None:
+        print(f"workspace: the page is {page_url}", flush=True)
+        if settings.slack.bot_token_env not in os.environ:
+            api_url = f"{page_url.split('?')[0]}api/"
+            print(
+                "workspace: for a bot in another terminal:\n"
+                f"  export {SLACK_API_URL_ENV}={api_url} \\\n"
+                f"    {settings.slack.bot_token_env}={bot_token} {settings.slack.app_token_env}={app_token}",
+                flush=True,
+            )
+
+    await _until_told_to_stop(workspace.serve(WorkspaceSettings(bot_token, app_token, page_token, port=wanted), ready))
+
+
+async def _until_told_to_stop(*work: Coroutine[Any, Any, None]) -> None:
+    """Do the work until SIGTERM or SIGINT; the first failure ends it all and is raised."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    await told.wait()
-
-
-def roles_by_user(settings: Settings) -> Mapping[str, frozenset[Role]]:
-    """Slack and CLI users with what they may do."""
-    return {person.user: frozenset(person.roles) for person in settings.people}
+    stopping = asyncio.create_task(told.wait())
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (stopping, *tasks):
+            task.cancel()
+        await asyncio.gather(stopping, *tasks, return_exceptions=True)

@@ -131,7 +131,7 @@ def workspace(config_path: Path, port: int | None, exit_with_parent: bool) -> No
 @CONFIG_OPTION
 def check(config_path: Path) -> None:
     """Check settings, runbooks and alert rules; print every problem of every file as file:line:column: message."""
-    from opsbot.app import check_files
+    from opsbot.check import check_files
 
     problems, count = check_files(config_path)
     for problem in problems:
@@ -146,7 +146,7 @@ def check(config_path: Path) -> None:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("docs/schema"))
 def schema(folder: Path) -> None:
     """Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."""
-    from opsbot.app import schemas
+    from opsbot.check import schemas
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in schemas().items():

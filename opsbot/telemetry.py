@@ -24,6 +24,11 @@ class CoreMetrics:
         self.incidents_opened = Counter("opsbot_incidents_opened_total", "Incidents opened.", registry=self.registry)
         self.incidents = Gauge("opsbot_incidents", "Incidents by state.", ["state"], registry=self.registry)
         self.runs = Gauge("opsbot_runs", "Runs by state.", ["state"], registry=self.registry)
+        self.bad_files = Gauge(
+            "opsbot_runbook_files_bad",
+            "Runbook files with a problem; their last good revisions are in force.",
+            registry=self.registry,
+        )
 
     def exposition(self) -> str:
         """Prometheus's text format 0.0.4."""

@@ -78,9 +78,7 @@ class Display:
         check.evidence = evidence
         check.seen_after_s = self.elapsed_s
         if self._live is None:
-            self.console.print(
-                f"[{self.elapsed_s:5.1f}s] ✓ {check.title}: {evidence}", markup=False, highlight=False
-            )
+            self.console.print(f"[{self.elapsed_s:5.1f}s] ✓ {check.title}: {evidence}", markup=False, highlight=False)
 
     def check(self, key: str) -> Check:
         """The check with that key."""

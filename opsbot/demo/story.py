@@ -187,6 +187,7 @@ class Story:
                 "--prompt-tokens", str(PROMPT_TOKENS),
                 "--max-tokens", str(MAX_TOKENS),
                 "--drain",
+                "--drain-timeout", "5",
             ],
         )  # fmt: skip
 

@@ -7,17 +7,16 @@ restart neither forgets a firing alert nor ends one. Neither a slow target nor a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import uvicorn
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
+from opsbot.listen import bind, serve
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import metric_names
 from opsbot.rule.book import RuleBook
@@ -152,39 +151,17 @@ class Watcher:
                 logger.warning("rule %s asks for %s, which no target exposes%s", rule.name, name, hint)
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals to whoever runs the role."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def run_watch(settings: WatchSettings, clock: Clock) -> None:
-    """Watch, and answer queries at the address in *settings*, until cancelled."""
+    """Watch, and answer queries at the address in *settings*, until cancelled.
+
+    Raises: ConfigError if the address cannot be had.
+    """
+    listener = bind(settings.listen_host, settings.listen_port)
     # Neither targets nor core are reached through a proxy.
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.TaskGroup() as group:
         watcher = Watcher(settings, clock, http)
-        config = uvicorn.Config(
-            watcher.app,
-            host=settings.listen_host,
-            port=settings.listen_port,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-        server = _Server(config)
-        serving = asyncio.create_task(server.serve())
-        watching = asyncio.create_task(watcher.run())
-        try:
-            done, _ = await asyncio.wait({serving, watching}, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            watching.cancel()
-            server.should_exit = True
-            await asyncio.gather(serving, watching, return_exceptions=True)
+        group.create_task(serve(watcher.app, listener))
+        group.create_task(watcher.run())
 
 
 def _rejected(problem: Problem) -> None:

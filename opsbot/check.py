@@ -1,0 +1,57 @@
+"""`opsbot check`: every problem of every file; and the JSON Schemas of those files, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from opsbot.action import ControlClient, shipped_actions
+from opsbot.clock import SystemClock
+from opsbot.config import Settings
+from opsbot.rule.loader import check_rules, yaml_files
+from opsbot.rule.model import RuleFileWire
+from opsbot.runbook import wire
+from opsbot.runbook.loader import check_runbooks, find_files
+from opsbot.source.prometheus import PrometheusSource
+from opsbot.yamlfile import load, validate
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def check_files(config_path: Path) -> tuple[list[str], int]:
+    """Every problem of the settings and of the files they name, as `file:line:column: message`; and how many files.
+
+    Without usable settings the default folders are checked.
+    """
+    if not config_path.exists():
+        return [f"{config_path}:1:1: no such file; name one with --config"], 1
+    document, problems = load(config_path)
+    settings = None
+    if document is not None:
+        settings, more = validate(document, Settings)
+        problems = [*problems, *more]
+    runbooks = settings.runbooks if settings else _default("runbooks")
+    rules = settings.alert_rules if settings else _default("alert_rules")
+    # Nothing is called: the actions are only asked for their names and arguments.
+    registry = shipped_actions(ControlClient({}), PrometheusSource("http://127.0.0.1:9"), SystemClock())
+    problems += [*check_runbooks(runbooks, registry), *check_rules(rules)]
+    num_files = 1 + len(find_files(runbooks)[0]) + len(yaml_files(rules))
+    return [str(problem) for problem in problems], num_files
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schema of each kind of file, by name."""
+    return {
+        "opsbot": _titled(Settings.model_json_schema(by_alias=True), "opsbot settings"),
+        "alerts": _titled(RuleFileWire.model_json_schema(by_alias=True), "opsbot alert rules"),
+        "runbook": wire.json_schema(),
+    }
+
+
+def _titled(schema: dict[str, Any], title: str) -> dict[str, Any]:
+    return {"$schema": DRAFT, **schema, "title": title}
+
+
+def _default(name: str) -> tuple[Path, ...]:
+    found: tuple[Path, ...] = Settings.model_fields[name].default
+    return found
