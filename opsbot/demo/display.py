@@ -68,7 +68,8 @@ class Display:
         if headline != self.headline:
             self.headline = headline
             if self._live is None:
-                self.console.print(f"[{self.elapsed_s:5.1f}s] {headline}", markup=False, highlight=False)
+                line = f"[{self.elapsed_s:5.1f}s] {headline}"
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def saw(self, key: str, evidence: str) -> None:
         """Record that a check was seen; only the first evidence counts."""
@@ -78,7 +79,8 @@ class Display:
         check.evidence = evidence
         check.seen_after_s = self.elapsed_s
         if self._live is None:
-            self.console.print(f"[{self.elapsed_s:5.1f}s] ✓ {check.title}: {evidence}", markup=False, highlight=False)
+            line = f"[{self.elapsed_s:5.1f}s] ✓ {check.title}: {evidence}"
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def check(self, key: str) -> Check:
         """The check with that key."""

@@ -22,6 +22,7 @@ class ServerNumbers:
         kv_usage: 0 to 1.
         preemptions: sequences preempted since the server started.
         ttft_sum_s, ttft_count: of the time-to-first-token histogram, since the server started.
+        generated_tokens: since the server started.
         batch_limit: the largest number of running sequences in force.
     """
 
@@ -31,6 +32,7 @@ class ServerNumbers:
     preemptions: float
     ttft_sum_s: float
     ttft_count: float
+    generated_tokens: float
     batch_limit: float
 
 
@@ -85,6 +87,7 @@ class Observer:
             preemptions=totals["vllm:num_preemptions_total"],
             ttft_sum_s=totals["vllm:time_to_first_token_seconds_sum"],
             ttft_count=totals["vllm:time_to_first_token_seconds_count"],
+            generated_tokens=totals["vllm:generation_tokens_total"],
             batch_limit=totals["serving_batch_limit"],
         )
 

@@ -39,9 +39,8 @@ class Process:
     def require_alive(self) -> None:
         """Raises: ProcessDied with the end of its log, if it left."""
         if not self.is_alive:
-            raise ProcessDied(
-                f"{self.name} left with status {self.process.returncode}; the end of {self.log_path}:\n{self.log_tail()}"
-            )
+            left = f"{self.name} left with status {self.process.returncode}"
+            raise ProcessDied(f"{left}; the end of {self.log_path}:\n{self.log_tail()}")
 
 
 @dataclass(slots=True)
