@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -41,7 +41,8 @@ class Workspace:
 @asynccontextmanager
 async def running(settings: WorkspaceSettings) -> AsyncIterator[Workspace]:
     """A workspace that listens until the block ends; port 0 takes a free one."""
-    state, socket, faults = WorkspaceState(settings), SocketMode(), Faults()
+    state, faults = WorkspaceState(settings), Faults()
+    socket = SocketMode(lambda is_connected: state.tell({"type": "bot", "connected": is_connected}))
     tickets = itertools.count(1)
     api = WebApi(state, faults, lambda request: f"ws://{request.host}/link?ticket={next(tickets)}")
     app = web.Application(middlewares=[_slack_errors], client_max_size=4 << 20)
@@ -68,8 +69,10 @@ async def serve(settings: WorkspaceSettings, ready: Callable[[str], None]) -> No
 
 
 @web.middleware
-async def _slack_errors(request: web.Request, handler: Callable[..., web.StreamResponse]) -> web.StreamResponse:
+async def _slack_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
     try:
-        return await handler(request)  # type: ignore[misc, no-any-return]
+        return await handler(request)
     except SlackError as error:
         return web.json_response({"ok": False, "error": error.error}, status=404)

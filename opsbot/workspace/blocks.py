@@ -42,7 +42,7 @@ def check_blocks(blocks: object, limit: int = MAX_MESSAGE_BLOCKS) -> None:
 def _problems(blocks: list[Any], limit: int) -> Iterator[str]:
     if len(blocks) > limit:
         yield f"no more than {limit} blocks allowed, {len(blocks)} given"
-    ids = [block.get("block_id") for block in blocks if isinstance(block, dict) and block.get("block_id")]
+    ids = [str(block["block_id"]) for block in blocks if isinstance(block, dict) and block.get("block_id")]
     for block_id in sorted({i for i in ids if ids.count(i) > 1}):
         yield f"block_id {block_id!r} is used {ids.count(block_id)} times"
     for index, block in enumerate(blocks):
@@ -98,7 +98,7 @@ def _section(block: Block, where: str) -> Iterator[str]:
 
 
 def _buttons(elements: list[Any], where: str) -> Iterator[str]:
-    ids = [element.get("action_id") for element in elements if element.get("action_id")]
+    ids = [str(element["action_id"]) for element in elements if element.get("action_id")]
     for action_id in sorted({i for i in ids if ids.count(i) > 1}):
         yield f"{where}: action_id {action_id!r} is used {ids.count(action_id)} times in one block"
     for index, element in enumerate(elements):

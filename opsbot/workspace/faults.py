@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call: a status instead of an answer, a delay, or an answer that is lost after it took effect."""
+    """What happens to one call: a status for an answer, a delay, or an answer lost after it took effect."""
 
     status: int = 0
     retry_after_s: int = 1

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -22,9 +23,10 @@ Payload = dict[str, Any]
 
 
 class SocketMode:
-    """The bot's connections."""
+    """The bot's connections; *on_change* is told whether there is one whenever that may have changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[bool], None]) -> None:
+        self._on_change = on_change
         self._connections: list[web.WebSocketResponse] = []
         self._waiting: dict[str, asyncio.Future[Payload]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,12 +44,14 @@ class SocketMode:
             {"type": "hello", "num_connections": len(self._connections) + 1, "connection_info": {"app_id": APP_ID}}
         )
         self._connections.append(connection)
+        self._on_change(self.is_connected)
         try:
             async for frame in connection:
                 if frame.type is WSMsgType.TEXT:
                     self._acknowledged(json.loads(frame.data))
         finally:
             self._connections.remove(connection)
+            self._on_change(self.is_connected)
         return connection
 
     async def send(self, kind: str, payload: Payload) -> Payload:

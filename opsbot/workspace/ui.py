@@ -70,7 +70,7 @@ class Page:
     async def asset(self, request: web.Request) -> web.StreamResponse:
         """Scripts and styles; they hold nothing secret."""
         path = WEB / request.match_info["name"]
-        if path.parent != WEB or path.suffix not in (".js", ".css") or not path.is_file():
+        if path.parent != WEB or path.suffix not in (".js", ".css", ".svg") or not path.is_file():
             raise web.HTTPNotFound
         return web.FileResponse(path, headers={"Cache-Control": "no-cache"})
 

@@ -73,5 +73,6 @@ def test_what_the_project_stands_on_is_declared_and_imported(name: str) -> None:
 def test_every_dependency_has_a_reason(name: str) -> None:
     """docs/architecture.md gives each dependency one line of reason."""
     section = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("## Dependencies")[1]
-    named = {word.strip().lower() for row in section.splitlines() if row.startswith("|") for word in row.split("|")[1].split(",")}
+    rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("|")]
+    named = {word.strip().lower() for row in rows for word in row.split(",")}
     assert name in named
