@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, case, or_, select, update
+from sqlalchemy import Row, and_, case, or_, select, update
 
 from opsbot.notify.outbox import OutboxItem, OutboxState
 from opsbot.store import schema
@@ -19,13 +19,22 @@ class OutboxRepository:
         self._database = database
 
     def due(self, now: float, limit: int = 50) -> tuple[OutboxItem, ...]:
-        """Items that are behind and whose back-off has passed; an incident's message before its timeline."""
+        """Items that are behind and whose back-off has passed.
+
+        Incidents that nobody was told of yet come first; after that an incident's message before its timeline.
+        """
         table = schema.outbox
         is_behind = or_(table.c.revision > table.c.delivered_revision, table.c.state == OutboxState.SENDING.value)
+        is_message = table.c.kind == "incident_message"
         query = (
             select(table)
             .where(is_behind, table.c.state != OutboxState.FAILED.value, table.c.next_at <= now)
-            .order_by(table.c.incident_number, case((table.c.kind == "incident_message", 0), else_=1), table.c.sequence)
+            .order_by(
+                case((and_(is_message, table.c.ts.is_(None)), 0), else_=1),
+                table.c.incident_number,
+                case((is_message, 0), else_=1),
+                table.c.sequence,
+            )
             .limit(limit)
         )
         with self._database.read() as connection:

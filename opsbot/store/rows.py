@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, case, insert, select, update
 
 from opsbot.errors import NotFoundError
 from opsbot.incident.incident import Incident, IncidentState
@@ -85,10 +85,18 @@ def get_incident(connection: Connection, number: int) -> Incident:
 
 
 def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int) -> None:
-    """Something must be shown, or shown anew."""
+    """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
     table = schema.outbox
+    was_given_up = table.c.state == OutboxState.FAILED.value
     changed = connection.execute(
-        update(table).where(table.c.key == key).values(revision=table.c.revision + 1, next_at=0.0)
+        update(table)
+        .where(table.c.key == key)
+        .values(
+            revision=table.c.revision + 1,
+            state=case((was_given_up, OutboxState.PENDING.value), else_=table.c.state),
+            attempts=case((was_given_up, 0), else_=table.c.attempts),
+            next_at=case((was_given_up, 0.0), else_=table.c.next_at),
+        )
     )
     if not changed.rowcount:
         connection.execute(

@@ -86,8 +86,10 @@ class CoreApi:
             return _error(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
         try:
             alerts, rejected = parse_webhook(json.loads(body))
-        except (WebhookError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except WebhookError as error:
             return _error(400, "bad_request", str(error))
+        except ValueError as error:
+            return _error(400, "bad_request", f"the body is not JSON: {error}")
         for line in rejected:
             logger.warning("an alert was rejected: %s", line)
         try:

@@ -29,6 +29,7 @@ COMMAND_LINE_ONLY = {
     "pytest-asyncio": "",
     "pytest-randomly": "",
     "pytest-timeout": "",
+    "types-jsonschema": "",
     "types-pyyaml": "",
 }
 STOOD_ON = ("slack-bolt", "apscheduler", "httpx", "prometheus-api-client", "torch", "pyyaml", "pytest")
