@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
+import hashlib
+import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -42,9 +43,10 @@ class Workspace:
 async def running(settings: WorkspaceSettings) -> AsyncIterator[Workspace]:
     """A workspace that listens until the block ends; port 0 takes a free one."""
     state, faults = WorkspaceState(settings), Faults()
-    socket = SocketMode(lambda is_connected: state.tell({"type": "bot", "connected": is_connected}))
-    tickets = itertools.count(1)
-    api = WebApi(state, faults, lambda request: f"ws://{request.host}/link?ticket={next(tickets)}")
+    # The same for the same app token, so that a bot comes back after a restart of ours without asking anew.
+    ticket = hmac.new(settings.app_token.encode(), b"socket mode", hashlib.sha256).hexdigest()
+    socket = SocketMode(ticket, lambda is_connected: state.tell({"type": "bot", "connected": is_connected}))
+    api = WebApi(state, faults, lambda request: f"ws://{request.host}/link?ticket={ticket}")
     app = web.Application(middlewares=[_slack_errors], client_max_size=4 << 20)
     app.router.add_route("*", "/api/{method}", api.handle)
     app.router.add_get("/link", socket.handle)

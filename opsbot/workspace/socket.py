@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import time
 import uuid
@@ -23,9 +24,15 @@ Payload = dict[str, Any]
 
 
 class SocketMode:
-    """The bot's connections; *on_change* is told whether there is one whenever that may have changed."""
+    """The bot's connections.
 
-    def __init__(self, on_change: Callable[[bool], None]) -> None:
+    Args:
+        ticket: what a connection must bring; `apps.connections.open` hands it out.
+        on_change: told whether there is a connection, whenever that may have changed.
+    """
+
+    def __init__(self, ticket: str, on_change: Callable[[bool], None]) -> None:
+        self._ticket = ticket
         self._on_change = on_change
         self._connections: list[web.WebSocketResponse] = []
         self._waiting: dict[str, asyncio.Future[Payload]] = {}
@@ -37,7 +44,9 @@ class SocketMode:
         return any(not connection.closed for connection in self._connections)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """One connection. Any ticket will do: a bot that comes back after our restart must not be locked out."""
+        """One connection."""
+        if not hmac.compare_digest(request.query.get("ticket", ""), self._ticket):
+            raise web.HTTPUnauthorized(text="the ticket is not one of apps.connections.open")
         connection = web.WebSocketResponse(heartbeat=30.0)
         await connection.prepare(request)
         await connection.send_json(
