@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo test test-all e2e fault check format bench schema clean
+.PHONY: help setup system model demo test test-all e2e fault check format bench schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -49,9 +49,13 @@ format: $(STAMP) ## let ruff rewrite the code
 
 bench: setup ## side-by-side measurements; each prints its conditions
 	@$(BIN)/python bench/engine.py $(ARGS)
+	@$(BIN)/python bench/batch_limit.py
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema
+
+screenshots: setup ## take the README's pictures anew, by the test that clicks Approve
+	@$(BIN)/pytest -q tests/e2e/test_story.py --screenshots docs/images
 
 clean: ## remove what the targets made (the model cache stays)
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -48,7 +48,6 @@ async def test_the_bot_relieves_a_drowning_server_when_a_person_approves(tmp_pat
             await approve(page, screenshots)
             await told
             await expect(page.locator("#channel .card").first).to_contain_text("Resolved", timeout=PATIENCE_MS)
-            await page.screenshot(path=screenshots / "resolved.png")
     finally:
         await stage.close()
     assert display.missing() == []
