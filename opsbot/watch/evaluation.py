@@ -41,16 +41,12 @@ class Evaluation:
 
     def restore(self, rules: Iterable[Rule], firing: Iterable[Alert], now: float) -> None:
         """Go on from the alerts that core holds as firing; they keep the time at which they began."""
-        by_name = {rule.name: rule for rule in rules}
         for alert in firing:
-            rule = by_name.get(alert.name)
-            if rule is not None:
-                key, active = restored(rule, alert, now)
-                self._states.setdefault(rule.name, {})[key] = active
-            elif alert.name == DOWN_ALERT:
+            if alert.name == DOWN_ALERT:
                 self._down[freeze(alert.labels)] = alert
             elif RULE_ANNOTATION in alert.annotations:
                 self._orphans.append(alert)
+        self._adopt(rules, now)
 
     def rules(self, rules: Sequence[Rule], now: float, *, is_complete: bool) -> list[Alert]:
         """Evaluate *rules*: every alert that fires, and those that have just resolved.
@@ -58,10 +54,11 @@ class Evaluation:
         Alerts of a rule that is gone resolve; those from before a restart only if *is_complete*, for else their
         rule may just be in a file that cannot be read.
         """
+        self._adopt(rules, now)
         alerts = self._of_removed_rules(rules, now)
         self._rules = {rule.name: rule for rule in rules}
         if is_complete:
-            alerts += [_over(orphan, now) for orphan in self._orphans if orphan.name not in self._rules]
+            alerts += [_over(orphan, now) for orphan in self._orphans]
             self._orphans.clear()
         for rule in rules:
             state = self._states.get(rule.name, {})
@@ -103,6 +100,18 @@ class Evaluation:
     def active(self, rule_name: str) -> list[ActiveAlert]:
         """The pending and firing alerts of a rule."""
         return list(self._states.get(rule_name, {}).values())
+
+    def _adopt(self, rules: Iterable[Rule], now: float) -> None:
+        """Give what core holds as firing to its rule; a rule whose file is not read yet gets it later."""
+        by_name = {rule.name: rule for rule in rules}
+        waiting, self._orphans = self._orphans, []
+        for alert in waiting:
+            rule = by_name.get(alert.name)
+            if rule is None:
+                self._orphans.append(alert)
+                continue
+            key, active = restored(rule, alert, now)
+            self._states.setdefault(rule.name, {})[key] = active
 
     def _of_removed_rules(self, rules: Sequence[Rule], now: float) -> list[Alert]:
         alerts: list[Alert] = []
