@@ -26,7 +26,8 @@ demo: setup ## the whole loop on a real model; ARGS=--headless ends by itself
 	@$(BIN)/opsbot demo $(ARGS)
 
 test: setup check ## everything a change must pass: lint, types, YAML, unit to end-to-end tests
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e" $(ARGS)
+	@$(BIN)/pytest -q -m e2e $(ARGS)
 
 test-all: test bench ## tests, then the benches
 

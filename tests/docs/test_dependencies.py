@@ -29,6 +29,7 @@ COMMAND_LINE_ONLY = {
     "pytest-asyncio": "",
     "pytest-randomly": "",
     "pytest-timeout": "",
+    "pytest-xdist": "-n 2",
     "types-jsonschema": "",
     "types-pyyaml": "",
 }
