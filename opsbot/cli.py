@@ -137,9 +137,9 @@ def check(config_path: Path) -> None:
     for problem in problems:
         click.echo(problem)
     if problems:
-        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {count} files", err=True)
+        click.echo(f"{_counted(len(problems), 'problem')} in {_counted(count, 'file')}", err=True)
         sys.exit(1)
-    click.echo(f"{count} files, no problems")
+    click.echo(f"{_counted(count, 'file')}, no problems")
 
 
 @main.command()
@@ -219,3 +219,7 @@ def demo(headless: bool, port: int, seed: int, keep: bool) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     options = DemoOptions(is_headless=headless, port=port, seed=seed, is_kept=keep or not headless)
     sys.exit(asyncio.run(run_demo(options)))
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -21,9 +21,3 @@ def fingerprint(labels: Mapping[str, str]) -> str:
         digest.update(labels[name].encode())
         digest.update(b"\xff")
     return digest.hexdigest()[:16]
-
-
-def format_labels(labels: Mapping[str, str]) -> str:
-    """The set as Prometheus writes it: `{a="1", b="2"}`, sorted; empty braces for an empty set."""
-    pairs = ", ".join(f'{name}="{labels[name]}"' for name in sorted(labels))
-    return "{" + pairs + "}"

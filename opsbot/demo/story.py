@@ -163,9 +163,7 @@ class Story:
                 return False
             left_s = 0 if self._options.is_headless else APPROVAL_PATIENCE_S - (time.monotonic() - waited_from)
             if left_s > 0:
-                self._display.say(
-                    f"Your turn: press Approve at {self._stage.page_url} (in {left_s:.0f} s the demo does)"
-                )
+                self._display.say(f"Your turn: press Approve on the page (in {left_s:.0f} s the demo does)")
                 return False
             self._display.say("Pressing Approve on the page")
             await self._stage.visitor.press(CHANNEL, "Approve")

@@ -65,11 +65,6 @@ def cannot_verify(verify: Verify) -> str:
     )
 
 
-def capitalised(text: str) -> str:
-    """With a capital first letter."""
-    return text[:1].upper() + text[1:]
-
-
 def short_digest(text: str) -> str:
     """Tells one reason from another in an entry's key."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]

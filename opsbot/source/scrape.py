@@ -58,7 +58,6 @@ class Target:
 class TargetHealth:
     """How a target fares; times in seconds since the epoch. `failing_since` is None while it answers."""
 
-    last_success_at: float | None = None
     failing_since: float | None = None
     last_error: str = ""
     last_duration_s: float = 0.0
@@ -105,7 +104,7 @@ class Scraper:
         self._own(now, 1.0)
         if self.health.failing_since is not None:
             logger.info("%s answers again", self.target.instance)
-        self.health.last_success_at, self.health.failing_since, self.health.last_error = now, None, ""
+        self.health.failing_since, self.health.last_error = None, ""
         self.health.num_samples = len(samples)
 
     def _failed(self, why: str, now: float) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aiohttp import web
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -55,5 +53,3 @@ APP_ID = "A0OPSBOT"
 BOT_ID = "B0OPSBOT"
 BOT_USER_ID = "U0OPSBOT"
 BOT_NAME = "opsbot"
-
-SETTINGS = web.AppKey("settings", WorkspaceSettings)
