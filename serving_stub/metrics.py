@@ -88,6 +88,7 @@ class ServingMetrics:
         self._bytes_read = self._counter("vllm:estimated_read_bytes_per_gpu", "Bytes that steps read.")
         self._bytes_written = self._counter("vllm:estimated_write_bytes_per_gpu", "Bytes that steps wrote.")
         self._recomputed = self._counter("serving_recomputed_tokens", "Tokens computed again after a preemption.")
+        self._late = self._counter("serving_deadline_exceeded", "Requests whose deadline passed without a token.")
         self._success = Counter(
             "vllm:request_success", "Finished requests.", (*LABELS, "finished_reason"), registry=self._registry
         )
@@ -150,7 +151,11 @@ class ServingMetrics:
 
     def on_finished(self, record: FinishRecord) -> None:
         """Count a finished request."""
-        self._success.labels(*self._values, record.finish_reason).inc()
+        # vLLM has no word for a deadline that passed; ours is beside it.
+        is_late = record.finish_reason == "deadline"
+        self._success.labels(*self._values, "abort" if is_late else record.finish_reason).inc()
+        if is_late:
+            self._late.inc()
         self._e2e.observe(record.e2e_s)
         self._queue.observe(record.queue_s)
         self._inference.observe(record.prefill_s + record.decode_s)
@@ -227,6 +232,7 @@ class _Live(Collector):
         yield self._gauge("vllm:num_requests_waiting", "Requests in the queue.", stats.num_waiting)
         yield self._gauge("vllm:kv_cache_usage_perc", "Used share of the KV blocks, 0 to 1.", stats.kv_cache_usage)
         yield self._gauge("serving_batch_limit", "Batch limit in force.", stats.batch_limit)
+        yield self._gauge("serving_token_budget", "Tokens of one step, in force.", stats.token_budget)
         yield self._gauge("serving_max_num_seqs", "Batch limit without any lease.", stats.max_num_seqs)
         yield self._gauge("serving_busy_ratio", "Share of the last 10 s spent in steps.", self._metrics.busy_ratio())
         yield self._gauge(

@@ -104,6 +104,8 @@ class Completions:
                 stop=tuple(asked.stop or ()),
                 ignore_eos=asked.ignore_eos,
             ),
+            priority=asked.priority,
+            deadline_s=asked.deadline_s,
         )
         return GenerationResponse(
             self._services.loop,

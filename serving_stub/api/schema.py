@@ -68,6 +68,8 @@ class _Generation(_Request):
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | None = None
     ignore_eos: bool = False
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    deadline_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _refuse_what_is_not_supported(self) -> Self:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import uvicorn
 
@@ -29,6 +29,8 @@ from serving_stub.frontdoor.lease_id import new_lease_id
 from serving_stub.metrics import ServingMetrics
 
 BATCH_LIMIT = "batch_limit"
+TOKEN_BUDGET = "token_budget"  # noqa: S105  (a knob's name)
+MIN_TOKEN_BUDGET = 16
 _ABORT_S = 2.0
 """Time for ended streams to be told so."""
 
@@ -62,15 +64,17 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
         engine, tokenizer = build_engine(config)
         loop = EngineLoop(engine, metrics)
         clock = SteadyClock()
-        knob = Knob(BATCH_LIMIT, base=settings.max_num_seqs, minimum=1, maximum=settings.max_num_seqs)
-        journal, book = LeaseJournal.open(settings.journal_path(port), [knob], clock.now())
+        journal, book = LeaseJournal.open(settings.journal_path(port), _knobs(config), clock.now())
 
         async def serve() -> None:
             desk = LeaseDesk(
                 book,
                 journal,
                 clock,
-                {BATCH_LIMIT: lambda in_force: loop.set_batch_limit(in_force.value, in_force.mode)},
+                {
+                    BATCH_LIMIT: lambda in_force: loop.set_batch_limit(in_force.value, in_force.mode),
+                    TOKEN_BUDGET: lambda in_force: loop.set_token_budget(in_force.value, in_force.mode),
+                },
                 new_lease_id,
             )
             services = Services(
@@ -164,6 +168,15 @@ def _engine_config(settings: ServerSettings) -> EngineConfig:
         seed=settings.seed,
         enable_prefix_caching=settings.enable_prefix_caching,
         cache_dir=settings.cache_dir,
+    )
+
+
+def _knobs(config: EngineConfig) -> Sequence[Knob]:
+    """What a lease can change."""
+    seqs, tokens = config.max_num_seqs, config.max_num_batched_tokens
+    return (
+        Knob(BATCH_LIMIT, base=seqs, minimum=1, maximum=seqs),
+        Knob(TOKEN_BUDGET, base=tokens, minimum=min(MIN_TOKEN_BUDGET, tokens), maximum=tokens),
     )
 
 

@@ -6,6 +6,7 @@ the engine's iterator is closed, which frees the request's KV blocks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 
 from pydantic import BaseModel
@@ -26,6 +27,13 @@ _STREAM_HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 _ENGINE_FAILED = ApiError(500, "engine_error", "the engine failed on this request; others go on")
+_TOO_LATE = ApiError(
+    503,
+    "deadline_exceeded",
+    "no token could be had within the request's deadline_s; try again later, or allow more time",
+    headers={"retry-after": "1"},
+)
+_FAILURES: Mapping[str, ApiError] = {"error": _ENGINE_FAILED, "deadline": _TOO_LATE}
 STOPPING = ApiError(503, "server_stopping", "the server is stopping; ask another one", headers={"retry-after": "5"})
 
 
@@ -80,8 +88,9 @@ class GenerationResponse(Response):
             async with aclosing(self._loop.generate(self._generation)) as chunks:
                 async for chunk in chunks:
                     self._last = chunk
-                    if chunk.finish_reason == "error":
-                        await self._fail(send)
+                    failure = _FAILURES.get(chunk.finish_reason or "")
+                    if failure is not None:
+                        await self._fail(send, failure)
                         return
                     await self._start(send)
                     if chunk.text or chunk.finish_reason:
@@ -103,8 +112,10 @@ class GenerationResponse(Response):
         self._answer = self._whole(self._last.finish_reason if self._last else "error")
 
     def _whole(self, finish_reason: str | None) -> Response:
-        if self._last is None or finish_reason in (None, "error"):
+        if self._last is None or finish_reason is None:
             return _ENGINE_FAILED.response()
+        if finish_reason in _FAILURES:
+            return _FAILURES[finish_reason].response()
         return json_response(self._shape.whole(self._text, str(finish_reason), _usage(self._last)))
 
     async def _abort(self, send: Send) -> None:
@@ -118,11 +129,11 @@ class GenerationResponse(Response):
         else:
             self._answer = self._whole(self._last.finish_reason or "abort")
 
-    async def _fail(self, send: Send) -> None:
+    async def _fail(self, send: Send, failure: ApiError) -> None:
         if not self._is_started:
-            self._answer = _ENGINE_FAILED.response()
+            self._answer = failure.response()
             return
-        await self._send(send, _ENGINE_FAILED.body())
+        await self._send(send, failure.body())
         await send({"type": "http.response.body", "body": _DONE})
 
     async def _start(self, send: Send) -> None:

@@ -56,6 +56,7 @@ class Engine:
         self._tokenizer = tokenizer
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
+        self._with_deadline: dict[str, Sequence] = {}
         self._outputs: dict[str, OutputText] = {}
         self._element_bytes = DTYPES[config.dtype].itemsize
         self._num_preempted_by_limit = 0
@@ -102,6 +103,8 @@ class Engine:
             raise RequestRefused("duplicate_request_id", f"request id {request.request_id} is in use; choose another")
         seq = Sequence(request, arrived_at=self._clock())
         self._sequences[request.request_id] = seq
+        if request.deadline_s is not None:
+            self._with_deadline[request.request_id] = seq
         self._outputs[request.request_id] = OutputText(self._tokenizer.stream(), request.params.stop)
         self.scheduler.add(seq)
 
@@ -115,9 +118,14 @@ class Engine:
         """Change the largest batch; takes effect with the next step."""
         self._num_preempted_by_limit += len(self.scheduler.set_batch_limit(limit, mode))
 
+    def set_token_budget(self, budget: int, mode: BatchMode) -> None:
+        """Change the tokens of one step; takes effect with the next one."""
+        self._num_preempted_by_limit += len(self.scheduler.set_token_budget(budget, mode))
+
     def step(self) -> list[tuple[str, TokenChunk]]:
         """Compute one step; answers what it added, by request id."""
         started = self._clock()
+        late = [(seq.request_id, self._end(seq, "deadline")) for seq in self._late(started)]
         step = self.scheduler.schedule()
         for seq in step.admitted:
             self._admitted(seq, started)
@@ -126,10 +134,11 @@ class Engine:
         for item in step.work:
             self.scheduler.computed(item)
         chunks = [
-            (seq.request_id, self._fail(seq) if token is None else self._append(seq, token)) for seq, token in sampled
+            (seq.request_id, self._end(seq, "error") if token is None else self._append(seq, token))
+            for seq, token in sampled
         ]
         self._observe_step(step, work, started)
-        return chunks
+        return late + chunks
 
     def end_all(self, reason: FinishReason) -> None:
         """End every request; the engine is stopping or has failed."""
@@ -146,6 +155,7 @@ class Engine:
             num_blocks=blocks.num_blocks,
             num_free_blocks=blocks.num_free_blocks,
             batch_limit=self.scheduler.batch_limit,
+            token_budget=self.scheduler.token_budget,
             max_num_seqs=self.scheduler.max_num_seqs,
             is_alive=is_alive,
         )
@@ -177,14 +187,19 @@ class Engine:
             self._finish(seq, reason)
         return _chunk(seq, text, (token_id,), reason)
 
-    def _fail(self, seq: Sequence) -> TokenChunk:
-        """End one request whose logits are not numbers; the others go on."""
-        self._finish(seq, "error")
-        return _chunk(seq, "", (), "error")
+    def _late(self, now: float) -> list[Sequence]:
+        """Who still has no token at its deadline; most requests have none, so this costs nothing then."""
+        return [seq for seq in self._with_deadline.values() if seq.deadline_at is not None and seq.deadline_at <= now]
+
+    def _end(self, seq: Sequence, reason: FinishReason) -> TokenChunk:
+        """End one request early; the others go on."""
+        self._finish(seq, reason)
+        return _chunk(seq, "", (), reason)
 
     def _finish(self, seq: Sequence, reason: FinishReason) -> None:
         self.scheduler.finish(seq, reason)
         self._sequences.pop(seq.request_id, None)
+        self._with_deadline.pop(seq.request_id, None)
         self._outputs.pop(seq.request_id, None)
         if self.observer is None:
             return
@@ -209,6 +224,7 @@ class Engine:
     def _observe_token(self, seq: Sequence, now: float) -> None:
         if seq.first_token_at is None:
             seq.first_token_at = now
+            self._with_deadline.pop(seq.request_id, None)
             if self.observer is not None:
                 queued_s = (now if seq.scheduled_at is None else seq.scheduled_at) - seq.arrived_at
                 self.observer.on_first_token(now - seq.arrived_at, queued_s)

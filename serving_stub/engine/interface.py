@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-FinishReason = Literal["stop", "length", "abort", "error"]
+FinishReason = Literal["stop", "length", "abort", "error", "deadline"]
 BatchMode = Literal["finish", "preempt"]
 
 
@@ -39,11 +39,19 @@ class SamplingParams:
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One prompt to continue."""
+    """One prompt to continue.
+
+    Args:
+        priority: its class; smaller is better, as in vLLM.
+        deadline_s: seconds after its arrival by which its first token must be there; it ends with `deadline` when
+            that cannot be met any more. None waits as long as it takes.
+    """
 
     request_id: str
     prompt_token_ids: tuple[int, ...]
     params: SamplingParams = field(default_factory=SamplingParams)
+    priority: int = 0
+    deadline_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,7 @@ class EngineStats:
     num_blocks: int
     num_free_blocks: int
     batch_limit: int
+    token_budget: int
     max_num_seqs: int
     is_alive: bool
 

@@ -85,6 +85,10 @@ class EngineLoop:
         """Change the largest batch before the next step."""
         self._submit(lambda: self._engine.set_batch_limit(limit, mode))
 
+    def set_token_budget(self, budget: int, mode: BatchMode) -> None:
+        """Change the tokens of one step, before the next one."""
+        self._submit(lambda: self._engine.set_token_budget(budget, mode))
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenChunk, None]:
         """The answer to *request*, chunk by chunk; closing the generator cancels the request.
 

@@ -1,16 +1,17 @@
 """Decides what the next step computes. It knows tokens and blocks, never tensors.
 
-One token budget for prefill and decode together, decodes first; first come, first served; when blocks run out the
-newest running sequence goes back to the head of the queue and is computed again later. Nothing is ever dropped.
+One token budget for prefill and decode together, decodes first; within a priority class first come, first served; when
+blocks run out the newest running sequence of the worst class goes back to the head of its queue and is computed again
+later. Nothing is ever dropped.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
 from serving_stub.engine.block_manager import BlockManager
 from serving_stub.engine.interface import BatchMode, FinishReason
+from serving_stub.engine.queue import WaitingQueue
 from serving_stub.engine.sequence import Sequence, SequenceState
 
 
@@ -35,6 +36,7 @@ class Schedule:
         preempted: sent back to the queue by this step, newest first; their blocks are free already.
         admitted: left the queue with this step.
         num_recomputed_tokens: tokens of this step that a preemption threw away earlier.
+        num_tokens: of all shares together.
     """
 
     decodes: list[ScheduledSequence] = field(default_factory=list)
@@ -42,21 +44,38 @@ class Schedule:
     preempted: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)
     num_recomputed_tokens: int = 0
+    num_tokens: int = 0
 
     @property
     def work(self) -> list[ScheduledSequence]:
         return [*self.decodes, *self.prefills]
 
+    def give(self, seq: Sequence, num_tokens: int) -> None:
+        """Give a sequence its share."""
+        (self.decodes if seq.is_decoding else self.prefills).append(ScheduledSequence(seq, num_tokens))
+        self.num_tokens += num_tokens
+
+    def drop(self, seq: Sequence) -> None:
+        """Take a sequence's share back, if it was given one."""
+        for shares in (self.decodes, self.prefills):
+            for item in [item for item in shares if item.seq is seq]:
+                shares.remove(item)
+                self.num_tokens -= item.num_tokens
+
 
 class Scheduler:
-    """Waiting and running sequences, under a batch limit that may change between steps."""
+    """Waiting and running sequences, under a batch limit and a token budget that may change between steps.
+
+    `running` is in the order of admission.
+    """
 
     def __init__(self, blocks: BlockManager, max_num_seqs: int, max_num_batched_tokens: int) -> None:
         self.blocks = blocks
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
         self.batch_limit = max_num_seqs
-        self.waiting: deque[Sequence] = deque()
+        self.token_budget = max_num_batched_tokens
+        self.waiting = WaitingQueue()
         self.running: list[Sequence] = []
 
     @property
@@ -65,50 +84,49 @@ class Scheduler:
 
     def add(self, seq: Sequence) -> None:
         """Queue a sequence."""
-        self.waiting.append(seq)
+        self.waiting.add(seq)
 
     def set_batch_limit(self, limit: int, mode: BatchMode) -> list[Sequence]:
         """Change the batch limit; answers what was preempted at once (`preempt`), newest first."""
         self.batch_limit = max(1, min(limit, self.max_num_seqs))
-        preempted: list[Sequence] = []
-        while mode == "preempt" and len(self.running) > self.batch_limit:
-            preempted.append(self._preempt_newest())
-        return preempted
+        return self._shrink_to(self.batch_limit) if mode == "preempt" else []
+
+    def set_token_budget(self, budget: int, mode: BatchMode) -> list[Sequence]:
+        """Change the tokens of one step; answers what was preempted at once (`preempt`), newest first.
+
+        With `finish`, a budget below the batch makes the newest of the worst class pause until others have finished.
+        """
+        self.token_budget = max(1, min(budget, self.max_num_batched_tokens))
+        return self._shrink_to(self.token_budget) if mode == "preempt" else []
 
     def schedule(self) -> Schedule:
         """Choose the next step's work and take the blocks it needs."""
-        # Only the newest running sequence can be amid its prefill, since nobody is admitted before it has all it asks
-        # for; and only the newest is preempted. So nobody loses a share that this step already gave.
         step = Schedule()
-        budget = self.max_num_batched_tokens
-        for seq in list(self.running):
-            if seq.is_decoding and budget > 0 and self._make_room(seq, len(seq), step):
-                step.decodes.append(ScheduledSequence(seq, 1))
-                budget -= 1
-        for seq in list(self.running):
-            if seq.is_decoding or budget <= 0:
-                continue
-            num_tokens = min(seq.num_uncomputed_tokens, budget)
-            if self._make_room(seq, seq.num_computed_tokens + num_tokens, step):
-                step.prefills.append(ScheduledSequence(seq, num_tokens))
-                budget -= num_tokens
+        by_rank = sorted(self.running, key=lambda seq: seq.priority)
+        for seq in [*(s for s in by_rank if s.is_decoding), *(s for s in by_rank if not s.is_decoding)]:
+            left = self.token_budget - step.num_tokens
+            num_tokens = min(seq.num_uncomputed_tokens, left)
+            if num_tokens > 0 and self._make_room(seq, seq.num_computed_tokens + num_tokens, step):
+                step.give(seq, num_tokens)
         # A step that took blocks from someone admits nobody, or the two would take turns for ever.
-        while not step.preempted and self.waiting and budget > 0 and len(self.running) < self.batch_limit:
-            seq = self.waiting[0]
+        while not step.preempted and self.waiting and len(self.running) < self.batch_limit:
+            left = self.token_budget - step.num_tokens
+            if left <= 0:
+                break
+            seq = self.waiting.peek()
             spared = self.blocks.adopt_prefix(seq)
-            num_tokens = min(seq.num_uncomputed_tokens, budget)
+            num_tokens = min(seq.num_uncomputed_tokens, left)
             if not self.blocks.can_grow(seq, seq.num_computed_tokens + num_tokens):
                 self.blocks.release(seq)
                 break
             self.blocks.grow(seq, seq.num_computed_tokens + num_tokens)
-            self.waiting.popleft()
+            self.waiting.pop()
             seq.move(SequenceState.RUNNING)
             self.running.append(seq)
             if not seq.num_preemptions:
                 seq.num_cached_tokens = spared
             step.admitted.append(seq)
-            step.prefills.append(ScheduledSequence(seq, num_tokens))
-            budget -= num_tokens
+            step.give(seq, num_tokens)
         for item in step.work:
             again = item.seq.num_ever_computed - item.seq.num_computed_tokens
             step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
@@ -137,13 +155,21 @@ class Scheduler:
             if self.blocks.can_grow(seq, num_tokens):
                 self.blocks.grow(seq, num_tokens)
                 return True
-            step.preempted.append(self._preempt_newest())
+            victim = self._preempt()
+            step.drop(victim)
+            step.preempted.append(victim)
         return False
 
-    def _preempt_newest(self) -> Sequence:
-        seq = self.running.pop()
+    def _shrink_to(self, num_seqs: int) -> list[Sequence]:
+        return [self._preempt() for _ in range(len(self.running) - num_seqs)]
+
+    def _preempt(self) -> Sequence:
+        """Send back the newest of the worst class."""
+        worst = max(seq.priority for seq in self.running)
+        seq = next(seq for seq in reversed(self.running) if seq.priority == worst)
+        self.running.remove(seq)
         self.blocks.release(seq)
         seq.num_preemptions += 1
         seq.move(SequenceState.WAITING)
-        self.waiting.appendleft(seq)
+        self.waiting.put_back(seq)
         return seq

@@ -65,6 +65,16 @@ class Sequence:
         return self.request.request_id
 
     @property
+    def priority(self) -> int:
+        """Its class; smaller is better."""
+        return self.request.priority
+
+    @property
+    def deadline_at(self) -> float | None:
+        """When it must have its first token, in the engine's time; None without a deadline."""
+        return None if self.request.deadline_s is None else self.arrived_at + self.request.deadline_s
+
+    @property
     def num_prompt_tokens(self) -> int:
         return len(self.request.prompt_token_ids)
 

@@ -72,15 +72,19 @@ class Serving(RuleBasedStateMachine):
         self.runner = RandomRunner(config, seed)
         self.engine = tiny_engine(config, runner=self.runner)
 
-    @rule(prompt=st.lists(st.integers(0, 2), min_size=1, max_size=12), max_tokens=st.integers(1, 8))
-    def add(self, prompt: list[int], max_tokens: int) -> None:
+    @rule(
+        prompt=st.lists(st.integers(0, 2), min_size=1, max_size=12),
+        max_tokens=st.integers(1, 8),
+        priority=st.integers(0, 2),
+    )
+    def add(self, prompt: list[int], max_tokens: int, priority: int) -> None:
         room = self.engine.config.num_blocks * self.engine.config.block_size
         prompt = prompt[: max(1, room - max_tokens)]
         params = SamplingParams(max_tokens=min(max_tokens, room - len(prompt)), ignore_eos=True)
         if params.max_tokens < 1:
             return
         request_id = str(len(self.wanted))
-        self.engine.add(GenerationRequest(request_id, tuple(prompt), params))
+        self.engine.add(GenerationRequest(request_id, tuple(prompt), params, priority))
         self.wanted[request_id] = params.max_tokens
         self.got[request_id] = 0
 
@@ -108,6 +112,13 @@ class Serving(RuleBasedStateMachine):
         self.engine.set_batch_limit(limit, mode)
         if mode == "preempt":
             assert len(self.engine.scheduler.running) <= limit
+        self._check_blocks()
+
+    @rule(budget=st.integers(1, 20), mode=st.sampled_from(["finish", "preempt"]))
+    def rebudget(self, budget: int, mode: Mode) -> None:
+        self.engine.set_token_budget(budget, mode)
+        if mode == "preempt":
+            assert len(self.engine.scheduler.running) <= budget
         self._check_blocks()
 
     def teardown(self) -> None:

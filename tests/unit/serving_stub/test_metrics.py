@@ -20,6 +20,7 @@ STATS = EngineStats(
     num_blocks=64,
     num_free_blocks=48,
     batch_limit=8,
+    token_budget=256,
     max_num_seqs=32,
     is_alive=True,
 )

@@ -250,3 +250,19 @@ async def test_a_stop_ends_what_is_in_flight(client: httpx.AsyncClient, services
     last = events(answer)[-1] if is_streamed else answer.json()
     assert last["choices"][0]["finish_reason"] == "abort"
     assert await services.in_flight.wait_empty(5)
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+async def test_a_deadline_that_cannot_be_met_is_an_error(client: httpx.AsyncClient, *, is_streamed: bool) -> None:
+    """Nothing was sent yet, so it is a proper 503 that says when to come back, streamed or not."""
+    answer = await client.post(CHAT, json=HELLO | {"deadline_s": 1e-9, "stream": is_streamed})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
+    assert answer.headers["retry-after"] == "1"
+    assert (await client.post(CHAT, json=HELLO | {"deadline_s": 60, "priority": -1})).status_code == 200
+
+
+@pytest.mark.parametrize("field", [{"deadline_s": 0}, {"deadline_s": "soon"}, {"priority": 1.5}, {"priority": 1000}])
+async def test_absurd_deadlines_and_classes_are_refused(client: httpx.AsyncClient, field: dict[str, Any]) -> None:
+    """With the field's name."""
+    (name,) = field
+    assert await error_of(client, CHAT, HELLO | field) == (400, "invalid_request", name)
