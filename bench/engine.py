@@ -1,7 +1,8 @@
-"""Decode throughput of our engine beside `transformers.generate`, on the same weights and prompts.
+"""Decode throughput of our engine, with and without its kernels, beside `transformers.generate` on the same weights.
 
-The two take turns, round after round, so that whatever else the machine does meets both. Run on an idle machine:
-`python bench/engine.py`, more with `--batch 1 --batch 8 --batch 32 --rounds 5`.
+The three take turns, round after round, so that whatever else the machine does meets all of them. The roof is what
+memory and arithmetic of this machine, measured in the same run, would allow. Run on an idle machine:
+`python bench/engine.py`, more with `--batch 1 --batch 16 --rounds 5`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +25,10 @@ from serving_stub.engine.engine import Engine
 from serving_stub.engine.interface import FinishRecord, GenerationRequest, SamplingParams, StepRecord
 from serving_stub.engine.runner import TorchRunner
 from serving_stub.fetch_model import model_path
+from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import GgufFile
 from serving_stub.model.load import DTYPES
+from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
 from tests.support.transformers_llama import greedy, transformers_llama
@@ -103,6 +107,37 @@ def theirs(model: LlamaForCausalLM, mix: Mix) -> float:
     return mix.num_decoded / (watch.at_s[-1] - watch.at_s[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this machine can do now: bytes it reads and bf16 or fp32 operations it does, each a second."""
+
+    bytes_per_s: float
+    flops_per_s: float
+
+    def roof(self, config: ModelConfig, mix: Mix, dtype: torch.dtype) -> float:
+        """Decoded tokens a second that memory and arithmetic allow, at the middle of the answers."""
+        context = mix.num_prompt_tokens + mix.num_new_tokens / 2
+        parameters = config.num_layer_parameters + config.num_head_parameters
+        kv_bytes = mix.batch * context * config.kv_bytes_per_token(dtype.itemsize)
+        by_memory = self.bytes_per_s * mix.batch / (parameters * dtype.itemsize + kv_bytes)
+        return min(by_memory, self.flops_per_s / (2 * parameters))
+
+
+def measure_machine(dtype: torch.dtype) -> Machine:
+    """The best of a few readings: a sum over 256 MiB, and a product of two matrices of 1024 rows."""
+    many = torch.ones(64 << 20)
+    square = torch.ones(1024, 1024, dtype=dtype)
+    reading = min(_timed(many.sum) for _ in range(5))
+    product = min(_timed(lambda: square @ square) for _ in range(5))
+    return Machine(many.numel() * many.itemsize / reading, 2 * 1024**3 / product)
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
 def processor() -> str:
     """The processor's name as the kernel knows it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -110,16 +145,16 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def percentiles(values: list[float]) -> str:
+def quantiles_ms(values: list[float]) -> tuple[float, float]:
     """p50 and p99 in milliseconds."""
     cuts = statistics.quantiles(values, n=100, method="inclusive") if len(values) > 1 else values * 99
-    return f"p50 {cuts[49] * 1e3:.0f} ms, p99 {cuts[98] * 1e3:.0f} ms"
+    return cuts[49] * 1e3, cuts[98] * 1e3
 
 
 @click.command()
-@click.option("--batch", "batches", type=click.IntRange(1), multiple=True, default=(8,), help="Rows; repeatable.")
+@click.option("--batch", "batches", type=click.IntRange(1), multiple=True, default=(1, 8, 32), help="Rows; repeatable.")
 @click.option("--prompt-tokens", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--new-tokens", type=click.IntRange(2), default=48, show_default=True)
+@click.option("--new-tokens", type=click.IntRange(2), default=128, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--dtype", type=click.Choice(["bf16", "fp32"]), default="bf16", show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
@@ -135,36 +170,53 @@ def main(
     seed: int,
     at_least: float | None,
 ) -> None:
-    """Measure both in turn and print the conditions beside the numbers."""
+    """Measure all in turn and print the conditions beside the numbers."""
     torch.set_num_threads(threads)
     file = GgufFile(model_path())
     model_config, state = file.config("SmolLM2-135M-Instruct"), file.state()
     torch_dtype = DTYPES["bf16" if dtype == "bf16" else "fp32"]
-    model, tokenizer = Transformer(model_config, state, torch_dtype), Tokenizer(file.tokenizer_tables())
+    plain, tokenizer = Transformer(model_config, state, torch_dtype), Tokenizer(file.tokenizer_tables())
+    model = Transformer(model_config, state, torch_dtype, Kernels(threads)) if dtype == "bf16" else plain
     peer = transformers_llama(model_config, state, torch_dtype)
     print(f"hardware  {processor()}, {os.cpu_count()} cores, {threads} threads, load {os.getloadavg()[0]:.2f}")
     print(f"software  torch {torch.__version__}, transformers {transformers.__version__}, {platform.python_version()}")
     print(f"model     {model_config.name} from {file.path.name}, {dtype}")
     print(f"mix       {prompt_tokens} random prompt tokens, {new_tokens} new, greedy, all rows alike, seed {seed}")
+    machine = measure_machine(torch_dtype)
+    print(f"machine   reads {machine.bytes_per_s / 1e9:.0f} GB/s, {machine.flops_per_s / 1e9:.0f} GFLOP/s in {dtype}")
+    print(f"products  {', '.join(f'{rows}: {way}' for rows, way in model.linear.chosen.items())} (rows: way)")
+    print()
+    print(
+        "| batch | ours | without kernels | transformers | ours / transformers | of the roof | TTFT p50 | ITL p50, p99 |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     ratios = []
     for batch in batches:
         mix = Mix(batch, prompt_tokens, new_tokens, seed)
         config = EngineConfig(
             max_num_seqs=batch, max_num_batched_tokens=batch * prompt_tokens, enable_prefix_caching=False
         )
-        runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed)
-        engine = Engine(config, model_config, runner, tokenizer)
-        ours(engine, mix)
+        engine, without = (
+            Engine(config, model_config, TorchRunner(one, config.num_blocks, config.block_size, seed), tokenizer)
+            for one in (model, plain)
+        )
+        for warm_up in (engine, without):
+            ours(warm_up, mix)
         theirs(peer, mix)
         times = Times()
         engine.observer = times
-        rates = [(ours(engine, mix), theirs(peer, mix)) for _ in range(rounds)]
-        mine, other = (statistics.median(side) for side in zip(*rates, strict=True))
+        rates = [(ours(engine, mix), ours(without, mix), theirs(peer, mix)) for _ in range(rounds)]
+        mine, torch_only, other = (statistics.median(side) for side in zip(*rates, strict=True))
         ratios.append(mine / other)
-        print(f"batch {batch}: decode {mine:.0f} tokens/s, transformers {other:.0f}, ratio {mine / other:.2f}")
-        print(f"  rounds  {', '.join(f'{a:.0f} / {b:.0f}' for a, b in rates)}")
-        print(f"  ours    TTFT {percentiles(times.ttft_s)}; ITL {percentiles(times.itl_s)}")
-    print(f"load after {os.getloadavg()[0]:.2f}")
+        share = mine / machine.roof(model_config, mix, torch_dtype)
+        ttft, itl = quantiles_ms(times.ttft_s), quantiles_ms(times.itl_s)
+        print(
+            f"| {batch} | {mine:.0f} tokens/s | {torch_only:.0f} | {other:.0f} | {mine / other:.2f} | {share:.0%} "
+            f"| {ttft[0]:.0f} ms | {itl[0]:.0f}, {itl[1]:.0f} ms |",
+            flush=True,
+        )
+    print()
+    print(f"{rounds} rounds, medians; load after {os.getloadavg()[0]:.2f}")
     if at_least is not None and min(ratios) < at_least:
         raise click.ClickException(f"the lowest ratio is {min(ratios):.2f}, expected at least {at_least}")
 

@@ -34,6 +34,9 @@ class ServerSettings(BaseModel):
     max_model_len: Positive = Field(default=2048, description="Most tokens of prompt and answer together.")
     num_threads: Positive = Field(default=2, description="Threads that compute.")
     seed: int = Field(default=0, description="Seeds the tiny model and sampling without a seed of its own.")
+    kernels: Literal["auto", "off"] = Field(
+        default="auto", description="C++ kernels for bf16: where they can be built, or never."
+    )
     enable_prefix_caching: bool = Field(default=True, description="Reuse the KV blocks of equal prefixes.")
     cache_dir: Path | None = Field(default=None, description="Folder of the model file.")
     journal: Path | None = Field(default=None, description="File of the lease journal.")

@@ -167,6 +167,7 @@ def _engine_config(settings: ServerSettings) -> EngineConfig:
         num_threads=settings.num_threads,
         seed=settings.seed,
         enable_prefix_caching=settings.enable_prefix_caching,
+        kernels=settings.kernels,
         cache_dir=settings.cache_dir,
     )
 

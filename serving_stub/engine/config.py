@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving_stub.errors import SettingError
-from serving_stub.model.load import DtypeName, ModelName
+from serving_stub.model.load import DtypeName, KernelChoice, ModelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class EngineConfig:
         num_blocks: KV blocks in the pool; together with block_size the whole KV capacity.
         max_model_len: the longest prompt plus answer, tokens.
         num_threads: threads that compute one step together; more than there are idle cores makes each wait for all.
+        kernels: `auto` uses the C++ kernels where they can be built and says so where not; `off` leaves all to torch.
         cache_dir: folder of the model file; None is the usual cache folder.
 
     Raises: SettingError if a size is not positive, or a step cannot hold one token of each running sequence.
@@ -34,6 +35,7 @@ class EngineConfig:
     num_threads: int = 2
     seed: int = 0
     enable_prefix_caching: bool = True
+    kernels: KernelChoice = "auto"
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:

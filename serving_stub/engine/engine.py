@@ -5,6 +5,7 @@ Single-threaded; `loop.py` gives it a thread and a door to asyncio.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -32,7 +33,11 @@ from serving_stub.engine.sequence import Sequence
 from serving_stub.engine.work import StepWork, count_work
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.load import DTYPES, load_model
+from serving_stub.model.native.build import NoKernels
+from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Tokenizer
+
+logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -270,12 +275,25 @@ def _check_params(params: SamplingParams) -> None:
             raise RequestRefused("invalid_sampling_params", f"{name} is {value}, expected {expected}")
 
 
+def _kernels(config: EngineConfig) -> Kernels | None:
+    if config.kernels == "off" or config.dtype != "bf16":
+        return None
+    try:
+        return Kernels(config.num_threads)
+    except NoKernels as reason:
+        logger.warning("without C++ kernels, plain torch computes everything: %s", reason)
+        return None
+
+
 def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
     """Load the model that *config* names and put an engine around it.
 
     Raises: ModelFileMissing.
     """
     torch.set_num_threads(config.num_threads)
-    model, tokenizer = load_model(config.model, config.dtype, seed=config.seed, cache_dir=config.cache_dir)
+    model, tokenizer = load_model(
+        config.model, config.dtype, seed=config.seed, cache_dir=config.cache_dir, kernels=_kernels(config)
+    )
+    logger.info("products with 1, 2, 4 … rows: %s", ", ".join(model.linear.chosen.values()))
     runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed)
     return Engine(config, model.config, runner, tokenizer), tokenizer

@@ -7,7 +7,7 @@ read together, padded to the longest; each prefill chunk is read alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,14 @@ class AttentionMetadata:
     decode_block_tables: torch.Tensor | None
     decode_mask: torch.Tensor | None
     prefills: tuple[PrefillChunk, ...]
+
+    def prefills_alone(self) -> AttentionMetadata | None:
+        """The same without the decoding rows, for a batch that begins after them; None if nothing is left."""
+        if not self.prefills:
+            return None
+        d = self.num_decodes
+        chunks = tuple(replace(chunk, start=chunk.start - d, end=chunk.end - d) for chunk in self.prefills)
+        return AttentionMetadata(self.slot_mapping[d:], 0, None, None, chunks)
 
 
 class KVCache:

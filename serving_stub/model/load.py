@@ -11,24 +11,32 @@ import torch
 from serving_stub.fetch_model import model_path
 from serving_stub.model import tiny
 from serving_stub.model.gguf import GgufFile
+from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
 
 ModelName = Literal["smollm2", "tiny"]
 DtypeName = Literal["bf16", "fp32"]
+KernelChoice = Literal["auto", "off"]
 
 DTYPES: Mapping[DtypeName, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 def load_model(
-    name: ModelName, dtype: DtypeName = "bf16", *, seed: int = 0, cache_dir: Path | None = None
+    name: ModelName,
+    dtype: DtypeName = "bf16",
+    *,
+    seed: int = 0,
+    cache_dir: Path | None = None,
+    kernels: Kernels | None = None,
 ) -> tuple[Transformer, Tokenizer]:
     """A model and its tokenizer; *seed* makes the weights of `tiny`, *cache_dir* holds the file of `smollm2`.
 
     Raises: ModelFileMissing, naming the command that fetches the file.
     """
     if name == "tiny":
-        return Transformer(tiny.CONFIG, tiny.state(seed), DTYPES[dtype]), Tokenizer(tiny.tokenizer_tables())
+        model = Transformer(tiny.CONFIG, tiny.state(seed), DTYPES[dtype], kernels)
+        return model, Tokenizer(tiny.tokenizer_tables())
     file = GgufFile(model_path(cache_dir))
-    model = Transformer(file.config("SmolLM2-135M-Instruct"), file.state(), DTYPES[dtype])
+    model = Transformer(file.config("SmolLM2-135M-Instruct"), file.state(), DTYPES[dtype], kernels)
     return model, Tokenizer(file.tokenizer_tables())

@@ -1,7 +1,8 @@
 """The Llama stack: one forward pass over a flat batch of tokens from any mix of sequences.
 
 Query, key and value projections are one matrix, gate and up another, so that a step reads each weight once in few
-large products. Only the rows that will be sampled reach the head.
+large products. Only the rows that will be sampled reach the head. In bf16 with kernels the same pass is made of fewer
+and faster pieces; which of the two computes is decided once, when the model is made.
 """
 
 from __future__ import annotations
@@ -15,22 +16,28 @@ from serving_stub.model.attention import AttentionMetadata, KVCache, attend
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import State
 from serving_stub.model.layers import Rotary, gated, rotate
+from serving_stub.model.linear import Linear, Weight, to_weight
+from serving_stub.model.native.kernels import Kernels
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     attention_norm: torch.Tensor
-    qkv: torch.Tensor
-    output: torch.Tensor
+    qkv: Weight
+    output: Weight
     ffn_norm: torch.Tensor
-    gate_up: torch.Tensor
-    down: torch.Tensor
+    gate_up: Weight
+    down: Weight
 
 
 class Transformer:
-    """A Llama with its weights in one dtype, on the CPU."""
+    """A Llama with its weights in one dtype, on the CPU.
 
-    def __init__(self, config: ModelConfig, state: State, dtype: torch.dtype) -> None:
+    Args:
+        kernels: compute what they can in bf16; None leaves everything to torch.
+    """
+
+    def __init__(self, config: ModelConfig, state: State, dtype: torch.dtype, kernels: Kernels | None = None) -> None:
         def weight(name: str) -> torch.Tensor:
             return state[f"{name}.weight"].to(dtype)
 
@@ -44,15 +51,18 @@ class Transformer:
         self._layers = [
             _Layer(
                 attention_norm=weight(f"blk.{i}.attn_norm"),
-                qkv=joined(i, "attn_q", "attn_k", "attn_v"),
-                output=weight(f"blk.{i}.attn_output"),
+                qkv=to_weight(joined(i, "attn_q", "attn_k", "attn_v")),
+                output=to_weight(weight(f"blk.{i}.attn_output")),
                 ffn_norm=weight(f"blk.{i}.ffn_norm"),
-                gate_up=joined(i, "ffn_gate", "ffn_up"),
-                down=weight(f"blk.{i}.ffn_down"),
+                gate_up=to_weight(joined(i, "ffn_gate", "ffn_up")),
+                down=to_weight(weight(f"blk.{i}.ffn_down")),
             )
             for i in range(config.num_layers)
         ]
         self._rotary = Rotary(config, dtype)
+        self._kernels = kernels if dtype is torch.bfloat16 else None
+        self._head = to_weight(self._embedding)
+        self.linear = Linear([layer.gate_up for layer in self._layers], self._kernels)
 
     def forward(
         self,
@@ -66,18 +76,60 @@ class Transformer:
 
         Shapes: token_ids [N], positions [N]; decoding rows first, then the prefill chunks.
         """
-        c = self.config
-        heads = (c.num_heads + c.num_kv_heads) * c.head_dim
+        if self._kernels is not None:
+            return self._forward_with(self._kernels, token_ids, positions, cache, metadata, logit_rows)
         cos, sin = self._rotary.at(positions)
         x = F.embedding(token_ids, self._embedding)
         for index, layer in enumerate(self._layers):
-            qkv = F.linear(self._norm(x, layer.attention_norm), layer.qkv)
-            qk = rotate(qkv[:, :heads].view(-1, c.num_heads + c.num_kv_heads, c.head_dim), cos, sin)
-            v = qkv[:, heads:].view(-1, c.num_kv_heads, c.head_dim)
-            cache.write(index, metadata.slot_mapping, qk[:, c.num_heads :], v)
-            x = x + F.linear(attend(qk[:, : c.num_heads], cache, index, metadata, c), layer.output)
-            x = x + F.linear(gated(F.linear(self._norm(x, layer.ffn_norm), layer.gate_up)), layer.down)
-        return F.linear(self._norm(x[logit_rows], self._final_norm), self._embedding).float()
+            qkv = self.linear(self._norm(x, layer.attention_norm), layer.qkv)
+            x = x + self.linear(self._attend(qkv, cos, sin, cache, index, metadata), layer.output)
+            x = x + self.linear(gated(self.linear(self._norm(x, layer.ffn_norm), layer.gate_up)), layer.down)
+        return self.linear(self._norm(x[logit_rows], self._final_norm), self._head).float()
+
+    def _attend(
+        self,
+        qkv: torch.Tensor,
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        cache: KVCache,
+        layer: int,
+        metadata: AttentionMetadata,
+    ) -> torch.Tensor:
+        c = self.config
+        heads = (c.num_heads + c.num_kv_heads) * c.head_dim
+        qk = rotate(qkv[:, :heads].view(-1, c.num_heads + c.num_kv_heads, c.head_dim), cos, sin)
+        v = qkv[:, heads:].view(-1, c.num_kv_heads, c.head_dim)
+        cache.write(layer, metadata.slot_mapping, qk[:, c.num_heads :], v)
+        return attend(qk[:, : c.num_heads], cache, layer, metadata, c)
+
+    def _forward_with(
+        self,
+        kernels: Kernels,
+        token_ids: torch.Tensor,
+        positions: torch.Tensor,
+        cache: KVCache,
+        metadata: AttentionMetadata,
+        logit_rows: torch.Tensor,
+    ) -> torch.Tensor:
+        c, d = self.config, metadata.num_decodes
+        cos, sin = self._rotary.at(positions)
+        prefills = metadata.prefills_alone()
+        x = F.embedding(token_ids, self._embedding)
+        h = kernels.add_norm(x, None, self._layers[0].attention_norm, c.norm_eps)
+        next_norms = [layer.attention_norm for layer in self._layers[1:]] + [self._final_norm]
+        for index, (layer, next_norm) in enumerate(zip(self._layers, next_norms, strict=True)):
+            qkv = self.linear(h, layer.qkv)
+            mixed = torch.empty(len(token_ids), c.num_heads * c.head_dim, dtype=self.dtype)
+            if metadata.decode_block_tables is not None:
+                pool = cache.keys[index], cache.values[index]
+                tables = metadata.decode_block_tables
+                kernels.attend(qkv[:d], (cos[:d], sin[:d]), positions[:d], tables, pool, c.num_heads, mixed[:d])
+            if prefills is not None:
+                mixed[d:] = self._attend(qkv[d:], cos[d:], sin[d:], cache, index, prefills)
+            h = kernels.add_norm(x, self.linear(mixed, layer.output), layer.ffn_norm, c.norm_eps)
+            fed = kernels.gated(self.linear(h, layer.gate_up))
+            h = kernels.add_norm(x, self.linear(fed, layer.down), next_norm, c.norm_eps)
+        return self.linear(h[logit_rows], self._head).float()
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, (self.config.hidden_size,), weight, self.config.norm_eps)

@@ -21,6 +21,7 @@ from serving_stub.model.attention import KVCache
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import GgufFile, State
 from serving_stub.model.load import DTYPES
+from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Message, Tokenizer
 from serving_stub.model.transformer import Transformer
 from tests.support.tiny_engine import Recorder, answer_all, tokens, torch_runner
@@ -159,9 +160,12 @@ def test_answers_are_the_same_in_any_batch(
     assert (sum(step.num_preempted for step in recorder.steps) > 0) is expects_preemption
 
 
-def test_bf16_differs_only_where_fp32_is_undecided(loaded: Loaded, answers: dict[str, list[int]]) -> None:
+@pytest.mark.parametrize("kernels", [None, Kernels(2)], ids=["torch", "kernels"])
+def test_bf16_differs_only_where_fp32_is_undecided(
+    loaded: Loaded, answers: dict[str, list[int]], kernels: Kernels | None
+) -> None:
     """No logit is off by more than the bound, so another token wins only where fp32's two best lie within twice it."""
-    bf16 = Transformer(loaded.config, loaded.state, DTYPES["bf16"])
+    bf16 = Transformer(loaded.config, loaded.state, DTYPES["bf16"], kernels)
     largest, num_positions, num_other = 0.0, 0, 0
     for name, text in PROMPTS.items():
         token_ids = (*loaded.prompt(text), *answers[name])
@@ -175,6 +179,19 @@ def test_bf16_differs_only_where_fp32_is_undecided(loaded: Loaded, answers: dict
     print(f"bf16: largest logit error {largest:.3f}, other token at {num_other} of {num_positions} positions")
     assert 0 < largest <= BF16_LOGIT_BOUND
     assert num_other <= num_positions * 0.1
+
+
+def test_bf16_decoding_differs_only_where_fp32_is_undecided(loaded: Loaded, answers: dict[str, list[int]]) -> None:
+    """Token by token through the engine and its kernels, an answer leaves fp32's only where its two best are close."""
+    config = EngineConfig()
+    model = Transformer(loaded.config, loaded.state, DTYPES["bf16"], Kernels(2))
+    engine = Engine(config, loaded.config, torch_runner(model, config), loaded.tokenizer)
+    for name, chunks in answer_all(engine, loaded.requests()).items():
+        ours, exact = tokens(chunks), answers[name]
+        same = next((i for i, (a, b) in enumerate(zip(ours, exact, strict=True)) if a != b), len(exact))
+        if same < len(exact):
+            logits = loaded.logits(loaded.fp32, (*loaded.prompt(PROMPTS[name]), *exact[:same]))[-1]
+            assert float(logits.max() - logits[ours[same]]) <= 2 * BF16_LOGIT_BOUND
 
 
 def test_bf16_costs_no_perplexity(loaded: Loaded) -> None:
