@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo test test-all e2e fault check format bench schema screenshots clean
+.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -48,9 +48,11 @@ format: $(STAMP) ## let ruff rewrite the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: setup ## side-by-side measurements; each prints its conditions
-	@$(BIN)/python bench/engine.py $(ARGS)
+bench: bench-serving ## every side-by-side measurement; each prints its conditions
 	@$(BIN)/python bench/batch_limit.py
+
+bench-serving: setup ## the engine beside transformers; minutes, on an idle machine
+	@$(BIN)/python bench/engine.py $(ARGS)
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema

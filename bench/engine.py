@@ -186,9 +186,7 @@ def main(
     print(f"machine   reads {machine.bytes_per_s / 1e9:.0f} GB/s, {machine.flops_per_s / 1e9:.0f} GFLOP/s in {dtype}")
     print(f"products  {', '.join(f'{rows}: {way}' for rows, way in model.linear.chosen.items())} (rows: way)")
     print()
-    print(
-        "| batch | ours | without kernels | transformers | ours / transformers | of the roof | TTFT p50 | ITL p50, p99 |"
-    )
+    print("| batch | ours | without kernels | transformers | ours / theirs | of the roof | TTFT p50 | ITL p50, p99 |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     ratios = []
     for batch in batches:

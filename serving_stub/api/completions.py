@@ -51,6 +51,7 @@ class Completions:
         token_ids = await self._tokens(
             lambda: self._services.tokenizer.apply_chat_template(messages), sum(len(one.content) for one in messages)
         )
+        await self._meet_faults()
         max_tokens = asked.max_completion_tokens or asked.max_tokens or self._room(len(token_ids))
         return self._generate(asked, "chatcmpl", token_ids, max_tokens)
 
@@ -64,6 +65,7 @@ class Completions:
             token_ids: Sequence[int] = await self._tokens(lambda: self._services.tokenizer.encode(text), len(text))
         else:
             token_ids = prompt
+        await self._meet_faults()
         return self._generate(asked, "cmpl", token_ids, asked.max_tokens or _DEFAULT_TEXT_TOKENS)
 
     async def list_models(self, request: Request) -> Response:
@@ -115,6 +117,12 @@ class Completions:
             is_streamed=asked.stream,
             wants_usage=asked.wants_usage,
         )
+
+    async def _meet_faults(self) -> None:
+        if await self._services.faults.meet():
+            raise ApiError(
+                500, "injected_fault", "a fault was asked for: a share of requests fails until its lease ends"
+            )
 
     async def _tokens(self, tokenize: Callable[[], list[int]], num_characters: int) -> list[int]:
         return tokenize() if num_characters <= _INLINE_CHARACTERS else await asyncio.to_thread(tokenize)

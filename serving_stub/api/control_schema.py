@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving_stub.frontdoor.lease import EndReason, Knob, Lease, LeaseRequest, LeaseState, Mode
+from serving_stub.frontdoor.lease import EndReason, Fold, Knob, Lease, LeaseRequest, LeaseState, Mode
 
 TtlSeconds = Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -90,7 +90,7 @@ class KnobView(BaseModel):
     knob: str
     base: int
     in_force: int
-    fold: Literal["min"] = "min"
+    fold: Fold
     minimum: int
     maximum: int
     leases: list[str]
@@ -102,6 +102,7 @@ class KnobView(BaseModel):
             knob=knob.name,
             base=knob.base,
             in_force=in_force,
+            fold=knob.fold,
             minimum=knob.minimum,
             maximum=knob.maximum,
             leases=leases,

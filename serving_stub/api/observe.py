@@ -39,6 +39,8 @@ class Observe:
 
     async def metrics(self, request: Request) -> Response:
         """GET /metrics: always plain text 0.0.4, whatever `Accept` says."""
+        if self._services.faults.is_blacked_out:
+            raise ApiError(503, "metrics_blackout", "a fault was asked for: there are no metrics until its lease ends")
         return Response(self._services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
 
     async def version(self, request: Request) -> Response:

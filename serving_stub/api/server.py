@@ -23,6 +23,7 @@ from serving_stub.engine.loop import EngineLoop
 from serving_stub.errors import SettingError
 from serving_stub.frontdoor.clock import SteadyClock
 from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.faults import Faults, fault_knobs
 from serving_stub.frontdoor.journal import LeaseJournal
 from serving_stub.frontdoor.lease import Knob
 from serving_stub.frontdoor.lease_id import new_lease_id
@@ -67,6 +68,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
         journal, book = LeaseJournal.open(settings.journal_path(port), _knobs(config), clock.now())
 
         async def serve() -> None:
+            faults = Faults()
             desk = LeaseDesk(
                 book,
                 journal,
@@ -74,6 +76,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 {
                     BATCH_LIMIT: lambda in_force: loop.set_batch_limit(in_force.value, in_force.mode),
                     TOKEN_BUDGET: lambda in_force: loop.set_token_budget(in_force.value, in_force.mode),
+                    **faults.setters(loop),
                 },
                 new_lease_id,
             )
@@ -84,6 +87,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 metrics=metrics,
                 desk=desk,
                 in_flight=InFlight(),
+                faults=faults,
                 clock=clock,
                 model_name=settings.model,
                 max_context=min(loop.max_model_len, config.num_blocks * config.block_size),
@@ -178,6 +182,7 @@ def _knobs(config: EngineConfig) -> Sequence[Knob]:
     return (
         Knob(BATCH_LIMIT, base=seqs, minimum=1, maximum=seqs),
         Knob(TOKEN_BUDGET, base=tokens, minimum=min(MIN_TOKEN_BUDGET, tokens), maximum=tokens),
+        *fault_knobs(config.num_blocks),
     )
 
 

@@ -9,6 +9,7 @@ from serving_stub.config import ServerSettings
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.clock import Clock
 from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.faults import Faults
 from serving_stub.metrics import ServingMetrics
 from serving_stub.model.tokenizer import Tokenizer
 
@@ -28,6 +29,7 @@ class Services:
     metrics: ServingMetrics
     desk: LeaseDesk
     in_flight: InFlight
+    faults: Faults
     clock: Clock
     model_name: str
     max_context: int

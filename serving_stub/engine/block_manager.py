@@ -34,6 +34,7 @@ class BlockManager:
     def __init__(self, num_blocks: int, block_size: int, *, enable_prefix_caching: bool) -> None:
         self.num_blocks = num_blocks
         self.block_size = block_size
+        self.num_lost_blocks = 0
         self._enable_prefix_caching = enable_prefix_caching
         self._free: deque[int] = deque(range(num_blocks))
         self._holders: dict[int, int] = {}
@@ -44,8 +45,8 @@ class BlockManager:
 
     @property
     def num_free_blocks(self) -> int:
-        """Blocks that can be had without preempting anyone: free ones and cached ones."""
-        return len(self._free) + len(self._cached)
+        """Blocks that can be had without preempting anyone: free ones and cached ones, less those a fault took."""
+        return max(0, len(self._free) + len(self._cached) - self.num_lost_blocks)
 
     @property
     def num_cached_blocks(self) -> int:
@@ -58,7 +59,7 @@ class BlockManager:
     @property
     def usage(self) -> float:
         """The share of the pool that live sequences hold, 0 to 1."""
-        return len(self._holders) / self.num_blocks
+        return min(1.0, len(self._holders) / (self.num_blocks - self.num_lost_blocks))
 
     def holders(self, block: int) -> int:
         """How many sequences hold *block*."""

@@ -127,6 +127,10 @@ class Engine:
         """Change the tokens of one step; takes effect with the next one."""
         self._num_preempted_by_limit += len(self.scheduler.set_token_budget(budget, mode))
 
+    def lose_blocks(self, num_blocks: int) -> None:
+        """A fault: do without part of the pool until told otherwise."""
+        self._num_preempted_by_limit += len(self.scheduler.lose_blocks(num_blocks))
+
     def step(self) -> list[tuple[str, TokenChunk]]:
         """Compute one step; answers what it added, by request id."""
         started = self._clock()

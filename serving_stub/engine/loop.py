@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
@@ -29,6 +30,9 @@ from serving_stub.engine.interface import (
 logger = logging.getLogger(__name__)
 
 Command = Callable[[], None]
+
+IDLE_S = 0.005
+"""Between two looks when there is work that cannot be done."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +58,8 @@ class EngineLoop:
         self._commands: deque[Command] = deque()
         self._wake = threading.Condition()
         self._is_stopping = False
+        self._is_stalled = False
+        self._step_delay_s = 0.0
         self._is_running = False
         self._is_over = False
         self._listeners: dict[str, _Listener] = {}
@@ -88,6 +94,19 @@ class EngineLoop:
     def set_token_budget(self, budget: int, mode: BatchMode) -> None:
         """Change the tokens of one step, before the next one."""
         self._submit(lambda: self._engine.set_token_budget(budget, mode))
+
+    def set_lost_blocks(self, num_blocks: int) -> None:
+        """A fault: do without part of the KV pool."""
+        self._submit(lambda: self._engine.lose_blocks(num_blocks))
+
+    def set_step_delay(self, delay_s: float) -> None:
+        """A fault: every step takes so much longer."""
+        self._step_delay_s = delay_s
+
+    def set_stalled(self, *, is_stalled: bool) -> None:
+        """A fault: alive, but not a token comes out."""
+        self._is_stalled = is_stalled
+        self._submit(lambda: None)
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenChunk, None]:
         """The answer to *request*, chunk by chunk; closing the generator cancels the request.
@@ -137,13 +156,23 @@ class EngineLoop:
     def _run(self) -> None:
         try:
             while self._next_commands():
-                if self._engine.has_work:
-                    for request_id, chunk in self._engine.step():
-                        self._deliver(request_id, chunk)
+                if self._is_stalled:
+                    time.sleep(IDLE_S)
+                elif self._engine.has_work:
+                    self._step()
         except Exception:
             logger.exception("the engine died; every request ends with an error")
         finally:
             self._end()
+
+    def _step(self) -> None:
+        if self._step_delay_s:
+            time.sleep(self._step_delay_s)
+        for request_id, chunk in self._engine.step():
+            self._deliver(request_id, chunk)
+        if not self._engine.scheduler.running:
+            # Whoever waits cannot be admitted now, as when a fault took the blocks; asking at full speed helps nobody.
+            time.sleep(IDLE_S)
 
     def _next_commands(self) -> bool:
         """Wait for something to do and run what was left for the thread; False when it is time to stop."""

@@ -99,6 +99,14 @@ class Scheduler:
         self.token_budget = max(1, min(budget, self.max_num_batched_tokens))
         return self._shrink_to(self.token_budget) if mode == "preempt" else []
 
+    def lose_blocks(self, num_blocks: int) -> list[Sequence]:
+        """Do without part of the pool until told otherwise; answers who was preempted for that, newest first."""
+        self.blocks.num_lost_blocks = num_blocks
+        preempted: list[Sequence] = []
+        while self.running and self.blocks.num_held_blocks > self.blocks.num_blocks - num_blocks:
+            preempted.append(self._preempt())
+        return preempted
+
     def schedule(self) -> Schedule:
         """Choose the next step's work and take the blocks it needs."""
         step = Schedule()

@@ -17,6 +17,8 @@ from serving_stub.errors import IdempotencyKeyReused, LeaseEnded, LeaseNotFound,
 Mode = Literal["finish", "preempt"]
 """How a smaller batch is reached: admit nothing until enough finish, or put the newest back into the queue."""
 
+Fold = Literal["min", "max"]
+
 FORGET_AFTER_S = 24 * 3600.0
 MAX_NUM_ENDED = 1000
 
@@ -37,12 +39,17 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A setting that leases may lower: the smallest of base value and live leases is in force."""
+    """A setting that leases may lower (`min`) or raise (`max`).
+
+    Args:
+        fold: which of base value and live leases is in force, the smallest or the largest.
+    """
 
     name: str
     base: int
     minimum: int
     maximum: int
+    fold: Fold = "min"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +131,13 @@ class InForce:
 
 
 def fold(knob: Knob, live: Iterable[LeaseRequest]) -> InForce:
-    """The value in force: the smallest of base value and live leases, whatever their order.
+    """The value in force: the smallest (or largest) of base value and live leases, whatever their order.
 
-    Among leases of that same smallest value one `preempt` is enough to preempt.
+    Among leases of that same value one `preempt` is enough to preempt.
     """
     requests = [request for request in live if request.knob == knob.name]
-    value = min((knob.base, *(request.value for request in requests)))
+    values = (knob.base, *(request.value for request in requests))
+    value = min(values) if knob.fold == "min" else max(values)
     preempts = any(request.value == value and request.mode == "preempt" for request in requests)
     return InForce(value, "preempt" if preempts else "finish")
 

@@ -95,7 +95,8 @@ class Serving(RuleBasedStateMachine):
         steps_before = self.runner.num_steps
         for request_id, chunk in self.engine.step():
             self.got[request_id] += len(chunk.token_ids)
-        assert (self.runner.num_steps > steps_before) is had_work, "a step with work to do does some"
+        if not scheduler.blocks.num_lost_blocks:
+            assert (self.runner.num_steps > steps_before) is had_work, "a step with work to do does some"
         assert len(scheduler.running) <= max(scheduler.batch_limit, running_before)
         self._check_blocks()
 
@@ -114,6 +115,14 @@ class Serving(RuleBasedStateMachine):
             assert len(self.engine.scheduler.running) <= limit
         self._check_blocks()
 
+    @rule(data=st.data())
+    def lose_blocks(self, data: st.DataObject) -> None:
+        pool = self.engine.config.num_blocks
+        self.engine.lose_blocks(data.draw(st.integers(0, pool - 1)))
+        blocks = self.engine.scheduler.blocks
+        assert blocks.num_held_blocks <= pool - blocks.num_lost_blocks
+        self._check_blocks()
+
     @rule(budget=st.integers(1, 20), mode=st.sampled_from(["finish", "preempt"]))
     def rebudget(self, budget: int, mode: Mode) -> None:
         self.engine.set_token_budget(budget, mode)
@@ -125,6 +134,7 @@ class Serving(RuleBasedStateMachine):
         """Whatever happened before, all that was asked for is answered in full, and the pool is whole again."""
         if not self.wanted:
             return
+        self.engine.lose_blocks(0)
         # Each step computes at least one token of the oldest sequence, and a preemption costs at most all of them.
         for _ in range(2000):
             if not self.engine.has_work:
@@ -137,7 +147,8 @@ class Serving(RuleBasedStateMachine):
         blocks, scheduler = self.engine.scheduler.blocks, self.engine.scheduler
         held = {block for seq in scheduler.running for block in seq.block_table}
         assert blocks.num_held_blocks == len(held)
-        assert blocks.num_held_blocks + blocks.num_free_blocks == blocks.num_blocks
+        assert blocks.num_free_blocks == max(0, blocks.num_blocks - blocks.num_held_blocks - blocks.num_lost_blocks)
+        assert 0 <= blocks.usage <= 1
         assert all(not seq.block_table for seq in scheduler.waiting)
         for block in held:
             assert blocks.holders(block) == sum(block in seq.block_table for seq in scheduler.running)

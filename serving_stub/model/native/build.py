@@ -17,7 +17,9 @@ from pathlib import Path
 from serving_stub.fetch_model import cache_dir
 
 SOURCE = Path(__file__).parent / "kernels.cpp"
-FLAGS = ("-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fopenmp", "-std=c++17", "-shared", "-fPIC")
+# Not -ffast-math: a library that is linked with it switches the whole process to numbers without subnormals.
+MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math")
+FLAGS = ("-O3", "-march=native", *MATH, "-fopenmp", "-std=c++17", "-shared", "-fPIC")
 BUILD_LIMIT_S = 120
 
 

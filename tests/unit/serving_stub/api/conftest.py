@@ -17,6 +17,7 @@ from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import build_engine
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.faults import Faults
 from serving_stub.frontdoor.journal import LeaseJournal
 from serving_stub.frontdoor.lease_id import new_lease_id
 from serving_stub.metrics import ServingMetrics
@@ -54,6 +55,7 @@ def services(
     loop, tokenizer, metrics = engine
     journal, book = LeaseJournal.open(tmp_path / "leases.jsonl", [KNOB], clock.now())
     yield Services(
+        faults=Faults(),
         settings=ServerSettings(model="tiny", control_token=SecretStr(CONTROL_TOKEN), max_body_bytes=4096),
         loop=loop,
         tokenizer=tokenizer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_a_strided_tensor_is_not_read_wrongly(kernels: Kernels) -> None:
     """It is refused, which is our own mistake to fix."""
     with pytest.raises(AssertionError):
         kernels.linear(noise(8, 4).t(), noise(3, 8))
+
+
+def test_loading_leaves_the_processors_arithmetic_alone(kernels: Kernels) -> None:
+    """The smallest numbers stay numbers for everybody else in the process."""
+    assert kernels is not None
+    assert sys.float_info.min / 2 > 0
 
 
 def test_the_library_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,73 @@
+"""Faults on demand: trouble that a drill asks for, each a knob that only a lease turns, so it ends by itself.
+
+All are 0 without a lease and then cost nothing. The largest live lease is in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from serving_stub.engine.loop import EngineLoop
+from serving_stub.frontdoor.lease import InForce, Knob
+
+LATENCY_MS = "fault.latency_ms"
+ERROR_PERCENT = "fault.error_percent"
+STALL = "fault.stall"
+SLOW_STEP_MS = "fault.slow_step_ms"
+LOST_KV_BLOCKS = "fault.lost_kv_blocks"
+METRICS_BLACKOUT = "fault.metrics_blackout"
+
+LONGEST_MS = 60_000
+
+
+def fault_knobs(num_blocks: int) -> Sequence[Knob]:
+    """Every fault with its range; a pool of *num_blocks* keeps at least one."""
+    largest = {
+        LATENCY_MS: LONGEST_MS,
+        ERROR_PERCENT: 100,
+        STALL: 1,
+        SLOW_STEP_MS: LONGEST_MS,
+        LOST_KV_BLOCKS: num_blocks - 1,
+        METRICS_BLACKOUT: 1,
+    }
+    return [Knob(name, base=0, minimum=0, maximum=maximum, fold="max") for name, maximum in largest.items()]
+
+
+@dataclass(slots=True)
+class Faults:
+    """The faults that the HTTP side plays; the engine plays its own."""
+
+    latency_s: float = 0.0
+    error_share: float = 0.0
+    is_blacked_out: bool = False
+    _random: random.Random = field(default_factory=lambda: random.Random(0))
+
+    async def meet(self) -> bool:
+        """What happens to one generation before it is taken: a delay, and whether it is to fail."""
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
+        return self.error_share > 0 and self._random.random() < self.error_share
+
+    def setters(self, loop: EngineLoop) -> Mapping[str, Callable[[InForce], None]]:
+        """What turns each knob."""
+
+        def latency(in_force: InForce) -> None:
+            self.latency_s = in_force.value / 1000
+
+        def errors(in_force: InForce) -> None:
+            self.error_share = in_force.value / 100
+
+        def blackout(in_force: InForce) -> None:
+            self.is_blacked_out = in_force.value > 0
+
+        return {
+            LATENCY_MS: latency,
+            ERROR_PERCENT: errors,
+            METRICS_BLACKOUT: blackout,
+            STALL: lambda in_force: loop.set_stalled(is_stalled=in_force.value > 0),
+            SLOW_STEP_MS: lambda in_force: loop.set_step_delay(in_force.value / 1000),
+            LOST_KV_BLOCKS: lambda in_force: loop.set_lost_blocks(in_force.value),
+        }
