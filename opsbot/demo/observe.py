@@ -22,7 +22,7 @@ class ServerNumbers:
         kv_usage: 0 to 1.
         preemptions: sequences preempted since the server started.
         ttft_sum_s, ttft_count: of the time-to-first-token histogram, since the server started.
-        generated_tokens: since the server started.
+        generated_tokens, requests_ended: since the server started, however a request ended.
         batch_limit: the largest number of running sequences in force.
     """
 
@@ -33,6 +33,7 @@ class ServerNumbers:
     ttft_sum_s: float
     ttft_count: float
     generated_tokens: float
+    requests_ended: float
     batch_limit: float
 
 
@@ -88,6 +89,7 @@ class Observer:
             ttft_sum_s=totals["vllm:time_to_first_token_seconds_sum"],
             ttft_count=totals["vllm:time_to_first_token_seconds_count"],
             generated_tokens=totals["vllm:generation_tokens_total"],
+            requests_ended=totals["vllm:request_success_total"],
             batch_limit=totals["serving_batch_limit"],
         )
 
