@@ -13,6 +13,8 @@ from starlette.types import ASGIApp
 from opsbot.errors import ConfigError
 
 GRACE_S = 2
+KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection (httpx: 5 s), or both would close it at the moment that one uses it."""
 BACKLOG = 256
 
 
@@ -46,7 +48,14 @@ def bind(host: str, port: int) -> socket.socket:
 
 async def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Answer requests for *app* until cancelled; requests under way get two seconds to end."""
-    config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_S)
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

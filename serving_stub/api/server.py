@@ -32,6 +32,8 @@ from serving_stub.metrics import ServingMetrics
 BATCH_LIMIT = "batch_limit"
 TOKEN_BUDGET = "token_budget"  # noqa: S105  (a knob's name)
 MIN_TOKEN_BUDGET = 16
+_KEEP_ALIVE_S = 75
+"""Longer than clients keep an idle connection (httpx: 5 s), or both would close it at the moment that one uses it."""
 _ABORT_S = 2.0
 """Time for ended streams to be told so."""
 
@@ -114,6 +116,7 @@ async def _serve(services: Services, listener: socket.socket, on_ready: Callable
             access_log=False,
             server_header=False,
             lifespan="off",
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=int(_ABORT_S),
         ),
         on_ready,

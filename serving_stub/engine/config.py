@@ -35,7 +35,7 @@ class EngineConfig:
     num_threads: int = 2
     seed: int = 0
     enable_prefix_caching: bool = True
-    kernels: KernelChoice = "auto"
+    kernels: KernelChoice = "off"
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:

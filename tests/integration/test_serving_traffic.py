@@ -98,7 +98,7 @@ def test_an_overload_is_real(server: ServingServer) -> None:
     assert server.metric("vllm:kv_cache_usage_perc") == 0
     assert server.metric("serving_recomputed_tokens_total") > 0
     assert traffic.lines[-1]["cancelled"] > 0
-    assert traffic.lines[-1]["failed"] == 0
+    assert traffic.lines[-1]["failed"] == 0, traffic.lines[-1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["term", "int"])
@@ -109,7 +109,7 @@ def test_a_drained_run_loses_nobody(server: ServingServer, number: signal.Signal
     traffic.process.send_signal(number)
     assert traffic.wait() == 0
     summary = traffic.lines[-1]
-    assert (summary["cancelled"], summary["failed"]) == (0, 0)
+    assert (summary["cancelled"], summary["failed"]) == (0, 0), summary
     assert summary["sent"] == summary["done"]
 
 

@@ -146,7 +146,7 @@ def test_without_a_compiler_torch_does_it_all(
     monkeypatch.setenv("OPSBOT_CACHE", str(tmp_path))
     monkeypatch.setenv("CXX", compiler)
     with caplog.at_level(logging.WARNING):
-        engine, _ = build_engine(EngineConfig(model="tiny", max_num_seqs=4))
+        engine, _ = build_engine(EngineConfig(model="tiny", max_num_seqs=4, kernels="auto"))
     assert caplog.text.count("without C++ kernels, plain torch computes everything") == 1
     assert len(tokens(answer_all(engine, [request("r", "hello")])["r"])) == 8
     assert list(tmp_path.iterdir()) == []
