@@ -35,7 +35,7 @@ class ServerSettings(BaseModel):
     num_threads: Positive = Field(default=2, description="Threads that compute.")
     seed: int = Field(default=0, description="Seeds the tiny model and sampling without a seed of its own.")
     kernels: Literal["auto", "off"] = Field(
-        default="off", description="C++ kernels for bf16: never, or where they can be built (experimental)."
+        default="auto", description="C++ kernels for bf16: where they can be built, or never."
     )
     enable_prefix_caching: bool = Field(default=True, description="Reuse the KV blocks of equal prefixes.")
     cache_dir: Path | None = Field(default=None, description="Folder of the model file.")

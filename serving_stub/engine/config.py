@@ -35,7 +35,7 @@ class EngineConfig:
     num_threads: int = 2
     seed: int = 0
     enable_prefix_caching: bool = True
-    kernels: KernelChoice = "off"
+    kernels: KernelChoice = "auto"
     cache_dir: Path | None = None
 
     def __post_init__(self) -> None:

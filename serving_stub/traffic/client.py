@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
+from httpx_sse import EventSource, SSEError
 from pydantic import BaseModel, ValidationError
 
 from serving_stub.errors import TrafficError
@@ -117,10 +118,11 @@ class TrafficClient:
                 if not answer.is_success:
                     tally.fail(f"status_{answer.status_code}")
                     return
-                async for line in answer.aiter_lines():
-                    if not line.startswith("data: ") or line == "data: [DONE]":
+                # Not httpx's lines: those end at U+0085 and U+2028 too, which a model may well say.
+                async for event in EventSource(answer).aiter_sse():
+                    if event.data == "[DONE]":
                         continue
-                    chunk = _Chunk.model_validate_json(line.removeprefix("data: "))
+                    chunk = _Chunk.model_validate_json(event.data)
                     for choice in chunk.choices:
                         if choice.delta.content and num_pieces == 0:
                             now = self._monotonic()
@@ -134,6 +136,8 @@ class TrafficClient:
                         tally.tokens += chunk.usage.completion_tokens - num_pieces
         except httpx.TimeoutException:
             tally.fail("timeout")
+        except SSEError:
+            tally.fail("not_a_stream")
         except httpx.HTTPError:
             tally.fail("connection")
         except ValidationError:
