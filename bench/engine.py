@@ -11,9 +11,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 import torch
@@ -27,10 +25,13 @@ from serving_stub.engine.runner import TorchRunner
 from serving_stub.fetch_model import model_path
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import GgufFile
-from serving_stub.model.load import DTYPES
+from serving_stub.model.load import DTYPES, DtypeName
 from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
+from serving_stub.roofline.calibrate import THIS_CPU, THOROUGH, measure, processor
+from serving_stub.roofline.capacity import Served
+from serving_stub.roofline.roof import Device
 from tests.support.transformers_llama import greedy, transformers_llama
 
 
@@ -107,42 +108,10 @@ def theirs(model: LlamaForCausalLM, mix: Mix) -> float:
     return mix.num_decoded / (watch.at_s[-1] - watch.at_s[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What this machine can do now: bytes it reads and bf16 or fp32 operations it does, each a second."""
-
-    bytes_per_s: float
-    flops_per_s: float
-
-    def roof(self, config: ModelConfig, mix: Mix, dtype: torch.dtype) -> float:
-        """Decoded tokens a second that memory and arithmetic allow, at the middle of the answers."""
-        context = mix.num_prompt_tokens + mix.num_new_tokens / 2
-        parameters = config.num_layer_parameters + config.num_head_parameters
-        kv_bytes = mix.batch * context * config.kv_bytes_per_token(dtype.itemsize)
-        by_memory = self.bytes_per_s * mix.batch / (parameters * dtype.itemsize + kv_bytes)
-        return min(by_memory, self.flops_per_s / (2 * parameters))
-
-
-def measure_machine(dtype: torch.dtype) -> Machine:
-    """The best of a few readings: a sum over 256 MiB, and a product of two matrices of 1024 rows."""
-    many = torch.ones(64 << 20)
-    square = torch.ones(1024, 1024, dtype=dtype)
-    reading = min(_timed(many.sum) for _ in range(5))
-    product = min(_timed(lambda: square @ square) for _ in range(5))
-    return Machine(many.numel() * many.itemsize / reading, 2 * 1024**3 / product)
-
-
-def _timed(call: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
-
-
-def processor() -> str:
-    """The processor's name as the kernel knows it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+def roof(device: Device, config: ModelConfig, mix: Mix, dtype: torch.dtype) -> float:
+    """Decoded tokens a second that memory and arithmetic allow, at the middle of the answers."""
+    served = Served(config, device, dtype.itemsize, dtype.itemsize)
+    return mix.batch / served.decode_s(mix.batch, mix.num_prompt_tokens + mix.num_new_tokens / 2)
 
 
 def quantiles_ms(values: list[float]) -> tuple[float, float]:
@@ -174,7 +143,8 @@ def main(
     torch.set_num_threads(threads)
     file = GgufFile(model_path())
     model_config, state = file.config("SmolLM2-135M-Instruct"), file.state()
-    torch_dtype = DTYPES["bf16" if dtype == "bf16" else "fp32"]
+    number_format: DtypeName = "bf16" if dtype == "bf16" else "fp32"
+    torch_dtype = DTYPES[number_format]
     plain, tokenizer = Transformer(model_config, state, torch_dtype), Tokenizer(file.tokenizer_tables())
     model = Transformer(model_config, state, torch_dtype, Kernels(threads)) if dtype == "bf16" else plain
     peer = transformers_llama(model_config, state, torch_dtype)
@@ -182,8 +152,12 @@ def main(
     print(f"software  torch {torch.__version__}, transformers {transformers.__version__}, {platform.python_version()}")
     print(f"model     {model_config.name} from {file.path.name}, {dtype}")
     print(f"mix       {prompt_tokens} random prompt tokens, {new_tokens} new, greedy, all rows alike, seed {seed}")
-    machine = measure_machine(torch_dtype)
-    print(f"machine   reads {machine.bytes_per_s / 1e9:.0f} GB/s, {machine.flops_per_s / 1e9:.0f} GFLOP/s in {dtype}")
+    seen = measure(THOROUGH)
+    device = Device(THIS_CPU, seen.flops_per_s[number_format], seen.bytes_per_s, seen.host_bytes_per_s, None)
+    print(
+        f"machine   reads {device.bytes_per_s / 1e9:.0f} GB/s, {device.flops_per_s / 1e9:.0f} GFLOP/s in {dtype}, "
+        f"ridge {device.ridge_point:.0f} operations per byte"
+    )
     print(f"products  {', '.join(f'{rows}: {way}' for rows, way in model.linear.chosen.items())} (rows: way)")
     print()
     print("| batch | ours | without kernels | transformers | ours / theirs | of the roof | TTFT p50 | ITL p50, p99 |")
@@ -195,7 +169,13 @@ def main(
             max_num_seqs=batch, max_num_batched_tokens=batch * prompt_tokens, enable_prefix_caching=False
         )
         engine, without = (
-            Engine(config, model_config, TorchRunner(one, config.num_blocks, config.block_size, seed), tokenizer)
+            Engine(
+                config,
+                model_config,
+                TorchRunner(one, config.num_blocks, config.block_size, seed),
+                tokenizer,
+                device=device,
+            )
             for one in (model, plain)
         )
         for warm_up in (engine, without):
@@ -206,7 +186,7 @@ def main(
         rates = [(ours(engine, mix), ours(without, mix), theirs(peer, mix)) for _ in range(rounds)]
         mine, torch_only, other = (statistics.median(side) for side in zip(*rates, strict=True))
         ratios.append(mine / other)
-        share = mine / machine.roof(model_config, mix, torch_dtype)
+        share = mine / roof(device, model_config, mix, torch_dtype)
         ttft, itl = quantiles_ms(times.ttft_s), quantiles_ms(times.itl_s)
         print(
             f"| {batch} | {mine:.0f} tokens/s | {torch_only:.0f} | {other:.0f} | {mine / other:.2f} | {share:.0%} "

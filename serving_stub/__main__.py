@@ -1,6 +1,6 @@
-"""`python -m serving_stub`: start the server, or with `traffic` the load generator.
+"""`python -m serving_stub`: start the server, load one (`traffic`), or see what to expect (`roofline`, `calibrate`).
 
-The server's parts are imported when it starts, so that the load generator stays light.
+The server's parts are imported when it starts, so that the other commands stay light.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import click
 
 from serving_stub.config import CONTROL_TOKEN_ENV, ServerSettings, settings_from
 from serving_stub.errors import ServingError
+from serving_stub.roofline.command import calibrate, roofline
 from serving_stub.traffic.command import traffic
 
 _WRONG_SETTING = 2
@@ -35,6 +36,8 @@ def _help(name: str) -> str:
 @click.option("--max-num-seqs", type=int, help=_help("max_num_seqs"))
 @click.option("--max-num-batched-tokens", type=int, help=_help("max_num_batched_tokens"))
 @click.option("--num-blocks", type=int, help=_help("num_blocks"))
+@click.option("--num-swap-blocks", type=int, help=_help("num_swap_blocks"))
+@click.option("--roofline", help=_help("roofline"))
 @click.option("--max-model-len", type=int, help=_help("max_model_len"))
 @click.option("--num-threads", type=int, help=_help("num_threads"))
 @click.option("--seed", type=int, help=_help("seed"))
@@ -70,7 +73,8 @@ def _refuse(error: Exception) -> NoReturn:
     sys.exit(_WRONG_SETTING)
 
 
-main.add_command(traffic)
+for command in (traffic, calibrate, roofline):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main(prog_name="python -m serving_stub")

@@ -31,6 +31,14 @@ class ServerSettings(BaseModel):
     max_num_seqs: Positive = Field(default=32, description="Most sequences in one step: the base batch limit.")
     max_num_batched_tokens: Positive = Field(default=256, description="Most tokens in one step.")
     num_blocks: Positive = Field(default=1024, description="KV blocks in the pool, 16 tokens each.")
+    num_swap_blocks: int = Field(
+        default=0,
+        ge=0,
+        description="KV blocks in host memory, for preempted sequences that are sooner back from there.",
+    )
+    roofline: str | None = Field(
+        default=None, description="Device of the catalogue to go by, instead of this processor as measured."
+    )
     max_model_len: Positive = Field(default=2048, description="Most tokens of prompt and answer together.")
     num_threads: Positive = Field(default=2, description="Threads that compute.")
     seed: int = Field(default=0, description="Seeds the tiny model and sampling without a seed of its own.")

@@ -19,7 +19,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from serving_stub.engine.interface import EngineStats, FinishRecord, StepRecord
-from serving_stub.roofline import arithmetic_intensity
+from serving_stub.roofline.roof import Bound, Device, arithmetic_intensity
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 WINDOW_S = 10.0
@@ -43,7 +43,14 @@ REQUEST_BUCKETS = (
 )
 STEP_BUCKETS = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 PREEMPTION_BUCKETS = (1, 2, 3, 4, 5, 10, 20)
-FINISH_REASONS = ("stop", "length", "abort", "error")
+FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
+N_BUCKETS = (1, 2, 5, 10, 20)
+INTENSITY_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+"""Our own: from a lone decoding row to a full prefill on the fastest accelerator."""
+
+PROMPT_SOURCES = ("local_compute", "local_cache_hit", "external_kv_transfer")
+CACHE_TIERS = ("device", "host", "p2p", "disk", "external_unspecified")
+BOUNDS: tuple[Bound, ...] = ("memory", "compute")
 
 
 def count_buckets(largest: int) -> tuple[int, ...]:
@@ -83,17 +90,23 @@ class ServingMetrics:
         self._prefix_queries = self._counter("vllm:prefix_cache_queries", "Tokens looked up in the prefix cache.")
         self._prefix_hits = self._counter("vllm:prefix_cache_hits", "Tokens found in the prefix cache.")
         self._prompt_tokens = self._counter("vllm:prompt_tokens", "Prefill tokens processed, recomputed ones too.")
+        self._prompt_by_source = self._labelled("vllm:prompt_tokens_by_source", "The same by source.", PROMPT_SOURCES)
+        self._prompt_cached = self._counter("vllm:prompt_tokens_cached", "Prompt tokens found in a cache.")
+        self._cached_by_source = self._labelled(
+            "vllm:prompt_tokens_cached_by_source", "The same by the tier that had them.", CACHE_TIERS
+        )
         self._generation_tokens = self._counter("vllm:generation_tokens", "Tokens generated.")
         self._flops = self._counter("vllm:estimated_flops_per_gpu", "Operations that steps did, counted from shapes.")
         self._bytes_read = self._counter("vllm:estimated_read_bytes_per_gpu", "Bytes that steps read.")
         self._bytes_written = self._counter("vllm:estimated_write_bytes_per_gpu", "Bytes that steps wrote.")
         self._recomputed = self._counter("serving_recomputed_tokens", "Tokens computed again after a preemption.")
-        self._late = self._counter("serving_deadline_exceeded", "Requests whose deadline passed without a token.")
-        self._success = Counter(
-            "vllm:request_success", "Finished requests.", (*LABELS, "finished_reason"), registry=self._registry
+        self._swapped = self._labelled(
+            "serving_swapped_blocks", "KV blocks copied to host memory and back.", ("out", "in"), label="direction"
         )
-        for reason in FINISH_REASONS:
-            self._success.labels(*self._values, reason)
+        self._late = self._counter("serving_deadline_exceeded", "Requests whose deadline passed without a token.")
+        self._success = self._labelled(
+            "vllm:request_success", "Finished requests.", FINISH_REASONS, label="finished_reason"
+        )
 
         self._ttft = self._histogram("vllm:time_to_first_token_seconds", "Arrival to first token.", TTFT_BUCKETS)
         self._itl = self._histogram("vllm:inter_token_latency_seconds", "Gap between tokens.", TOKEN_BUCKETS)
@@ -111,6 +124,16 @@ class ServingMetrics:
             "vllm:request_generation_tokens", "Generated tokens of a request.", counts
         )
         self._request_max = self._histogram("vllm:request_params_max_tokens", "max_tokens of a request.", counts)
+        self._request_most = self._histogram(
+            "vllm:request_max_num_generation_tokens", "Generated tokens of a request's longest answer.", counts
+        )
+        self._request_computed = self._histogram(
+            "vllm:request_prefill_kv_computed_tokens", "Prompt tokens of a request that no cache spared.", counts
+        )
+        self._request_n = self._histogram("vllm:request_params_n", "Answers asked for by a request.", N_BUCKETS)
+        self._step_intensity = self._histogram(
+            "serving_step_intensity_ops_per_byte", "Operations per byte moved, of each step.", INTENSITY_BUCKETS
+        )
         self._request_preemptions = self._histogram(
             "vllm:request_num_preemptions", "Times a request was preempted.", PREEMPTION_BUCKETS
         )
@@ -125,19 +148,26 @@ class ServingMetrics:
             self._drop_old_steps()
         self._preemptions.inc(step.num_preempted)
         self._recomputed.inc(step.num_recomputed_tokens)
+        self._swapped["out"].inc(step.num_swapped_out_blocks)
+        self._swapped["in"].inc(step.num_swapped_in_blocks)
         self._prompt_tokens.inc(step.num_prefill_tokens)
+        self._prompt_by_source["local_compute"].inc(step.num_prefill_tokens)
         self._flops.inc(step.flops)
         self._bytes_read.inc(step.bytes_read)
         self._bytes_written.inc(step.bytes_written)
         num_tokens = step.num_prefill_tokens + step.num_decode_tokens
         if num_tokens:
             self._step_tokens.observe(num_tokens)
+            self._step_intensity.observe(arithmetic_intensity(step.flops, num_bytes))
 
     def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int) -> None:
         """Count one lookup; found tokens count as processed prompt tokens, as in vLLM."""
         self._prefix_queries.inc(num_queried_tokens)
         self._prefix_hits.inc(num_hit_tokens)
         self._prompt_tokens.inc(num_hit_tokens)
+        self._prompt_by_source["local_cache_hit"].inc(num_hit_tokens)
+        self._prompt_cached.inc(num_hit_tokens)
+        self._cached_by_source["device"].inc(num_hit_tokens)
 
     def on_first_token(self, ttft_s: float, queue_time_s: float) -> None:
         """Count a request's first token; its queue time counts when it finishes."""
@@ -152,9 +182,8 @@ class ServingMetrics:
     def on_finished(self, record: FinishRecord) -> None:
         """Count a finished request."""
         # vLLM has no word for a deadline that passed; ours is beside it.
-        is_late = record.finish_reason == "deadline"
-        self._success.labels(*self._values, "abort" if is_late else record.finish_reason).inc()
-        if is_late:
+        self._success["abort" if record.finish_reason == "deadline" else record.finish_reason].inc()
+        if record.finish_reason == "deadline":
             self._late.inc()
         self._e2e.observe(record.e2e_s)
         self._queue.observe(record.queue_s)
@@ -164,6 +193,9 @@ class ServingMetrics:
         self._request_prompt.observe(record.num_prompt_tokens)
         self._request_generated.observe(record.num_generated_tokens)
         self._request_max.observe(record.max_tokens)
+        self._request_most.observe(record.num_generated_tokens)
+        self._request_computed.observe(record.num_prompt_tokens - record.num_cached_tokens)
+        self._request_n.observe(1)
         self._request_preemptions.observe(record.num_preemptions)
         if record.num_generated_tokens > 1:
             self._tpot.observe(record.decode_s / (record.num_generated_tokens - 1))
@@ -173,9 +205,10 @@ class ServingMetrics:
         stats: Callable[[], EngineStats],
         open_leases: Callable[[], Mapping[str, int]],
         cache_config: Mapping[str, str],
+        device: Device,
     ) -> None:
         """Read the gauges from *stats* and *open_leases* (live leases by knob) at every scrape from now on."""
-        self._registry.register(_Live(self, self._values, stats, open_leases, cache_config))
+        self._registry.register(_Live(self, self._values, stats, open_leases, cache_config, device))
 
     def exposition(self) -> bytes:
         """The text of `/metrics`."""
@@ -205,6 +238,10 @@ class ServingMetrics:
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(name, text, LABELS, registry=self._registry).labels(*self._values)
 
+    def _labelled(self, name: str, text: str, names: Iterable[str], *, label: str = "source") -> Mapping[str, Counter]:
+        family = Counter(name, text, (*LABELS, label), registry=self._registry)
+        return {one: family.labels(*self._values, one) for one in names}
+
     def _histogram(self, name: str, text: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(name, text, LABELS, registry=self._registry, buckets=tuple(buckets)).labels(*self._values)
 
@@ -219,7 +256,9 @@ class _Live(Collector):
         stats: Callable[[], EngineStats],
         open_leases: Callable[[], Mapping[str, int]],
         cache_config: Mapping[str, str],
+        device: Device,
     ) -> None:
+        self._device = device
         self._metrics = metrics
         self._values = values
         self._stats = stats
@@ -230,25 +269,52 @@ class _Live(Collector):
         stats = self._stats()
         yield self._gauge("vllm:num_requests_running", "Requests in the batch.", stats.num_running)
         yield self._gauge("vllm:num_requests_waiting", "Requests in the queue.", stats.num_waiting)
+        yield self._by(
+            "vllm:num_requests_waiting_by_reason",
+            "The same by reason; nothing is ever deferred here.",
+            "reason",
+            {"capacity": stats.num_waiting, "deferred": 0},
+        )
+        yield self._by(
+            "vllm:engine_sleep_state",
+            "Always awake.",
+            "sleep_state",
+            {"awake": 1, "weights_offloaded": 0, "discard_all": 0},
+        )
         yield self._gauge("vllm:kv_cache_usage_perc", "Used share of the KV blocks, 0 to 1.", stats.kv_cache_usage)
         yield self._gauge("serving_batch_limit", "Batch limit in force.", stats.batch_limit)
         yield self._gauge("serving_token_budget", "Tokens of one step, in force.", stats.token_budget)
         yield self._gauge("serving_max_num_seqs", "Batch limit without any lease.", stats.max_num_seqs)
         yield self._gauge("serving_busy_ratio", "Share of the last 10 s spent in steps.", self._metrics.busy_ratio())
+        intensity = self._metrics.intensity()
         yield self._gauge(
-            "serving_arithmetic_intensity_ops_per_byte",
-            "Operations per byte moved over the last 10 s.",
-            self._metrics.intensity(),
+            "serving_arithmetic_intensity_ops_per_byte", "Operations per byte moved over the last 10 s.", intensity
         )
-        leases = GaugeMetricFamily("serving_open_leases", "Live leases by knob.", labels=(*LABELS, "knob"))
-        for knob, number in self._open_leases().items():
-            leases.add_metric((*self._values, knob), number)
-        yield leases
+        yield self._gauge(
+            "serving_ridge_point_ops_per_byte",
+            "Intensity above which the device computes longer than it reads.",
+            self._device.ridge_point,
+        )
+        bound = self._device.bound(intensity) if intensity else None
+        yield self._by(
+            "serving_bound",
+            "1 for what steps of the last 10 s waited for.",
+            "bound",
+            {one: float(one == bound) for one in BOUNDS},
+        )
+        yield self._by("serving_device_info", "The device that the roofline goes by.", "device", {self._device.name: 1})
+        yield self._by("serving_open_leases", "Live leases by knob.", "knob", self._open_leases())
         info = GaugeMetricFamily(
             "vllm:cache_config_info", "The KV cache's settings as labels.", labels=(*LABELS, *self._cache_config)
         )
         info.add_metric((*self._values, *self._cache_config.values()), 1.0)
         yield info
+
+    def _by(self, name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
+        family = GaugeMetricFamily(name, text, labels=(*LABELS, label))
+        for one, value in values.items():
+            family.add_metric((*self._values, one), value)
+        return family
 
     def _gauge(self, name: str, text: str, value: float) -> Metric:
         family = GaugeMetricFamily(name, text, labels=LABELS)

@@ -94,7 +94,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 model_name=settings.model,
                 max_context=min(loop.max_model_len, config.num_blocks * config.block_size),
             )
-            metrics.watch(loop.stats, desk.num_open, _cache_config(config))
+            metrics.watch(loop.stats, desk.num_open, _cache_config(config), engine.device)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             await _serve(
                 services, listener, lambda: announce(f"serving_stub: {settings.model} is ready on http://{host}:{port}")
@@ -170,6 +170,8 @@ def _engine_config(settings: ServerSettings) -> EngineConfig:
         max_num_seqs=settings.max_num_seqs,
         max_num_batched_tokens=settings.max_num_batched_tokens,
         num_blocks=settings.num_blocks,
+        num_swap_blocks=settings.num_swap_blocks,
+        roofline=settings.roofline,
         max_model_len=settings.max_model_len,
         num_threads=settings.num_threads,
         seed=settings.seed,

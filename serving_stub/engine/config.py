@@ -17,6 +17,8 @@ class EngineConfig:
         max_num_seqs: the largest batch; also the base value of the batch limit.
         max_num_batched_tokens: tokens of one step, prefill and decode together.
         num_blocks: KV blocks in the pool; together with block_size the whole KV capacity.
+        num_swap_blocks: KV blocks in host memory for preempted sequences, used where that is sooner than recomputing.
+        roofline: a device of the catalogue whose figures the engine goes by; None takes this processor's.
         max_model_len: the longest prompt plus answer, tokens.
         num_threads: threads that compute one step together; more than there are idle cores makes each wait for all.
         kernels: `auto` uses the C++ kernels where they can be built and says so where not; `off` leaves all to torch.
@@ -31,6 +33,8 @@ class EngineConfig:
     max_num_batched_tokens: int = 256
     block_size: int = 16
     num_blocks: int = 1024
+    num_swap_blocks: int = 0
+    roofline: str | None = None
     max_model_len: int = 2048
     num_threads: int = 2
     seed: int = 0
@@ -43,6 +47,8 @@ class EngineConfig:
         for name in sizes:
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected 1 or more")
+        if self.num_swap_blocks < 0:
+            raise SettingError(f"num_swap_blocks is {self.num_swap_blocks}, expected 0 or more")
         if self.max_num_batched_tokens < self.max_num_seqs:
             raise SettingError(
                 f"max_num_batched_tokens is {self.max_num_batched_tokens}, expected at least max_num_seqs "

@@ -30,12 +30,17 @@ from serving_stub.engine.output import OutputText
 from serving_stub.engine.runner import Runner, TorchRunner
 from serving_stub.engine.scheduler import Schedule, Scheduler
 from serving_stub.engine.sequence import Sequence
+from serving_stub.engine.swap import SwapSpace
 from serving_stub.engine.work import StepWork, count_work
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.load import DTYPES, load_model
 from serving_stub.model.native.build import NoKernels
 from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Tokenizer
+from serving_stub.roofline.calibrate import device_here
+from serving_stub.roofline.capacity import Served
+from serving_stub.roofline.catalogue import load_catalogue
+from serving_stub.roofline.roof import Device
 
 logger = logging.getLogger(__name__)
 
@@ -51,19 +56,24 @@ class Engine:
         tokenizer: Tokenizer,
         observer: EngineObserver | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        device: Device,
     ) -> None:
         self.config = config
         self.model_config = model_config
+        self.device = device
         self.observer = observer
         blocks = BlockManager(config.num_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching)
-        self.scheduler = Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens)
+        self._element_bytes = DTYPES[config.dtype].itemsize
+        served = Served(model_config, device, self._element_bytes, self._element_bytes)
+        swap = SwapSpace(config.num_swap_blocks, config.block_size, served.is_swap_cheaper)
+        self.scheduler = Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens, swap)
         self._runner = runner
         self._tokenizer = tokenizer
         self._clock = clock
         self._sequences: dict[str, Sequence] = {}
         self._with_deadline: dict[str, Sequence] = {}
         self._outputs: dict[str, OutputText] = {}
-        self._element_bytes = DTYPES[config.dtype].itemsize
         self._num_preempted_by_limit = 0
 
     @property
@@ -139,7 +149,7 @@ class Engine:
         for seq in step.admitted:
             self._admitted(seq, started)
         work = count_work(step, self.model_config, self._element_bytes)
-        sampled = self._runner.run(step) if step.work else []
+        sampled = self._runner.run(step) if step.work or step.swap_out else []
         for item in step.work:
             self.scheduler.computed(item)
         chunks = [
@@ -253,6 +263,8 @@ class Engine:
                 num_waiting=len(self.scheduler.waiting),
                 num_preempted=num_preempted,
                 num_recomputed_tokens=step.num_recomputed_tokens,
+                num_swapped_out_blocks=len(step.swap_out),
+                num_swapped_in_blocks=len(step.swap_in),
                 kv_cache_usage=self.scheduler.blocks.usage,
                 duration_s=self._clock() - started,
                 flops=work.flops,
@@ -289,15 +301,22 @@ def _kernels(config: EngineConfig) -> Kernels | None:
         return None
 
 
+def _device(config: EngineConfig) -> Device:
+    if config.roofline is None:
+        return device_here(config.dtype, config.num_threads, config.cache_dir)
+    return load_catalogue().device(config.roofline, config.dtype)
+
+
 def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
     """Load the model that *config* names and put an engine around it.
 
-    Raises: ModelFileMissing.
+    Raises: ModelFileMissing, SettingError.
     """
     torch.set_num_threads(config.num_threads)
+    device = _device(config)
     model, tokenizer = load_model(
         config.model, config.dtype, seed=config.seed, cache_dir=config.cache_dir, kernels=_kernels(config)
     )
     logger.info("products with 1, 2, 4 … rows: %s", ", ".join(model.linear.chosen.values()))
-    runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed)
-    return Engine(config, model.config, runner, tokenizer), tokenizer
+    runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed, config.num_swap_blocks)
+    return Engine(config, model.config, runner, tokenizer, device=device), tokenizer

@@ -91,6 +91,8 @@ class StepRecord:
     num_waiting: int
     num_preempted: int
     num_recomputed_tokens: int
+    num_swapped_out_blocks: int
+    num_swapped_in_blocks: int
     kv_cache_usage: float
     duration_s: float
     flops: float

@@ -28,14 +28,27 @@ class Runner(Protocol):
 class TorchRunner:
     """Runs steps on a torch model with one preallocated KV pool."""
 
-    def __init__(self, model: Transformer, num_blocks: int, block_size: int, seed: int) -> None:
+    def __init__(
+        self, model: Transformer, num_blocks: int, block_size: int, seed: int, num_swap_blocks: int = 0
+    ) -> None:
         self._model = model
         self._block_size = block_size
         self._seed = seed
         self._cache = KVCache(model.config, num_blocks, block_size, model.dtype)
+        self._host = KVCache(model.config, num_swap_blocks, block_size, model.dtype)
 
     @torch.inference_mode()
     def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
+        if step.swap_out:
+            self._host.copy_blocks(
+                [copy.host_block for copy in step.swap_out], self._cache, [copy.pool_block for copy in step.swap_out]
+            )
+        if step.swap_in:
+            self._cache.copy_blocks(
+                [copy.pool_block for copy in step.swap_in], self._host, [copy.host_block for copy in step.swap_in]
+            )
+        if not step.work:
+            return []
         batch = build_batch(step, self._model.config, self._block_size, self._model.dtype)
         logits = self._model.forward(batch.token_ids, batch.positions, self._cache, batch.metadata, batch.logit_rows)
         sequences = [item.seq for item in batch.sampled]

@@ -1,8 +1,9 @@
 """Decides what the next step computes. It knows tokens and blocks, never tensors.
 
 One token budget for prefill and decode together, decodes first; within a priority class first come, first served; when
-blocks run out the newest running sequence of the worst class goes back to the head of its queue and is computed again
-later. Nothing is ever dropped.
+blocks run out the newest running sequence of the worst class goes back to the head of its queue. What it had computed
+is kept in host memory if there is room and that is the sooner way back, and computed again otherwise. Nothing is ever
+dropped.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from serving_stub.engine.block_manager import BlockManager
 from serving_stub.engine.interface import BatchMode, FinishReason
 from serving_stub.engine.queue import WaitingQueue
 from serving_stub.engine.sequence import Sequence, SequenceState
+from serving_stub.engine.swap import BlockCopy, SwapSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Schedule:
     Args:
         preempted: sent back to the queue by this step, newest first; their blocks are free already.
         admitted: left the queue with this step.
+        swap_out, swap_in: blocks to copy before anything is computed, outwards first.
         num_recomputed_tokens: tokens of this step that a preemption threw away earlier.
         num_tokens: of all shares together.
     """
@@ -43,6 +46,8 @@ class Schedule:
     prefills: list[ScheduledSequence] = field(default_factory=list)
     preempted: list[Sequence] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)
+    swap_out: list[BlockCopy] = field(default_factory=list)
+    swap_in: list[BlockCopy] = field(default_factory=list)
     num_recomputed_tokens: int = 0
     num_tokens: int = 0
 
@@ -69,14 +74,18 @@ class Scheduler:
     `running` is in the order of admission.
     """
 
-    def __init__(self, blocks: BlockManager, max_num_seqs: int, max_num_batched_tokens: int) -> None:
+    def __init__(
+        self, blocks: BlockManager, max_num_seqs: int, max_num_batched_tokens: int, swap: SwapSpace | None = None
+    ) -> None:
         self.blocks = blocks
+        self.swap = swap or SwapSpace(0, blocks.block_size, lambda _: False)
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
         self.batch_limit = max_num_seqs
         self.token_budget = max_num_batched_tokens
         self.waiting = WaitingQueue()
         self.running: list[Sequence] = []
+        self._swap_out: list[BlockCopy] = []
 
     @property
     def has_work(self) -> bool:
@@ -123,11 +132,13 @@ class Scheduler:
                 break
             seq = self.waiting.peek()
             spared = self.blocks.adopt_prefix(seq)
-            num_tokens = min(seq.num_uncomputed_tokens, left)
-            if not self.blocks.can_grow(seq, seq.num_computed_tokens + num_tokens):
+            had = max(seq.num_computed_tokens, seq.num_swapped_tokens)
+            num_tokens = min(len(seq) - had, left)
+            if not self.blocks.can_grow(seq, had + num_tokens):
                 self.blocks.release(seq)
                 break
-            self.blocks.grow(seq, seq.num_computed_tokens + num_tokens)
+            self.blocks.grow(seq, had + num_tokens)
+            step.swap_in += self.swap.give_back(seq)
             self.waiting.pop()
             seq.move(SequenceState.RUNNING)
             self.running.append(seq)
@@ -138,6 +149,7 @@ class Scheduler:
         for item in step.work:
             again = item.seq.num_ever_computed - item.seq.num_computed_tokens
             step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
+        step.swap_out, self._swap_out = self._swap_out, []
         return step
 
     def computed(self, item: ScheduledSequence) -> None:
@@ -154,6 +166,8 @@ class Scheduler:
             self.running.remove(seq)
         else:
             self.waiting.remove(seq)
+            self._swap_out = [copy for copy in self._swap_out if copy.host_block not in seq.swap_table]
+            self.swap.release(seq)
         self.blocks.release(seq)
         seq.finish_reason = reason
         seq.move(SequenceState.FINISHED)
@@ -176,6 +190,7 @@ class Scheduler:
         worst = max(seq.priority for seq in self.running)
         seq = next(seq for seq in reversed(self.running) if seq.priority == worst)
         self.running.remove(seq)
+        self._swap_out += self.swap.take(seq)
         self.blocks.release(seq)
         seq.num_preemptions += 1
         seq.move(SequenceState.WAITING)

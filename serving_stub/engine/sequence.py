@@ -34,6 +34,8 @@ class Sequence:
         block_table: KV blocks in order; block i holds tokens i*block_size to (i+1)*block_size.
         num_computed_tokens: tokens whose keys and values are in the cache.
         num_ever_computed: the most it ever had, so that recomputation after a preemption can be counted.
+        swap_table: host blocks that hold what it had computed when it was preempted; empty if nothing was kept.
+        num_swapped_tokens: how many tokens those are.
         num_cached_tokens: prompt tokens that the prefix cache spared, at first admission.
     """
 
@@ -48,6 +50,8 @@ class Sequence:
     num_hashed_blocks: int = 0
     last_block_key: bytes = b""
     num_preemptions: int = 0
+    swap_table: list[int] = field(default_factory=list)
+    num_swapped_tokens: int = 0
     finish_reason: FinishReason | None = None
     scheduled_at: float | None = None
     first_token_at: float | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from serving_stub.engine.scheduler import Schedule
-from serving_stub.model.config import ModelConfig
+from serving_stub.model.shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class StepWork:
     bytes_written: float
 
 
-def count_work(step: Schedule, config: ModelConfig, element_bytes: int) -> StepWork:
+def count_work(step: Schedule, config: ModelShape, element_bytes: int) -> StepWork:
     """What *step* has to do; call it before the step's tokens count as computed."""
     tokens = sum(item.num_tokens for item in step.work)
     num_sampled = sum(item.is_sampled for item in step.work)
@@ -33,7 +33,7 @@ def count_work(step: Schedule, config: ModelConfig, element_bytes: int) -> StepW
         context = item.seq.num_computed_tokens + item.num_tokens
         contexts += context
         attention += item.num_tokens * context
-    attention_flops = 4.0 * attention * config.num_heads * config.head_dim * config.num_layers
+    attention_flops = config.attention_flops(attention)
     kv_bytes = config.kv_bytes_per_token(element_bytes)
     weights_read = (config.num_layer_parameters if tokens else 0) + (config.num_head_parameters if num_sampled else 0)
     return StepWork(

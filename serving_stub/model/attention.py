@@ -73,6 +73,12 @@ class KVCache:
         self.keys[layer].view(-1, self._row).index_copy_(0, slots, k.reshape(-1, self._row))
         self.values[layer].view(-1, self._row).index_copy_(0, slots, v.reshape(-1, self._row))
 
+    def copy_blocks(self, blocks: list[int], source: KVCache, source_blocks: list[int]) -> None:
+        """Fill *blocks* of every layer with *source_blocks* of another pool."""
+        to, of = torch.tensor(blocks), torch.tensor(source_blocks)
+        self.keys.index_copy_(1, to, source.keys.index_select(1, of))
+        self.values.index_copy_(1, to, source.values.index_select(1, of))
+
     def read(self, layer: int, block_tables: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of whole block tables [B, num_blocks], each [B, num_kv_heads, num_blocks*block_size, D]."""
         batch = block_tables.shape[0]
@@ -84,6 +90,8 @@ class KVCache:
 
 def _lazy_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     num_bytes = math.prod(shape) * dtype.itemsize
+    if not num_bytes:
+        return torch.empty(shape, dtype=dtype)
     return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(dtype).view(shape)
 
 

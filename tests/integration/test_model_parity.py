@@ -24,7 +24,7 @@ from serving_stub.model.load import DTYPES
 from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Message, Tokenizer
 from serving_stub.model.transformer import Transformer
-from tests.support.tiny_engine import Recorder, answer_all, tokens, torch_runner
+from tests.support.tiny_engine import FAST_LINK, Recorder, answer_all, tokens, torch_runner
 from tests.support.transformers_llama import greedy, transformers_llama
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -80,7 +80,7 @@ class Loaded:
 
     def engine(self, **changes: int | bool) -> Engine:
         config = replace(EngineConfig(dtype="fp32"), **changes)  # type: ignore[arg-type]
-        return Engine(config, self.config, torch_runner(self.fp32, config), self.tokenizer)
+        return Engine(config, self.config, torch_runner(self.fp32, config), self.tokenizer, device=FAST_LINK)
 
     def logits(self, model: Transformer, token_ids: tuple[int, ...]) -> torch.Tensor:
         """Logits of every position [S, vocab_size]."""
@@ -185,7 +185,7 @@ def test_bf16_decoding_differs_only_where_fp32_is_undecided(loaded: Loaded, answ
     """Token by token through the engine and its kernels, an answer leaves fp32's only where its two best are close."""
     config = EngineConfig()
     model = Transformer(loaded.config, loaded.state, DTYPES["bf16"], Kernels(2))
-    engine = Engine(config, loaded.config, torch_runner(model, config), loaded.tokenizer)
+    engine = Engine(config, loaded.config, torch_runner(model, config), loaded.tokenizer, device=FAST_LINK)
     for name, chunks in answer_all(engine, loaded.requests()).items():
         ours, exact = tokens(chunks), answers[name]
         same = next((i for i, (a, b) in enumerate(zip(ours, exact, strict=True)) if a != b), len(exact))

@@ -26,6 +26,7 @@ class RandomRunner:
         self._config = config
         self._rng = random.Random(seed)
         self.num_steps = 0
+        self._on_host: set[int] = set()
 
     def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
         self.num_steps += 1
@@ -42,7 +43,18 @@ class RandomRunner:
             assert len(slots) == item.num_tokens
             assert not written & slots, "two sequences write to one place"
             written |= slots
+        self._check_copies(step)
         return [(item.seq, self._rng.randrange(3)) for item in step.work if item.is_sampled]
+
+    def _check_copies(self, step: Schedule) -> None:
+        out_to = [copy.host_block for copy in step.swap_out]
+        into = [copy.pool_block for copy in step.swap_in]
+        assert len(set(out_to)) == len(out_to), "two blocks go to one place"
+        assert len(set(into)) == len(into), "two blocks come back to one place"
+        self._on_host.update(out_to)
+        assert {copy.host_block for copy in step.swap_in} <= self._on_host, "only what went out comes back"
+        computed = {block for item in step.work for block in item.seq.block_table}
+        assert set(into) <= computed, "what comes back is used at once"
 
 
 class Serving(RuleBasedStateMachine):
@@ -59,15 +71,19 @@ class Serving(RuleBasedStateMachine):
         block_size=st.integers(1, 4),
         max_num_seqs=st.integers(1, 5),
         budget=st.integers(5, 20),
+        num_swap_blocks=st.sampled_from([0, 3, 50]),
         seed=st.integers(0, 9),
     )
-    def make_engine(self, num_blocks: int, block_size: int, max_num_seqs: int, budget: int, seed: int) -> None:
+    def make_engine(
+        self, num_blocks: int, block_size: int, max_num_seqs: int, budget: int, num_swap_blocks: int, seed: int
+    ) -> None:
         config = EngineConfig(
             model="tiny",
             num_blocks=num_blocks,
             block_size=block_size,
             max_num_seqs=max_num_seqs,
             max_num_batched_tokens=budget,
+            num_swap_blocks=num_swap_blocks,
         )
         self.runner = RandomRunner(config, seed)
         self.engine = tiny_engine(config, runner=self.runner)
@@ -142,6 +158,7 @@ class Serving(RuleBasedStateMachine):
             self.step()
         assert self.got == self.wanted
         assert self.engine.scheduler.blocks.num_held_blocks == 0
+        assert self.engine.scheduler.swap.num_free_blocks == self.engine.config.num_swap_blocks
 
     def _check_blocks(self) -> None:
         blocks, scheduler = self.engine.scheduler.blocks, self.engine.scheduler
@@ -150,6 +167,10 @@ class Serving(RuleBasedStateMachine):
         assert blocks.num_free_blocks == max(0, blocks.num_blocks - blocks.num_held_blocks - blocks.num_lost_blocks)
         assert 0 <= blocks.usage <= 1
         assert all(not seq.block_table for seq in scheduler.waiting)
+        on_host = [block for seq in scheduler.waiting for block in seq.swap_table]
+        assert len(set(on_host)) == len(on_host), "no host block is owned twice"
+        assert scheduler.swap.num_free_blocks + len(on_host) == scheduler.swap.num_blocks
+        assert all(not seq.swap_table for seq in scheduler.running)
         for block in held:
             assert blocks.holders(block) == sum(block in seq.block_table for seq in scheduler.running)
 

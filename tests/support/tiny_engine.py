@@ -13,6 +13,7 @@ from serving_stub.engine.runner import Runner, TorchRunner
 from serving_stub.model.load import load_model
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
+from serving_stub.roofline.roof import Device
 
 TINY = EngineConfig(model="tiny", dtype="fp32", max_num_seqs=8, max_num_batched_tokens=64, num_blocks=64)
 
@@ -24,16 +25,20 @@ def tiny_tokenizer() -> Tokenizer:
     return tiny_model("tiny", "fp32")[1]
 
 
+FAST_LINK = Device("a test's", flops_per_s=1.0, bytes_per_s=1.0, host_bytes_per_s=1e9, memory_bytes=None)
+"""A device on which swapping is always sooner than computing again."""
+
+
 def tiny_engine(config: EngineConfig = TINY, *, runner: Runner | None = None, **changes: int | bool) -> Engine:
     """An engine on the tiny model in fp32; *changes* are fields of its settings, *runner* replaces the torch one."""
     config = replace(config, **changes)  # type: ignore[arg-type]
     model, tokenizer = tiny_model("tiny", "fp32")
-    return Engine(config, model.config, runner or torch_runner(model, config), tokenizer)
+    return Engine(config, model.config, runner or torch_runner(model, config), tokenizer, device=FAST_LINK)
 
 
 def torch_runner(model: Transformer, config: EngineConfig) -> TorchRunner:
     """A runner on *model* with the pool that *config* says."""
-    return TorchRunner(model, config.num_blocks, config.block_size, config.seed)
+    return TorchRunner(model, config.num_blocks, config.block_size, config.seed, config.num_swap_blocks)
 
 
 def request(

@@ -35,7 +35,7 @@ def engine() -> Iterator[tuple[EngineLoop, Tokenizer, ServingMetrics]]:
     config = EngineConfig(model="tiny", dtype="fp32", max_num_seqs=32, num_blocks=256, max_model_len=2048)
     built, tokenizer = build_engine(config)
     loop = EngineLoop(built, metrics)
-    metrics.watch(loop.stats, dict, {})
+    metrics.watch(loop.stats, dict, {}, built.device)
     loop.start()
     yield loop, tokenizer, metrics
     loop.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from serving_stub.engine.engine import Engine
-from tests.support.tiny_engine import TINY, Recorder, request, tiny_model, tiny_tokenizer, torch_runner
+from tests.support.tiny_engine import FAST_LINK, TINY, Recorder, request, tiny_model, tiny_tokenizer, torch_runner
 
 
 class Time:
@@ -21,7 +21,9 @@ def engine(time: Time, **changes: int) -> Engine:
     """The tiny engine on that clock."""
     config = replace(TINY, **changes)  # type: ignore[arg-type]
     model, _ = tiny_model("tiny", "fp32")
-    return Engine(config, model.config, torch_runner(model, config), tiny_tokenizer(), Recorder(), time)
+    return Engine(
+        config, model.config, torch_runner(model, config), tiny_tokenizer(), Recorder(), time, device=FAST_LINK
+    )
 
 
 def test_a_request_that_waited_too_long_ends() -> None:

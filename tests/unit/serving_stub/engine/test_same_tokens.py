@@ -1,4 +1,4 @@
-"""A request's tokens do not depend on its neighbours, its chunks, its place in the cache or its preemptions."""
+"""A request's tokens do not depend on its neighbours, its chunks, its place in the cache, its preemptions or swaps."""
 
 from __future__ import annotations
 
@@ -56,6 +56,22 @@ def test_tokens_are_the_same_alone_and_in_any_batch(config: EngineConfig, expect
     together = {name: tokens(chunks) for name, chunks in answer_all(engine, requests()).items()}
     assert together == alone()
     assert (sum(step.num_preempted for step in recorder.steps) > 0) is expects_preemption
+
+
+@pytest.mark.parametrize("has_prefix_cache", [False, True])
+def test_tokens_are_the_same_after_a_swap(has_prefix_cache: bool) -> None:
+    """With room in host memory nothing is computed twice, and every block that went out came back or was let go."""
+    engine = tiny_engine(num_blocks=8, num_swap_blocks=64, enable_prefix_caching=has_prefix_cache)
+    recorder = Recorder()
+    engine.observer = recorder
+    together = {name: tokens(chunks) for name, chunks in answer_all(engine, requests()).items()}
+    assert together == alone()
+    assert sum(step.num_recomputed_tokens for step in recorder.steps) == 0
+    swapped_out = sum(step.num_swapped_out_blocks for step in recorder.steps)
+    swapped_in = sum(step.num_swapped_in_blocks for step in recorder.steps)
+    assert 0 < swapped_in <= swapped_out
+    assert swapped_in == swapped_out or has_prefix_cache, "only the prefix cache spares a way back"
+    assert engine.scheduler.swap.num_free_blocks == 64
 
 
 def test_tokens_survive_a_batch_limit_that_moves() -> None:
