@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs/roofline.md").read_text(encoding="utf-
 
 def test_the_example_is_what_the_command_prints() -> None:
     """Line by line, but for the room between the columns."""
-    example = re.findall(r"^    (.*)$", PAGE, re.MULTILINE)
+    example = re.findall(r"^    (.*)$", PAGE.split("```")[0], re.MULTILINE)
     command = example[0].removeprefix("$ python -m serving_stub ")
     printed = [line.split() for line in CliRunner().invoke(main, command.split()).output.splitlines()]
     for line in example[1:]:
