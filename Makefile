@@ -50,6 +50,7 @@ format: $(STAMP) ## let ruff rewrite the code
 
 bench: bench-serving ## every side-by-side measurement; each prints its conditions
 	@$(BIN)/python bench/batch_limit.py
+	@$(BIN)/python bench/busy.py
 
 bench-serving: setup ## the engine beside transformers; minutes, on an idle machine
 	@$(BIN)/python bench/engine.py $(ARGS)
