@@ -15,7 +15,7 @@ from threading import Lock
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from serving_stub.engine.interface import EngineStats, FinishRecord, StepRecord
@@ -44,6 +44,8 @@ REQUEST_BUCKETS = (
 STEP_BUCKETS = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 PREEMPTION_BUCKETS = (1, 2, 3, 4, 5, 10, 20)
 FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
+OUR_REASONS = {"deadline": "abort", "crash": "error"}
+"""What vLLM has no word for, by the nearest that it has."""
 N_BUCKETS = (1, 2, 5, 10, 20)
 INTENSITY_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """Our own: from a lone decoding row to a full prefill on the fastest accelerator."""
@@ -181,8 +183,7 @@ class ServingMetrics:
 
     def on_finished(self, record: FinishRecord) -> None:
         """Count a finished request."""
-        # vLLM has no word for a deadline that passed; ours is beside it.
-        self._success["abort" if record.finish_reason == "deadline" else record.finish_reason].inc()
+        self._success[OUR_REASONS.get(record.finish_reason, record.finish_reason)].inc()
         if record.finish_reason == "deadline":
             self._late.inc()
         self._e2e.observe(record.e2e_s)
@@ -303,6 +304,11 @@ class _Live(Collector):
             {one: float(one == bound) for one in BOUNDS},
         )
         yield self._by("serving_device_info", "The device that the roofline goes by.", "device", {self._device.name: 1})
+        restarts = CounterMetricFamily(
+            "serving_engine_restarts", "Times that a dead engine was started again.", labels=LABELS
+        )
+        restarts.add_metric(self._values, stats.num_restarts)
+        yield restarts
         yield self._by("serving_open_leases", "Live leases by knob.", "knob", self._open_leases())
         info = GaugeMetricFamily(
             "vllm:cache_config_info", "The KV cache's settings as labels.", labels=(*LABELS, *self._cache_config)

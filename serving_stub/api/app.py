@@ -19,7 +19,7 @@ def build_app(services: Services) -> Starlette:
     return Starlette(
         routes=[
             *Completions(services).routes(),
-            *Control(services.desk, token.get_secret_value() if token is not None else None).routes(),
+            *Control(services.desk, token.get_secret_value() if token is not None else None, services.faults).routes(),
             *Observe(services).routes(),
         ],
         exception_handlers={

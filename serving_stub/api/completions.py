@@ -15,7 +15,7 @@ from serving_stub.api.errors import ApiError, json_response
 from serving_stub.api.schema import ChatCompletionRequest, CompletionRequest, ModelCard, ModelList
 from serving_stub.api.services import Services
 from serving_stub.api.shape import ChatShape, Shape, TextShape
-from serving_stub.api.stream import GenerationResponse
+from serving_stub.api.stream import ENGINE_DEAD, GenerationResponse
 from serving_stub.engine.interface import GenerationRequest, SamplingParams
 from serving_stub.model.tokenizer import Message
 
@@ -31,7 +31,7 @@ class Completions:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._created = int(services.clock.now())
+        self._created = self._now()
 
     def routes(self) -> list[BaseRoute]:
         """What to mount at the root."""
@@ -85,9 +85,9 @@ class Completions:
         self, asked: ChatCompletionRequest | CompletionRequest, prefix: str, token_ids: Sequence[int], max_tokens: int
     ) -> Response:
         if not self._services.loop.stats().is_alive:
-            raise ApiError(503, "engine_dead", "the engine has died; restart this server, ask another one meanwhile")
+            raise ENGINE_DEAD
         request_id = f"{prefix}-{secrets.token_hex(12)}"
-        created = int(self._services.clock.now())
+        created = self._now()
         model = self._services.model_name
         shape: Shape = (
             ChatShape(request_id, model, created)
@@ -117,6 +117,10 @@ class Completions:
             is_streamed=asked.stream,
             wants_usage=asked.wants_usage,
         )
+
+    def _now(self) -> int:
+        """Seconds since the epoch as this server shows them."""
+        return int(self._services.clock.now() + self._services.faults.clock_skew_s)
 
     async def _meet_faults(self) -> None:
         if await self._services.faults.meet():

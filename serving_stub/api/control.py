@@ -26,6 +26,7 @@ from serving_stub.errors import (
     ValueOutOfRange,
 )
 from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.faults import Faults
 from serving_stub.frontdoor.lease import Lease, LeaseState
 
 _MAX_BODY_BYTES = 16 * 1024
@@ -68,8 +69,9 @@ class TokenGuard:
 class Control:
     """The routes under /control/v1."""
 
-    def __init__(self, desk: LeaseDesk, token: str | None) -> None:
+    def __init__(self, desk: LeaseDesk, token: str | None, faults: Faults) -> None:
         self._desk = desk
+        self._faults = faults
         self._token = token
 
     def routes(self) -> list[BaseRoute]:
@@ -141,7 +143,7 @@ class Control:
         return json_response(self._view(await self._desk.release(request.path_params["lease_id"])))
 
     def _view(self, lease: Lease) -> LeaseView:
-        return LeaseView.of(lease, self._desk.book.in_force(lease.request.knob).value)
+        return LeaseView.of(lease, self._desk.book.in_force(lease.request.knob).value, self._faults.clock_skew_s)
 
 
 async def answer_lease_error(request: Request, error: Exception) -> Response:

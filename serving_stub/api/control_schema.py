@@ -58,8 +58,8 @@ class LeaseView(BaseModel):
     in_force: int
 
     @classmethod
-    def of(cls, lease: Lease, in_force: int) -> Self:
-        """What to answer about *lease*."""
+    def of(cls, lease: Lease, in_force: int, skew_s: float) -> Self:
+        """What to answer about *lease*, its times moved by *skew_s*: 0 unless a fault was asked for."""
         return cls(
             lease_id=lease.lease_id,
             knob=lease.request.knob,
@@ -69,9 +69,9 @@ class LeaseView(BaseModel):
             reason=lease.request.reason,
             idempotency_key=lease.request.idempotency_key,
             state=lease.state,
-            created_at=lease.created_at,
-            expires_at=lease.expires_at,
-            ended_at=lease.ended_at,
+            created_at=lease.created_at + skew_s,
+            expires_at=lease.expires_at + skew_s,
+            ended_at=None if lease.ended_at is None else lease.ended_at + skew_s,
             end_reason=lease.end_reason,
             in_force_before=lease.in_force_before,
             in_force=in_force,

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from serving_stub.api.errors import ApiError, json_response
 from serving_stub.api.schema import Version
 from serving_stub.api.services import Services
-from serving_stub.api.stream import STOPPING
+from serving_stub.api.stream import ENGINE_DEAD, STOPPING
 from serving_stub.metrics import CONTENT_TYPE
 
 
@@ -32,7 +32,7 @@ class Observe:
     async def health(self, request: Request) -> Response:
         """GET /health: 200 while requests are taken and the engine lives."""
         if not self._services.loop.stats().is_alive:
-            raise ApiError(503, "engine_dead", "the engine has died; restart this server")
+            raise ENGINE_DEAD
         if self._services.in_flight.is_closed:
             raise STOPPING
         return Response()

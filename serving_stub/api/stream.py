@@ -33,7 +33,19 @@ _TOO_LATE = ApiError(
     "no token could be had within the request's deadline_s; try again later, or allow more time",
     headers={"retry-after": "1"},
 )
-_FAILURES: Mapping[str, ApiError] = {"error": _ENGINE_FAILED, "deadline": _TOO_LATE}
+_ENGINE_DIED = ApiError(
+    503,
+    "engine_died",
+    "the engine died while this request was in it, and is being started again; send the request again",
+    headers={"retry-after": "1"},
+)
+_FAILURES: Mapping[str, ApiError] = {"error": _ENGINE_FAILED, "deadline": _TOO_LATE, "crash": _ENGINE_DIED}
+ENGINE_DEAD = ApiError(
+    503,
+    "engine_dead",
+    "the engine has died and is being started again; try again, or ask another server",
+    headers={"retry-after": "1"},
+)
 STOPPING = ApiError(503, "server_stopping", "the server is stopping; ask another one", headers={"retry-after": "5"})
 
 

@@ -62,12 +62,9 @@ class Engine:
         self.config = config
         self.model_config = model_config
         self.device = device
-        self.observer = observer
-        blocks = BlockManager(config.num_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching)
         self._element_bytes = DTYPES[config.dtype].itemsize
-        served = Served(model_config, device, self._element_bytes, self._element_bytes)
-        swap = SwapSpace(config.num_swap_blocks, config.block_size, served.is_swap_cheaper)
-        self.scheduler = Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens, swap)
+        self.observer = observer
+        self.scheduler = self._new_scheduler()
         self._runner = runner
         self._tokenizer = tokenizer
         self._clock = clock
@@ -159,12 +156,21 @@ class Engine:
         self._observe_step(step, work, started)
         return late + chunks
 
+    def reset(self) -> None:
+        """Begin anew after a failure: an empty pool without cached prefixes, and the limits that were in force."""
+        old = self.scheduler
+        self.scheduler = self._new_scheduler()
+        self.scheduler.set_batch_limit(old.batch_limit, "finish")
+        self.scheduler.set_token_budget(old.token_budget, "finish")
+        self.scheduler.lose_blocks(old.blocks.num_lost_blocks)
+        self._runner.reset()
+
     def end_all(self, reason: FinishReason) -> None:
         """End every request; the engine is stopping or has failed."""
         for seq in list(self._sequences.values()):
             self._finish(seq, reason)
 
-    def stats(self, *, is_alive: bool) -> EngineStats:
+    def stats(self, *, is_alive: bool = True, num_restarts: int = 0) -> EngineStats:
         """The engine now; plain reads, safe from another thread."""
         blocks = self.scheduler.blocks
         return EngineStats(
@@ -177,7 +183,15 @@ class Engine:
             token_budget=self.scheduler.token_budget,
             max_num_seqs=self.scheduler.max_num_seqs,
             is_alive=is_alive,
+            num_restarts=num_restarts,
         )
+
+    def _new_scheduler(self) -> Scheduler:
+        config = self.config
+        blocks = BlockManager(config.num_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching)
+        served = Served(self.model_config, self.device, self._element_bytes, self._element_bytes)
+        swap = SwapSpace(config.num_swap_blocks, config.block_size, served.is_swap_cheaper)
+        return Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens, swap)
 
     def _admitted(self, seq: Sequence, now: float) -> None:
         if seq.scheduled_at is None:

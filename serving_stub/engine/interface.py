@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-FinishReason = Literal["stop", "length", "abort", "error", "deadline"]
+FinishReason = Literal["stop", "length", "abort", "error", "deadline", "crash"]
+"""`error` is this request's own trouble, `crash` the engine's: whoever was in it may ask again."""
 BatchMode = Literal["finish", "preempt"]
 
 
@@ -79,6 +80,7 @@ class EngineStats:
     token_budget: int
     max_num_seqs: int
     is_alive: bool
+    num_restarts: int
 
 
 @dataclass(frozen=True, slots=True)

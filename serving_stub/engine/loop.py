@@ -1,14 +1,15 @@
 """The bridge between the engine's thread and asyncio: submit, stream, cancel.
 
 The thread owns the engine and the list of who listens. Others leave commands in a queue that is emptied before each
-step; with nothing to do the thread sleeps. If a step raises, every request ends with an error and the engine is dead:
-`stats().is_alive` says so, and whoever supervises the process starts it again.
+step; with nothing to do the thread sleeps. If a step raises, the thread dies: every request that it knew ends with
+`crash`, `stats().is_alive` turns false, and its supervisor starts another after a wait that grows with each death.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -33,6 +34,15 @@ Command = Callable[[], None]
 
 IDLE_S = 0.005
 """Between two looks when there is work that cannot be done."""
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
+"""Before the thread is started again: the first time, and after it has died over and over."""
+HEALTHY_S = 60.0
+"""Whoever lived so long died for a new reason."""
+
+
+class InjectedCrash(Exception):
+    """A fault that was asked for: the engine's thread dies."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,10 +70,14 @@ class EngineLoop:
         self._is_stopping = False
         self._is_stalled = False
         self._step_delay_s = 0.0
-        self._is_running = False
+        self._crash_every_s = 0.0
+        self._crash_at = math.inf
+        self._is_started = False
+        self._is_down = False
         self._is_over = False
+        self._num_restarts = 0
         self._listeners: dict[str, _Listener] = {}
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._supervisor = threading.Thread(target=self._supervise, name="engine-supervisor", daemon=True)
 
     @property
     def max_model_len(self) -> int:
@@ -71,21 +85,23 @@ class EngineLoop:
         return self._engine.max_model_len
 
     def start(self) -> None:
-        """Start the thread."""
-        self._is_running = True
-        self._thread.start()
+        """Start the thread and its supervisor."""
+        self._is_started = True
+        self._supervisor.start()
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Stop after the current step; what is not finished ends with an abort."""
         with self._wake:
             self._is_stopping = True
             self._wake.notify()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+        if self._supervisor.ident is not None:
+            self._supervisor.join(timeout_s)
 
     def stats(self) -> EngineStats:
         """The engine now."""
-        return self._engine.stats(is_alive=self._is_running and not self._is_over)
+        return self._engine.stats(
+            is_alive=self._is_started and not (self._is_down or self._is_over), num_restarts=self._num_restarts
+        )
 
     def set_batch_limit(self, limit: int, mode: BatchMode) -> None:
         """Change the largest batch before the next step."""
@@ -103,6 +119,13 @@ class EngineLoop:
         """A fault: every step takes so much longer."""
         self._step_delay_s = delay_s
 
+    def set_crash_every(self, seconds: float) -> None:
+        """A fault: the engine's thread dies now and every so many *seconds*; 0 ends it."""
+        with self._wake:
+            self._crash_every_s = seconds
+            self._crash_at = time.monotonic() if seconds else math.inf
+            self._wake.notify()
+
     def set_stalled(self, *, is_stalled: bool) -> None:
         """A fault: alive, but not a token comes out."""
         self._is_stalled = is_stalled
@@ -115,8 +138,8 @@ class EngineLoop:
         """
         self._engine.check(request)
         listener = _Listener(request, asyncio.get_running_loop())
-        if not self._submit(lambda: self._add(listener)):
-            yield _ended(request, "error")
+        if self._is_down or not self._submit(lambda: self._add(listener)):
+            yield _ended(request, "crash")
             return
         is_over = False
         try:
@@ -153,6 +176,30 @@ class EngineLoop:
             del self._listeners[request_id]
             self._engine.cancel(request_id)
 
+    def _supervise(self) -> None:
+        """Start the engine's thread, again whenever it has died, until it is time to stop."""
+        num_deaths = 0
+        while True:
+            began = time.monotonic()
+            thread = threading.Thread(target=self._run, name="engine", daemon=True)
+            thread.start()
+            thread.join()
+            if self._is_stopping:
+                break
+            num_deaths = 1 if time.monotonic() - began > HEALTHY_S else num_deaths + 1
+            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (num_deaths - 1))
+            logger.error("the engine is started again in %.1f s", wait_s)
+            with self._wake:
+                self._wake.wait_for(lambda: self._is_stopping, wait_s)
+            self._engine.reset()
+            self._num_restarts += 1
+            self._is_down = False
+        with self._wake:
+            self._is_over = True
+        # Requests that came in last are added, so that they end like the others.
+        self._run_commands()
+        self._end_all("abort")
+
     def _run(self) -> None:
         try:
             while self._next_commands():
@@ -161,9 +208,9 @@ class EngineLoop:
                 elif self._engine.has_work:
                     self._step()
         except Exception:
-            logger.exception("the engine died; every request ends with an error")
-        finally:
-            self._end()
+            logger.exception("the engine died; every request in it ends")
+            self._is_down = True
+            self._end_all("crash")
 
     def _step(self) -> None:
         if self._step_delay_s:
@@ -175,26 +222,30 @@ class EngineLoop:
             time.sleep(IDLE_S)
 
     def _next_commands(self) -> bool:
-        """Wait for something to do and run what was left for the thread; False when it is time to stop."""
+        """Wait for something to do and run what was left for the thread; False when it is time to stop.
+
+        Raises: InjectedCrash when that was asked for.
+        """
         with self._wake:
             while not (self._commands or self._engine.has_work or self._is_stopping):
-                self._wake.wait()
+                left_s = self._crash_at - time.monotonic()
+                if left_s <= 0:
+                    break
+                self._wake.wait(left_s if left_s < math.inf else None)
             if self._is_stopping:
                 return False
+            if time.monotonic() >= self._crash_at:
+                self._crash_at = time.monotonic() + self._crash_every_s
+                raise InjectedCrash("a fault was asked for: the engine dies")
         self._run_commands()
         return True
 
     def _run_commands(self) -> None:
-        # Only this thread takes commands out; one at a time, so that one that fails leaves the rest for _end.
+        # One at a time, so that one that fails leaves the rest for the next thread.
         while self._commands:
             self._commands.popleft()()
 
-    def _end(self) -> None:
-        reason: FinishReason = "abort" if self._is_stopping else "error"
-        with self._wake:
-            self._is_over = True
-        # Requests that came in last are added, so that they end like the others.
-        self._run_commands()
+    def _end_all(self, reason: FinishReason) -> None:
         self._engine.end_all(reason)
         for listener in self._listeners.values():
             listener.tell(_ended(listener.request, reason))

@@ -24,6 +24,10 @@ class Runner(Protocol):
         """Compute the step; answers the next token of each sampled sequence, None where the model gave no number."""
         ...
 
+    def reset(self) -> None:
+        """Forget all keys and values."""
+        ...
+
 
 class TorchRunner:
     """Runs steps on a torch model with one preallocated KV pool."""
@@ -34,8 +38,14 @@ class TorchRunner:
         self._model = model
         self._block_size = block_size
         self._seed = seed
-        self._cache = KVCache(model.config, num_blocks, block_size, model.dtype)
-        self._host = KVCache(model.config, num_swap_blocks, block_size, model.dtype)
+        self._num_blocks = num_blocks, num_swap_blocks
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all keys and values: zeros again, for a stray NaN would outlive whoever wrote it."""
+        self._cache, self._host = (
+            KVCache(self._model.config, number, self._block_size, self._model.dtype) for number in self._num_blocks
+        )
 
     @torch.inference_mode()
     def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:

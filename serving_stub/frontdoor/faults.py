@@ -1,6 +1,7 @@
 """Faults on demand: trouble that a drill asks for, each a knob that only a lease turns, so it ends by itself.
 
-All are 0 without a lease and then cost nothing. The largest live lease is in force.
+All are 0 without a lease and then cost nothing. The largest live lease is in force; of clock skews, that go either
+way, the furthest from 0.
 """
 
 from __future__ import annotations
@@ -19,8 +20,12 @@ STALL = "fault.stall"
 SLOW_STEP_MS = "fault.slow_step_ms"
 LOST_KV_BLOCKS = "fault.lost_kv_blocks"
 METRICS_BLACKOUT = "fault.metrics_blackout"
+CRASH_EVERY_S = "fault.crash_every_s"
+CLOCK_SKEW_S = "fault.clock_skew_s"
 
 LONGEST_MS = 60_000
+LONGEST_S = 3600
+LARGEST_SKEW_S = 86_400
 
 
 def fault_knobs(num_blocks: int) -> Sequence[Knob]:
@@ -32,8 +37,12 @@ def fault_knobs(num_blocks: int) -> Sequence[Knob]:
         SLOW_STEP_MS: LONGEST_MS,
         LOST_KV_BLOCKS: num_blocks - 1,
         METRICS_BLACKOUT: 1,
+        CRASH_EVERY_S: LONGEST_S,
     }
-    return [Knob(name, base=0, minimum=0, maximum=maximum, fold="max") for name, maximum in largest.items()]
+    return [
+        *(Knob(name, base=0, minimum=0, maximum=maximum, fold="max") for name, maximum in largest.items()),
+        Knob(CLOCK_SKEW_S, base=0, minimum=-LARGEST_SKEW_S, maximum=LARGEST_SKEW_S, fold="furthest"),
+    ]
 
 
 @dataclass(slots=True)
@@ -43,6 +52,7 @@ class Faults:
     latency_s: float = 0.0
     error_share: float = 0.0
     is_blacked_out: bool = False
+    clock_skew_s: float = 0.0
     _random: random.Random = field(default_factory=lambda: random.Random(0))
 
     async def meet(self) -> bool:
@@ -63,7 +73,12 @@ class Faults:
         def blackout(in_force: InForce) -> None:
             self.is_blacked_out = in_force.value > 0
 
+        def skew(in_force: InForce) -> None:
+            self.clock_skew_s = float(in_force.value)
+
         return {
+            CLOCK_SKEW_S: skew,
+            CRASH_EVERY_S: lambda in_force: loop.set_crash_every(float(in_force.value)),
             LATENCY_MS: latency,
             ERROR_PERCENT: errors,
             METRICS_BLACKOUT: blackout,

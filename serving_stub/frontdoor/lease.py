@@ -17,7 +17,7 @@ from serving_stub.errors import IdempotencyKeyReused, LeaseEnded, LeaseNotFound,
 Mode = Literal["finish", "preempt"]
 """How a smaller batch is reached: admit nothing until enough finish, or put the newest back into the queue."""
 
-Fold = Literal["min", "max"]
+Fold = Literal["min", "max", "furthest"]
 
 FORGET_AFTER_S = 24 * 3600.0
 MAX_NUM_ENDED = 1000
@@ -39,10 +39,10 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """A setting that leases may lower (`min`) or raise (`max`).
+    """A setting that leases may lower (`min`), raise (`max`), or move from zero in either direction (`furthest`).
 
     Args:
-        fold: which of base value and live leases is in force, the smallest or the largest.
+        fold: which of base value and live leases is in force: the smallest, the largest, or the furthest from zero.
     """
 
     name: str
@@ -131,13 +131,19 @@ class InForce:
 
 
 def fold(knob: Knob, live: Iterable[LeaseRequest]) -> InForce:
-    """The value in force: the smallest (or largest) of base value and live leases, whatever their order.
+    """The value in force: the fold of base value and live leases, whatever their order.
 
     Among leases of that same value one `preempt` is enough to preempt.
     """
     requests = [request for request in live if request.knob == knob.name]
     values = (knob.base, *(request.value for request in requests))
-    value = min(values) if knob.fold == "min" else max(values)
+    match knob.fold:
+        case "min":
+            value = min(values)
+        case "max":
+            value = max(values)
+        case "furthest":
+            value = max(values, key=lambda one: (abs(one), one))
     preempts = any(request.value == value and request.mode == "preempt" for request in requests)
     return InForce(value, "preempt" if preempts else "finish")
 

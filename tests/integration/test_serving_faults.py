@@ -114,6 +114,42 @@ def test_metrics_blackout(server: ServingServer) -> None:
         assert client.get("/metrics").status_code == 200
 
 
+def test_engine_crash(server: ServingServer) -> None:
+    """Who is in the engine is told to ask again, health turns red, and a moment later all is well."""
+    with server.client() as client, concurrent.futures.ThreadPoolExecutor() as threads:
+        restarts = server.metric("serving_engine_restarts_total")
+        with fault(client, "slow_step_ms", 50):
+            whole = threads.submit(complete, client, max_tokens=60)
+            streamed = threads.submit(complete, client, max_tokens=60, stream=True)
+            until_sync(lambda: server.metric("vllm:num_requests_running") == 2)
+            until_sync(lambda: server.metric("vllm:generation_tokens_total") > 0)
+            with fault(client, "crash_every_s", 3600):
+                answer = whole.result(20)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "engine_died")
+                assert answer.headers["retry-after"] == "1"
+                *_, last, done = [line for line in streamed.result(20).text.splitlines() if line]
+                assert '"code":"engine_died"' in last
+                assert done == "data: [DONE]"
+                assert client.get("/health").json()["error"]["code"] == "engine_dead"
+                until_sync(lambda: client.get("/health").status_code == 200)
+        assert complete(client).status_code == 200
+        assert server.metric("serving_engine_restarts_total") == restarts + 1
+        assert server.metric("vllm:kv_cache_usage_perc") == 0
+
+
+@pytest.mark.parametrize("skew_s", [-7200, 7200])
+def test_clock_skew(server: ServingServer, skew_s: int) -> None:
+    """The times that are shown are wrong by so much; a lease ends after its own seconds all the same."""
+    with server.client() as client:
+        with fault(client, "clock_skew_s", skew_s):
+            assert complete(client).json()["created"] == pytest.approx(time.time() + skew_s, abs=30)
+            body = {"knob": "batch_limit", "value": 4, "ttl_s": 1, "owner": "t", "reason": "r"}
+            lease = client.post("/control/v1/leases", json=body | {"idempotency_key": f"skew:{skew_s}"}).json()
+            assert lease["expires_at"] == pytest.approx(time.time() + 1 + skew_s, abs=30)
+            until_sync(lambda: client.get(f"/control/v1/leases/{lease['lease_id']}").json()["state"] == "ended")
+        assert complete(client).json()["created"] == pytest.approx(time.time(), abs=30)
+
+
 def test_the_largest_fault_is_in_force(server: ServingServer) -> None:
     """Two drills at once: the worse counts, and what is left counts when it ends."""
     with server.client() as client, fault(client, "latency_ms", 5):
@@ -123,7 +159,9 @@ def test_the_largest_fault_is_in_force(server: ServingServer) -> None:
         client.delete(f"/control/v1/leases/{milder['lease_id']}").raise_for_status()
 
 
-@pytest.mark.parametrize(("name", "value"), [("stall", 2), ("error_percent", 101), ("lost_kv_blocks", NUM_BLOCKS)])
+@pytest.mark.parametrize(
+    ("name", "value"), [("stall", 2), ("error_percent", 101), ("lost_kv_blocks", NUM_BLOCKS), ("clock_skew_s", -86_401)]
+)
 def test_absurd_faults_are_refused(server: ServingServer, name: str, value: int, tmp_path: Path) -> None:
     """Out of range is told with the range."""
     body = {"knob": f"fault.{name}", "value": value, "ttl_s": 60, "owner": "t", "reason": "r", "idempotency_key": name}

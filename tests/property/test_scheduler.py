@@ -28,6 +28,9 @@ class RandomRunner:
         self.num_steps = 0
         self._on_host: set[int] = set()
 
+    def reset(self) -> None:
+        """Nothing is kept."""
+
     def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
         self.num_steps += 1
         assert sum(item.num_tokens for item in step.work) <= self._config.max_num_batched_tokens

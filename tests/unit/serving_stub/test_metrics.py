@@ -24,6 +24,7 @@ STATS = EngineStats(
     token_budget=256,
     max_num_seqs=32,
     is_alive=True,
+    num_restarts=2,
 )
 STEP = StepRecord(
     num_prefill_tokens=10,
@@ -96,6 +97,7 @@ def test_gauges_are_read_at_the_scrape(scrape: Scrape) -> None:
     assert scrape.value("vllm:kv_cache_usage_perc") == 0.25
     assert scrape.value("serving_batch_limit") == 8
     assert scrape.value("serving_max_num_seqs") == 32
+    assert scrape.value("serving_engine_restarts_total") == 2
     assert scrape.value("serving_open_leases", knob="batch_limit") == 1
 
 

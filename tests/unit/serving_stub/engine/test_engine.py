@@ -16,6 +16,9 @@ class ScriptedRunner:
     def __init__(self, script: list[int | None]) -> None:
         self._script = script
 
+    def reset(self) -> None:
+        """Nothing is kept."""
+
     def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
         return [
             (item.seq, self._script[item.seq.num_generated_tokens] if item.seq.request_id == "a" else 40)

@@ -41,6 +41,9 @@ def start() -> Iterator[Start]:
 class BrokenRunner:
     """Computes nothing and says so."""
 
+    def reset(self) -> None:
+        """Nothing is kept."""
+
     def run(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
         raise OSError("the device is gone")
 
@@ -130,15 +133,44 @@ async def test_a_limit_set_before_the_start_holds(start: Start) -> None:
 
 
 async def test_a_broken_engine_ends_everything_with_an_error(start: Start, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever waits gets an error, whoever asks later too, and the engine says that it is dead."""
+    """Whoever waits is told, whoever asks while it is down too, and the engine says that it is dead."""
     loop = start(tiny_engine(runner=BrokenRunner()))
     with caplog.at_level(logging.ERROR):
         answers = await asyncio.gather(*(collect(loop, request(name, "secret")) for name in "ab"))
-    assert [[chunk.finish_reason for chunk in chunks] for chunks in answers] == [["error"], ["error"]]
-    await until(lambda: not loop.stats().is_alive)
-    assert [chunk.finish_reason for chunk in await collect(loop, request("c", "x"))] == ["error"]
+    assert [[chunk.finish_reason for chunk in chunks] for chunks in answers] == [["crash"], ["crash"]]
+    assert not loop.stats().is_alive
+    assert [chunk.finish_reason for chunk in await collect(loop, request("c", "x"))] == ["crash"]
     assert "the device is gone" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_a_dead_engine_is_started_again(start: Start) -> None:
+    """With an empty pool and the limits that were in force; what comes then gets the tokens it always gets."""
+    (alone,) = answer_all(tiny_engine(), [request("a", "hello")]).values()
+    engine = tiny_engine()
+    loop = start(engine)
+    loop.set_batch_limit(3, "finish")
+    loop.set_lost_blocks(5)
+    running = asyncio.create_task(collect(loop, request("a", "hello" * 20, max_tokens=900)))
+    await until(lambda: loop.stats().num_running == 1)
+    loop.set_crash_every(3600)
+    assert (await running)[-1].finish_reason == "crash"
+    await until(lambda: loop.stats().is_alive)
+    stats = loop.stats()
+    assert (stats.num_restarts, stats.batch_limit, stats.num_running) == (1, 3, 0)
+    assert stats.num_free_blocks == stats.num_blocks - 5
+    assert tokens(await collect(loop, request("a", "hello"))) == tokens(alone)
+
+
+async def test_an_engine_that_dies_at_once_is_started_less_and_less_often(start: Start) -> None:
+    """A wait that doubles, so that a broken device is not asked for ever at full speed; a stop still ends it soon."""
+    loop = start(tiny_engine())
+    loop.set_crash_every(0.001)
+    await asyncio.sleep(2.2)
+    assert loop.stats().num_restarts <= 2
+    began = time.monotonic()
+    loop.stop()
+    assert time.monotonic() - began < 1.0
 
 
 async def test_stopping_ends_what_runs_with_an_abort(start: Start) -> None:
@@ -176,8 +208,8 @@ async def test_an_idle_engine_sleeps(start: Start) -> None:
     assert len(recorder.steps) == steps == 8
 
 
-async def test_a_stopped_loop_answers_with_an_error(start: Start) -> None:
+async def test_a_stopped_loop_answers_at_once(start: Start) -> None:
     """After the end nobody waits for ever."""
     loop = start(tiny_engine())
     loop.stop()
-    assert [chunk.finish_reason for chunk in await collect(loop, request("a", "x"))] == ["error"]
+    assert [chunk.finish_reason for chunk in await collect(loop, request("a", "x"))] == ["crash"]
