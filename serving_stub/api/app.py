@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 
+from serving_stub.api import openapi
 from serving_stub.api.completions import Completions
 from serving_stub.api.control import Control, answer_journal_error, answer_lease_error
 from serving_stub.api.errors import ApiError, answer_api_error, answer_failure, answer_http_exception
@@ -21,6 +22,7 @@ def build_app(services: Services) -> Starlette:
             *Completions(services).routes(),
             *Control(services.desk, token.get_secret_value() if token is not None else None, services.faults).routes(),
             *Observe(services).routes(),
+            *openapi.routes(),
         ],
         exception_handlers={
             ApiError: answer_api_error,

@@ -6,6 +6,7 @@ Without a token in its environment the server refuses every control request: nob
 from __future__ import annotations
 
 import hmac
+from collections.abc import Awaitable, Callable
 
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -78,10 +79,8 @@ class Control:
         """What to mount at the root."""
         routes = [
             Route("/knobs", self.list_knobs, methods=["GET"]),
-            Route("/leases", self.list_leases, methods=["GET"]),
-            Route("/leases", self.grant, methods=["POST"]),
-            Route("/leases/{lease_id}", self.get_lease, methods=["GET"]),
-            Route("/leases/{lease_id}", self.release, methods=["DELETE"]),
+            _route("/leases", GET=self.list_leases, POST=self.grant),
+            _route("/leases/{lease_id}", GET=self.get_lease, DELETE=self.release),
             Route("/leases/{lease_id}/renew", self.renew, methods=["POST"]),
         ]
         return [Mount("/control/v1", routes=routes, middleware=[Middleware(TokenGuard, token=self._token)])]
@@ -144,6 +143,16 @@ class Control:
 
     def _view(self, lease: Lease) -> LeaseView:
         return LeaseView.of(lease, self._desk.book.in_force(lease.request.knob).value, self._faults.clock_skew_s)
+
+
+def _route(path: str, **endpoints: Callable[[Request], Awaitable[Response]]) -> Route:
+    """One route for all methods of a path, so that `Allow` names each of them."""
+
+    async def endpoint(request: Request) -> Response:
+        # A route that takes GET takes HEAD too.
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
 
 
 async def answer_lease_error(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from serving_stub.api.errors import ApiError
 
-StopString = Annotated[str, StringConstraints(min_length=1)]
+StopString = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 def _one_in_a_list(value: Any) -> Any:
@@ -21,7 +21,13 @@ def _one_in_a_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Stop = Annotated[list[StopString], Field(max_length=4), BeforeValidator(_one_in_a_list)]
+Stop = Annotated[
+    list[StopString],
+    Field(max_length=4),
+    BeforeValidator(
+        _one_in_a_list, json_schema_input_type=StopString | Annotated[list[StopString], Field(max_length=4)]
+    ),
+]
 
 # Fields whose effect is not implemented, each with the value that asks for nothing.
 _NEUTRAL: dict[str, Any] = {
@@ -69,7 +75,7 @@ class _Generation(_Request):
     stop: Stop | None = None
     ignore_eos: bool = False
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
-    deadline_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] | None = None
+    deadline_s: Annotated[float, Field(ge=0.001, le=3600, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _refuse_what_is_not_supported(self) -> Self:
@@ -119,6 +125,23 @@ class ChatCompletionRequest(_Generation):
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        """System messages come first and a user's last: chat models are trained on nothing else."""
+        roles = ["system" if one.role == "developer" else one.role for one in self.messages]
+        late = next((i for i, role in enumerate(roles) if role == "system" and set(roles[:i]) - {"system"}), None)
+        if late is not None:
+            raise _wrong_order(
+                f"messages.{late}: a system message comes before all others, not after '{roles[late - 1]}'"
+            )
+        if roles[-1] != "user":
+            raise _wrong_order(f"messages.{len(roles) - 1}: the last message is the user's, not '{roles[-1]}'")
+        return self
+
+
+def _wrong_order(message: str) -> ApiError:
+    return ApiError(400, "invalid_request", message, param="messages")
 
 
 class PromptTokensDetails(BaseModel):

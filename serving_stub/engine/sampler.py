@@ -58,8 +58,9 @@ def _likeliest(probabilities: torch.Tensor, params: SamplingParams) -> tuple[tor
         weights = weights / weights.sum()
     elif weights.sum() < params.top_p:
         weights, order = probabilities.sort(descending=True)
-    # The smallest set whose mass reaches top_p: a token is out when the mass before it is enough already.
-    count = int((weights.cumsum(0) - weights < params.top_p).sum())
+    # The smallest set whose mass reaches top_p: a token is out when the mass before it is enough already. The likeliest
+    # is never out, even when top_p is nothing in fp32.
+    count = max(1, int((weights.cumsum(0) - weights < params.top_p).sum()))
     return weights[:count], order[:count]
 
 

@@ -253,10 +253,14 @@ async def test_a_stop_ends_what_is_in_flight(client: httpx.AsyncClient, services
 
 
 @pytest.mark.parametrize("is_streamed", [False, True])
-async def test_a_deadline_that_cannot_be_met_is_an_error(client: httpx.AsyncClient, *, is_streamed: bool) -> None:
+async def test_a_deadline_that_cannot_be_met_is_an_error(
+    client: httpx.AsyncClient, services: Services, *, is_streamed: bool
+) -> None:
     """Nothing was sent yet, so it is a proper 503 that says when to come back, streamed or not."""
-    answer = await client.post(CHAT, json=HELLO | {"deadline_s": 1e-9, "stream": is_streamed})
+    services.loop.set_step_delay(0.05)
+    answer = await client.post(CHAT, json=HELLO | {"deadline_s": 0.001, "stream": is_streamed})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "deadline_exceeded")
+    services.loop.set_step_delay(0)
     assert answer.headers["retry-after"] == "1"
     assert (await client.post(CHAT, json=HELLO | {"deadline_s": 60, "priority": -1})).status_code == 200
 

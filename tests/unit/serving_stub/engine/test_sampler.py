@@ -54,8 +54,9 @@ def test_a_low_temperature_sharpens() -> None:
         (SamplingParams(temperature=1.0, top_p=0.4), {1}),
         (SamplingParams(temperature=1.0, top_p=0.75), {1, 2}),
         (SamplingParams(temperature=1.0, top_k=2, top_p=0.6), {1}),
+        (SamplingParams(temperature=1.0, top_p=5e-324), {1}),
     ],
-    ids=["k 1", "k 2", "k past the vocabulary", "p within the first", "p within the second", "p of what k left"],
+    ids=["k 1", "k 2", "k past all", "p within the first", "p within the second", "p of what k left", "p of nothing"],
 )
 def test_top_k_and_top_p_leave_the_likeliest(params: SamplingParams, possible: set[int]) -> None:
     """Only the likeliest tokens are drawn, and each of them sometimes."""

@@ -1,0 +1,205 @@
+"""The server's OpenAPI document: made from the same models that read and write bodies, so that it cannot lag behind.
+
+Source: OpenAPI Specification 3.1.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from serving_stub.api.control_schema import GrantBody, KnobList, LeaseList, LeaseView, RenewBody
+from serving_stub.api.errors import ErrorBody
+from serving_stub.api.schema import (
+    ChatCompletion,
+    ChatCompletionRequest,
+    Completion,
+    CompletionRequest,
+    ModelCard,
+    ModelList,
+    Version,
+)
+from serving_stub.metrics import CONTENT_TYPE
+
+Json = dict[str, Any]
+_Method = Literal["get", "post", "delete"]
+_TOKEN_SCHEME = "controlToken"  # noqa: S105  (the scheme's name)
+_MEANINGS = {
+    400: "What was asked cannot be done; `error.param` names the field.",
+    401: "The token is missing or wrong.",
+    403: "The server was started without a token.",
+    404: "There is no such thing here.",
+    409: "It contradicts what was done before.",
+    413: "The body is larger than the server accepts.",
+    422: "A value is not one of those allowed; `error.param` names the field.",
+    500: "The engine failed on this request.",
+    503: "Not now; `retry-after` says when to ask again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One method of one path.
+
+    Args:
+        answer: the model of the answer, the media type of one that has none, or None for an empty one.
+        errors: the statuses that it can end with besides *status*.
+        is_new: whether it also answers 201.
+    """
+
+    path: str
+    method: _Method
+    summary: str
+    answer: type[BaseModel] | str | None
+    body: type[BaseModel] | None = None
+    errors: tuple[int, ...] = ()
+    query: tuple[str, ...] = ()
+    is_new: bool = False
+    is_streamed: bool = False
+
+
+_CONTROL_ERRORS = (401, 403)
+_OPERATIONS = (
+    _Operation(
+        "/v1/chat/completions",
+        "post",
+        "Continue a conversation.",
+        ChatCompletion,
+        ChatCompletionRequest,
+        (400, 404, 413, 500, 503),
+        is_streamed=True,
+    ),
+    _Operation(
+        "/v1/completions",
+        "post",
+        "Continue a text.",
+        Completion,
+        CompletionRequest,
+        (400, 404, 413, 500, 503),
+        is_streamed=True,
+    ),
+    _Operation("/v1/models", "get", "The one model that is served.", ModelList),
+    _Operation("/v1/models/{model}", "get", "One model.", ModelCard, errors=(404,)),
+    _Operation("/health", "get", "Whether requests are taken and the engine lives.", None, errors=(503,)),
+    _Operation("/metrics", "get", "Prometheus text format 0.0.4.", CONTENT_TYPE.split(";")[0], errors=(503,)),
+    _Operation("/version", "get", "The release.", Version),
+    _Operation("/control/v1/knobs", "get", "Every knob with what is in force.", KnobList, errors=_CONTROL_ERRORS),
+    _Operation(
+        "/control/v1/leases",
+        "get",
+        "Leases, the oldest first.",
+        LeaseList,
+        errors=(*_CONTROL_ERRORS, 422),
+        query=("state", "owner", "idempotency_key"),
+    ),
+    _Operation(
+        "/control/v1/leases",
+        "post",
+        "Ask for a lease.",
+        LeaseView,
+        GrantBody,
+        (*_CONTROL_ERRORS, 409, 413, 422, 503),
+        is_new=True,
+    ),
+    _Operation("/control/v1/leases/{lease_id}", "get", "One lease.", LeaseView, errors=(*_CONTROL_ERRORS, 404)),
+    _Operation(
+        "/control/v1/leases/{lease_id}", "delete", "End a lease.", LeaseView, errors=(*_CONTROL_ERRORS, 404, 503)
+    ),
+    _Operation(
+        "/control/v1/leases/{lease_id}/renew",
+        "post",
+        "Let a lease live longer.",
+        LeaseView,
+        RenewBody,
+        (*_CONTROL_ERRORS, 404, 409, 413, 422, 503),
+    ),
+)
+
+
+def document() -> Json:
+    """The whole document."""
+    schemas, components = _schemas()
+    paths: dict[str, Json] = {}
+    for operation in _OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _describe(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "serving_stub", "version": version("opsbot")},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {_TOKEN_SCHEME: {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def routes() -> list[BaseRoute]:
+    """What to mount at the root."""
+    answer = document()
+
+    async def openapi(request: Request) -> Response:
+        """GET /openapi.json."""
+        return JSONResponse(answer)
+
+    return [Route("/openapi.json", openapi, methods=["GET"])]
+
+
+_Schemas = Mapping[tuple[type[BaseModel], JsonSchemaMode], Json]
+
+
+def _schemas() -> tuple[_Schemas, Json]:
+    used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ErrorBody, "serialization")]
+    for operation in _OPERATIONS:
+        if isinstance(operation.answer, type):
+            used.append((operation.answer, "serialization"))
+        if operation.body is not None:
+            used.append((operation.body, "validation"))
+    schemas, definitions = models_json_schema(list(dict.fromkeys(used)), ref_template="#/components/schemas/{model}")
+    found: dict[Any, Json] = dict(schemas)
+    return found, definitions["$defs"]
+
+
+def _describe(operation: _Operation, schemas: _Schemas) -> Json:
+    def content(media_type: str, schema: Json) -> Json:
+        return {"content": {media_type: {"schema": schema}}}
+
+    match operation.answer:
+        case None:
+            answer: Json = {}
+        case str(media_type):
+            answer = content(media_type, {"type": "string"})
+        case model:
+            answer = content("application/json", schemas[model, "serialization"])
+    if operation.is_streamed:
+        answer["content"]["text/event-stream"] = {}
+    answers: Json = {"200": {"description": "Done.", **answer}}
+    if operation.is_new:
+        answers["201"] = {"description": "Granted.", **answer}
+    error = content("application/json", schemas[ErrorBody, "serialization"])
+    for status in operation.errors:
+        answers[str(status)] = {"description": _MEANINGS[status], **error}
+    described: Json = {"summary": operation.summary, "responses": answers}
+    in_path = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    parameters = [
+        *(
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+            for name in in_path
+        ),
+        *({"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query),
+    ]
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        body = content("application/json", schemas[operation.body, "validation"])
+        described["requestBody"] = {"required": True, **body}
+    if operation.path.startswith("/control/"):
+        described["security"] = [{_TOKEN_SCHEME: []}]
+    return described
