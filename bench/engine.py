@@ -158,7 +158,7 @@ def main(
         f"machine   reads {device.bytes_per_s / 1e9:.0f} GB/s, {device.flops_per_s / 1e9:.0f} GFLOP/s in {dtype}, "
         f"ridge {device.ridge_point:.0f} operations per byte"
     )
-    print(f"products  {', '.join(f'{rows}: {way}' for rows, way in model.linear.chosen.items())} (rows: way)")
+    print(f"products  {', '.join(f'{rows}: {way}' for rows, way in model.ways.items())} (rows: way)")
     print()
     print("| batch | ours | without kernels | transformers | ours / theirs | of the roof | TTFT p50 | ITL p50, p99 |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")

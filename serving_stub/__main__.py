@@ -33,6 +33,7 @@ def _help(name: str) -> str:
 @click.option("--model", type=click.Choice(["smollm2", "tiny"]), help=_help("model"))
 @click.option("--kernels", type=click.Choice(["auto", "off"]), help=_help("kernels"))
 @click.option("--dtype", type=click.Choice(["bf16", "fp32"]), help=_help("dtype"))
+@click.option("--quantization", type=click.Choice(["int8"]), help=_help("quantization"))
 @click.option("--max-num-seqs", type=int, help=_help("max_num_seqs"))
 @click.option("--max-num-batched-tokens", type=int, help=_help("max_num_batched_tokens"))
 @click.option("--num-blocks", type=int, help=_help("num_blocks"))

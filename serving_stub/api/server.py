@@ -167,6 +167,7 @@ def _engine_config(settings: ServerSettings) -> EngineConfig:
     return EngineConfig(
         model=settings.model,
         dtype=settings.dtype,
+        quantization=settings.quantization,
         max_num_seqs=settings.max_num_seqs,
         max_num_batched_tokens=settings.max_num_batched_tokens,
         num_blocks=settings.num_blocks,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving_stub.errors import SettingError
-from serving_stub.model.load import DtypeName, KernelChoice, ModelName
+from serving_stub.model.load import DtypeName, KernelChoice, ModelName, Quantization
+from serving_stub.roofline.catalogue import NumberFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class EngineConfig:
     """Names and meanings are vLLM's where it has them.
 
     Args:
+        quantization: `int8` multiplies in 8-bit integers, all else stays in dtype; None in dtype throughout.
         max_num_seqs: the largest batch; also the base value of the batch limit.
         max_num_batched_tokens: tokens of one step, prefill and decode together.
         num_blocks: KV blocks in the pool; together with block_size the whole KV capacity.
@@ -29,6 +31,7 @@ class EngineConfig:
 
     model: ModelName = "smollm2"
     dtype: DtypeName = "bf16"
+    quantization: Quantization | None = None
     max_num_seqs: int = 32
     max_num_batched_tokens: int = 256
     block_size: int = 16
@@ -41,6 +44,11 @@ class EngineConfig:
     enable_prefix_caching: bool = True
     kernels: KernelChoice = "auto"
     cache_dir: Path | None = None
+
+    @property
+    def weight_format(self) -> NumberFormat:
+        """The number format of the weights."""
+        return self.quantization or self.dtype
 
     def __post_init__(self) -> None:
         sizes = ("max_num_seqs", "max_num_batched_tokens", "block_size", "num_blocks", "max_model_len", "num_threads")

@@ -39,7 +39,7 @@ from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.roofline.calibrate import device_here
 from serving_stub.roofline.capacity import Served
-from serving_stub.roofline.catalogue import load_catalogue
+from serving_stub.roofline.catalogue import ELEMENT_BYTES, load_catalogue
 from serving_stub.roofline.roof import Device
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class Engine:
         self.config = config
         self.model_config = model_config
         self.device = device
-        self._element_bytes = DTYPES[config.dtype].itemsize
+        self._kv_bytes = DTYPES[config.dtype].itemsize
+        self._weight_bytes = ELEMENT_BYTES[config.weight_format]
         self.observer = observer
         self.scheduler = self._new_scheduler()
         self._runner = runner
@@ -145,7 +146,7 @@ class Engine:
         step = self.scheduler.schedule()
         for seq in step.admitted:
             self._admitted(seq, started)
-        work = count_work(step, self.model_config, self._element_bytes)
+        work = count_work(step, self.model_config, self._weight_bytes, self._kv_bytes)
         sampled = self._runner.run(step) if step.work or step.swap_out else []
         for item in step.work:
             self.scheduler.computed(item)
@@ -189,7 +190,7 @@ class Engine:
     def _new_scheduler(self) -> Scheduler:
         config = self.config
         blocks = BlockManager(config.num_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching)
-        served = Served(self.model_config, self.device, self._element_bytes, self._element_bytes)
+        served = Served(self.model_config, self.device, self._weight_bytes, self._kv_bytes)
         swap = SwapSpace(config.num_swap_blocks, config.block_size, served.is_swap_cheaper)
         return Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens, swap)
 
@@ -317,8 +318,8 @@ def _kernels(config: EngineConfig) -> Kernels | None:
 
 def _device(config: EngineConfig) -> Device:
     if config.roofline is None:
-        return device_here(config.dtype, config.num_threads, config.cache_dir)
-    return load_catalogue().device(config.roofline, config.dtype)
+        return device_here(config.weight_format, config.num_threads, config.cache_dir)
+    return load_catalogue().device(config.roofline, config.weight_format)
 
 
 def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
@@ -329,8 +330,13 @@ def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
     torch.set_num_threads(config.num_threads)
     device = _device(config)
     model, tokenizer = load_model(
-        config.model, config.dtype, seed=config.seed, cache_dir=config.cache_dir, kernels=_kernels(config)
+        config.model,
+        config.dtype,
+        seed=config.seed,
+        cache_dir=config.cache_dir,
+        kernels=_kernels(config),
+        quantization=config.quantization,
     )
-    logger.info("products with 1, 2, 4 … rows: %s", ", ".join(model.linear.chosen.values()))
+    logger.info("products with 1, 2, 4 … rows: %s", ", ".join(model.ways.values()))
     runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed, config.num_swap_blocks)
     return Engine(config, model.config, runner, tokenizer, device=device), tokenizer

@@ -23,7 +23,7 @@ class StepWork:
     bytes_written: float
 
 
-def count_work(step: Schedule, config: ModelShape, element_bytes: int) -> StepWork:
+def count_work(step: Schedule, config: ModelShape, weight_bytes: int, kv_element_bytes: int) -> StepWork:
     """What *step* has to do; call it before the step's tokens count as computed."""
     tokens = sum(item.num_tokens for item in step.work)
     num_sampled = sum(item.is_sampled for item in step.work)
@@ -34,10 +34,10 @@ def count_work(step: Schedule, config: ModelShape, element_bytes: int) -> StepWo
         contexts += context
         attention += item.num_tokens * context
     attention_flops = config.attention_flops(attention)
-    kv_bytes = config.kv_bytes_per_token(element_bytes)
+    kv_bytes = config.kv_bytes_per_token(kv_element_bytes)
     weights_read = (config.num_layer_parameters if tokens else 0) + (config.num_head_parameters if num_sampled else 0)
     return StepWork(
         flops=2.0 * (config.num_layer_parameters * tokens + config.num_head_parameters * num_sampled) + attention_flops,
-        bytes_read=float(weights_read * element_bytes + contexts * kv_bytes),
+        bytes_read=float(weights_read * weight_bytes + contexts * kv_bytes),
         bytes_written=float(tokens * kv_bytes),
     )

@@ -1,87 +1,104 @@
 """Products with weights: several ways to the same result; the fastest for each number of rows is measured once.
 
-Which way wins depends on the processor: where it has matrix units, weights that oneDNN has packed beforehand win at
-every size; elsewhere torch's own product, or for a row or two the C++ kernel, which reads each weight once in order.
+Which way wins depends on the processor: where it has matrix units, weights that lie as its tiles, or as oneDNN has
+packed them; elsewhere torch's own product, or for a row or two the C++ kernel, which reads each weight once in order.
+What no way uses is let go.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 
 from serving_stub.model.native.kernels import Kernels
 
-ROWS = (1, 2, 4, 8, 16, 32, 128)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of rows that are measured; others take the way of the next smaller one."""
 ROUNDS = 3
 MARGIN = 0.95
 """Another way must take at most this share of torch's time, so that noise alone changes nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """A matrix [M, K], and the same as oneDNN wants it where it can be packed."""
+class Product(Protocol):
+    """A weight [M, K] that rows x [N, K] are multiplied with: [N, M]."""
 
-    plain: torch.Tensor
-    packed: torch.Tensor | None
+    def __call__(self, x: torch.Tensor) -> torch.Tensor: ...
 
 
-Way = Callable[[torch.Tensor, Weight], torch.Tensor]
+Way = Callable[[torch.Tensor], torch.Tensor]
 
 
-def to_weight(plain: torch.Tensor) -> Weight:
-    """Pack a matrix where that is possible."""
-    if plain.dtype is not torch.bfloat16 or not _can_pack():
-        return Weight(plain, None)
-    return Weight(plain, torch.ops.mkldnn._reorder_linear_weight(plain, None))
-
-
+@dataclass(slots=True)
 class Linear:
-    """Multiplies by the way that was fastest on this machine.
+    """One matrix [M, K] and the ways to multiply with it, by name.
 
     Args:
-        samples: weights to measure with; enough of them that no cache holds them all.
+        ways: until one is chosen for each number of rows; `torch` is always among them.
+        chosen: the smallest number of rows that takes a way, the largest first.
     """
 
-    def __init__(self, samples: Sequence[Weight], kernels: Kernels | None) -> None:
-        ways: dict[str, Way] = {"torch": _plain}
-        if all(weight.packed is not None for weight in samples):
-            ways["packed"] = _packed
+    num_features: int
+    width: int
+    ways: dict[str, Way]
+    chosen: Sequence[tuple[int, Way]] = ()
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """x [N, K] times the matrix transposed: [N, M]."""
+        for rows, way in self.chosen:
+            if x.shape[0] >= rows:
+                return way(x)
+        return x.new_empty(0, self.num_features)
+
+    def choose(self, names: Mapping[int, str]) -> None:
+        """Multiply from so many rows on in the way of that name, or in torch's where this matrix has no such way.
+
+        Every way holds the matrix in its own form; those that are not chosen are let go.
+        """
+        known = {rows: self.ways.get(name, self.ways["torch"]) for rows, name in names.items()}
+        self.chosen = [(rows, known[rows]) for rows in sorted(known, reverse=True)]
+        self.ways = {}
+
+
+def to_linear(plain: torch.Tensor, kernels: Kernels | None) -> Linear:
+    """A matrix [M, K] in every form that this machine can multiply with."""
+    ways: dict[str, Way] = {"torch": lambda x: F.linear(x, plain)}
+    if plain.dtype is torch.bfloat16:
+        if _can_pack():
+            packed = torch.ops.mkldnn._reorder_linear_weight(plain, None)
+            ways["packed"] = lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
         if kernels is not None:
-            ways["kernel"] = lambda x, weight: kernels.linear(x, weight.plain)
-        self.chosen: Mapping[int, str] = {rows: _fastest(ways, samples, rows) for rows in ROWS}
-        self._ways = [(rows, ways[self.chosen[rows]]) for rows in reversed(ROWS)]
-
-    def __call__(self, x: torch.Tensor, weight: Weight) -> torch.Tensor:
-        """x [N, K] times the weight [M, K] transposed: [N, M]."""
-        way = next((way for rows, way in self._ways if x.shape[0] >= rows), _plain)
-        return way(x, weight)
+            ways["kernel"] = lambda x: kernels.linear(x, plain)
+            tiles = kernels.to_tiles(plain)
+            if tiles is not None:
+                ways["tiles"] = lambda x: kernels.tiles_linear(x, tiles)
+    return Linear(plain.shape[0], plain.shape[1], ways)
 
 
-def _plain(x: torch.Tensor, weight: Weight) -> torch.Tensor:
-    return F.linear(x, weight.plain)
-
-
-def _packed(x: torch.Tensor, weight: Weight) -> torch.Tensor:
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight.packed, None, "none", [], "")
-    return product
+def choose_ways(linears: Iterable[Linear], samples: Sequence[Linear], dtype: torch.dtype) -> Mapping[int, str]:
+    """Give every matrix the ways that were fastest with *samples*: enough of them that no cache holds them all."""
+    chosen = {rows: _fastest(samples, rows, dtype) for rows in ROWS}
+    for linear in linears:
+        linear.choose(chosen)
+    return chosen
 
 
 @torch.inference_mode()
-def _fastest(ways: Mapping[str, Way], samples: Sequence[Weight], rows: int) -> str:
-    if len(ways) == 1:
-        return "torch"
-    x = torch.zeros(rows, samples[0].plain.shape[1], dtype=samples[0].plain.dtype)
-    times = dict.fromkeys(ways, float("inf"))
+def _fastest(samples: Sequence[Linear], rows: int, dtype: torch.dtype) -> str:
+    names = list(samples[0].ways)
+    if len(names) == 1:
+        return names[0]
+    x = torch.zeros(rows, samples[0].width, dtype=dtype)
+    times = dict.fromkeys(names, float("inf"))
     for _ in range(ROUNDS):
-        for name, way in ways.items():
+        for name in names:
             began = time.perf_counter()
-            for weight in samples:
-                way(x, weight)
+            for linear in samples:
+                linear.ways[name](x)
             times[name] = min(times[name], time.perf_counter() - began)
     best = min(times, key=lambda name: times[name])
     return best if times[best] <= MARGIN * times["torch"] else "torch"

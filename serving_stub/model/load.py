@@ -18,6 +18,7 @@ from serving_stub.model.transformer import Transformer
 ModelName = Literal["smollm2", "tiny"]
 DtypeName = Literal["bf16", "fp32"]
 KernelChoice = Literal["auto", "off"]
+Quantization = Literal["int8"]
 
 DTYPES: Mapping[DtypeName, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
@@ -29,14 +30,17 @@ def load_model(
     seed: int = 0,
     cache_dir: Path | None = None,
     kernels: Kernels | None = None,
+    quantization: Quantization | None = None,
 ) -> tuple[Transformer, Tokenizer]:
     """A model and its tokenizer; *seed* makes the weights of `tiny`, *cache_dir* holds the file of `smollm2`.
 
     Raises: ModelFileMissing, naming the command that fetches the file.
     """
+    is_int8 = quantization == "int8"
     if name == "tiny":
-        model = Transformer(tiny.CONFIG, tiny.state(seed), DTYPES[dtype], kernels)
+        model = Transformer(tiny.CONFIG, tiny.state(seed), DTYPES[dtype], kernels, is_int8=is_int8)
         return model, Tokenizer(tiny.tokenizer_tables())
     file = GgufFile(model_path(cache_dir))
-    model = Transformer(file.config("SmolLM2-135M-Instruct"), file.state(), DTYPES[dtype], kernels)
+    config = file.config("SmolLM2-135M-Instruct")
+    model = Transformer(config, file.state(), DTYPES[dtype], kernels, is_int8=is_int8)
     return model, Tokenizer(file.tokenizer_tables())

@@ -16,18 +16,19 @@ from serving_stub.model.attention import AttentionMetadata, KVCache, attend
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import State
 from serving_stub.model.layers import Rotary, gated, rotate
-from serving_stub.model.linear import Linear, Weight, to_weight
+from serving_stub.model.linear import Linear, Product, choose_ways, to_linear
 from serving_stub.model.native.kernels import Kernels
+from serving_stub.model.quantized import to_int8
 
 
 @dataclass(frozen=True, slots=True)
 class _Layer:
     attention_norm: torch.Tensor
-    qkv: Weight
-    output: Weight
+    qkv: Product
+    output: Product
     ffn_norm: torch.Tensor
-    gate_up: Weight
-    down: Weight
+    gate_up: Product
+    down: Product
 
 
 class Transformer:
@@ -35,9 +36,27 @@ class Transformer:
 
     Args:
         kernels: compute what they can in bf16; None leaves everything to torch.
+        is_int8: products in 8-bit integers, all else in *dtype*.
     """
 
-    def __init__(self, config: ModelConfig, state: State, dtype: torch.dtype, kernels: Kernels | None = None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        state: State,
+        dtype: torch.dtype,
+        kernels: Kernels | None = None,
+        *,
+        is_int8: bool = False,
+    ) -> None:
+        kernels = kernels if dtype is torch.bfloat16 else None
+        linears: list[Linear] = []
+
+        def product(matrix: torch.Tensor) -> Product:
+            if is_int8:
+                return to_int8(matrix, kernels)
+            linears.append(to_linear(matrix, kernels))
+            return linears[-1]
+
         def weight(name: str) -> torch.Tensor:
             return state[f"{name}.weight"].to(dtype)
 
@@ -51,18 +70,19 @@ class Transformer:
         self._layers = [
             _Layer(
                 attention_norm=weight(f"blk.{i}.attn_norm"),
-                qkv=to_weight(joined(i, "attn_q", "attn_k", "attn_v")),
-                output=to_weight(weight(f"blk.{i}.attn_output")),
+                qkv=product(joined(i, "attn_q", "attn_k", "attn_v")),
+                output=product(weight(f"blk.{i}.attn_output")),
                 ffn_norm=weight(f"blk.{i}.ffn_norm"),
-                gate_up=to_weight(joined(i, "ffn_gate", "ffn_up")),
-                down=to_weight(weight(f"blk.{i}.ffn_down")),
+                gate_up=product(joined(i, "ffn_gate", "ffn_up")),
+                down=product(weight(f"blk.{i}.ffn_down")),
             )
             for i in range(config.num_layers)
         ]
         self._rotary = Rotary(config, dtype)
-        self._kernels = kernels if dtype is torch.bfloat16 else None
-        self._head = to_weight(self._embedding)
-        self.linear = Linear([layer.gate_up for layer in self._layers], self._kernels)
+        self._kernels = kernels
+        self._head = product(self._embedding)
+        samples = [layer.gate_up for layer in self._layers if isinstance(layer.gate_up, Linear)]
+        self.ways = choose_ways(linears, samples, dtype) if samples else {1: "int8"}
 
     def forward(
         self,
@@ -81,10 +101,10 @@ class Transformer:
         cos, sin = self._rotary.at(positions)
         x = F.embedding(token_ids, self._embedding)
         for index, layer in enumerate(self._layers):
-            qkv = self.linear(self._norm(x, layer.attention_norm), layer.qkv)
-            x = x + self.linear(self._attend(qkv, cos, sin, cache, index, metadata), layer.output)
-            x = x + self.linear(gated(self.linear(self._norm(x, layer.ffn_norm), layer.gate_up)), layer.down)
-        return self.linear(self._norm(x[logit_rows], self._final_norm), self._head).float()
+            qkv = layer.qkv(self._norm(x, layer.attention_norm))
+            x = x + layer.output(self._attend(qkv, cos, sin, cache, index, metadata))
+            x = x + layer.down(gated(layer.gate_up(self._norm(x, layer.ffn_norm))))
+        return self._head(self._norm(x[logit_rows], self._final_norm)).float()
 
     def _attend(
         self,
@@ -118,7 +138,7 @@ class Transformer:
         h = kernels.add_norm(x, None, self._layers[0].attention_norm, c.norm_eps)
         next_norms = [layer.attention_norm for layer in self._layers[1:]] + [self._final_norm]
         for index, (layer, next_norm) in enumerate(zip(self._layers, next_norms, strict=True)):
-            qkv = self.linear(h, layer.qkv)
+            qkv = layer.qkv(h)
             mixed = torch.empty(len(token_ids), c.num_heads * c.head_dim, dtype=self.dtype)
             if metadata.decode_block_tables is not None:
                 pool = cache.keys[index], cache.values[index]
@@ -126,10 +146,10 @@ class Transformer:
                 kernels.attend(qkv[:d], (cos[:d], sin[:d]), positions[:d], tables, pool, c.num_heads, mixed[:d])
             if prefills is not None:
                 mixed[d:] = self._attend(qkv[d:], cos[d:], sin[d:], cache, index, prefills)
-            h = kernels.add_norm(x, self.linear(mixed, layer.output), layer.ffn_norm, c.norm_eps)
-            fed = kernels.gated(self.linear(h, layer.gate_up))
-            h = kernels.add_norm(x, self.linear(fed, layer.down), next_norm, c.norm_eps)
-        return self.linear(h[logit_rows], self._head).float()
+            h = kernels.add_norm(x, layer.output(mixed), layer.ffn_norm, c.norm_eps)
+            fed = kernels.gated(layer.gate_up(h))
+            h = kernels.add_norm(x, layer.down(fed), next_norm, c.norm_eps)
+        return self._head(h[logit_rows]).float()
 
     def _norm(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         return F.rms_norm(x, (self.config.hidden_size,), weight, self.config.norm_eps)

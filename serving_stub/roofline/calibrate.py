@@ -52,7 +52,10 @@ class Calibration:
         def figure(value: float) -> dict[str, object]:
             return {"value": float(f"{value:.4g}"), "source": "measured"}
 
-        device = {f"{name}_tflops": figure(rate / 1e12) for name, rate in self.flops_per_s.items()}
+        device = {
+            f"{name}_{'tops' if name == 'int8' else 'tflops'}": figure(rate / 1e12)
+            for name, rate in self.flops_per_s.items()
+        }
         device["memory_gb_per_s"] = figure(self.bytes_per_s / 1e9)
         device["host_gb_per_s"] = figure(self.host_bytes_per_s / 1e9)
         document = {"sources": {"measured": source}, "devices": {THIS_CPU: device}}
@@ -69,6 +72,8 @@ def measure(effort: Effort) -> Calibration:
     for name, dtype in _DTYPES.items():
         square = torch.ones(effort.num_rows, effort.num_rows, dtype=dtype)
         rates[name] = 2 * effort.num_rows**3 / _best(lambda square=square: square @ square, effort.rounds)  # type: ignore[misc]
+    integers = torch.ones(effort.num_rows, effort.num_rows, dtype=torch.int8)
+    rates["int8"] = 2 * effort.num_rows**3 / _best(lambda: torch._int_mm(integers, integers), effort.rounds)
     return Calibration(
         flops_per_s=rates,
         bytes_per_s=num_bytes / _best(many.sum, effort.rounds),
@@ -83,7 +88,9 @@ def device_here(number_format: NumberFormat, num_threads: int, folder: Path | No
     """
     path = calibration_path(num_threads, folder)
     if path.exists():
-        return load_catalogue(path).device(THIS_CPU, number_format)
+        known = load_catalogue(path)
+        if number_format in known.devices[THIS_CPU].peaks:
+            return known.device(THIS_CPU, number_format)
     seen = measure(QUICK)
     return Device(THIS_CPU, seen.flops_per_s[number_format], seen.bytes_per_s, seen.host_bytes_per_s, None)
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from serving_stub.fetch_model import cache_dir
 
-SOURCE = Path(__file__).parent / "kernels.cpp"
+FOLDER = Path(__file__).parent
+HEADER = FOLDER / "common.h"
+SOURCES = tuple(FOLDER / name for name in ("kernels.cpp", "tiles.cpp", "attention.cpp"))
 # Not -ffast-math: a library that is linked with it switches the whole process to numbers without subnormals.
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math")
 FLAGS = ("-O3", "-march=native", *MATH, "-fopenmp", "-std=c++17", "-shared", "-fPIC")
@@ -35,7 +37,9 @@ def library_path() -> Path:
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         raise NoKernels("no C++ compiler was found; on Debian: apt-get install g++")
-    known = "\0".join((SOURCE.read_text(encoding="utf-8"), *FLAGS, compiler, _processor()))
+    known = "\0".join(
+        (*(source.read_text(encoding="utf-8") for source in (HEADER, *SOURCES)), *FLAGS, compiler, _processor())
+    )
     path = cache_dir() / f"kernels-{hashlib.sha256(known.encode()).hexdigest()[:16]}.so"
     if not path.exists():
         _build(compiler, path)
@@ -49,7 +53,7 @@ def _build(compiler: str, path: Path) -> None:
         built = Path(folder) / path.name
         try:
             subprocess.run(  # noqa: S603  (our own source, with the compiler that the user chose)
-                [compiler, *FLAGS, str(SOURCE), "-o", str(built)],
+                [compiler, *FLAGS, *map(str, SOURCES), "-o", str(built)],
                 check=True,
                 capture_output=True,
                 text=True,

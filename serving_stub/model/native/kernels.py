@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 
 import torch
 
 from serving_stub.model.native.build import NoKernels, library_path
 
 _BF16 = torch.bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """A matrix [M, K] as tiles.cpp reads it: 32 features at a time, for each step of K two tiles of 16 features."""
+
+    data: torch.Tensor
+    num_features: int
+    width: int
 
 
 class Kernels:
@@ -28,8 +38,9 @@ class Kernels:
         except OSError as error:
             raise NoKernels(f"the kernels could not be loaded: {error}") from error
         self._threads = ctypes.c_int(num_threads)
-        for name in ("linear", "add_norm", "gated", "attend"):
+        for name in ("linear", "add_norm", "gated", "attend", "tiles_bf16", "tiles_int8"):
             getattr(self._library, name).restype = None
+        self._has_tiles = bool(self._library.tiles_ready())
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """x [N, K] times weight [M, K] transposed: [N, M]; meant for few rows."""
@@ -37,6 +48,26 @@ class Kernels:
         assert weight.shape[1] == k
         out = torch.empty(n, m, dtype=_BF16)
         self._library.linear(_at(x), _at(weight), _at(out), _size(n), _size(k), _size(m), self._threads)
+        return out
+
+    def to_tiles(self, matrix: torch.Tensor) -> Tiles | None:
+        """A bf16 or int8 matrix [M, K] for the matrix units; None without them, or if its sizes do not fit theirs."""
+        (m, k), together = matrix.shape, 4 // matrix.itemsize
+        if not self._has_tiles or m % 32 or k % (16 * together):
+            return None
+        split = matrix.reshape(m // 32, 2, 16, k // (16 * together), 16, together)
+        return Tiles(split.permute(0, 3, 1, 4, 2, 5).contiguous(), m, k)
+
+    def tiles_linear(self, x: torch.Tensor, weight: Tiles) -> torch.Tensor:
+        """x [N, K] times a bf16 weight [M, K] transposed: [N, M]."""
+        out = _product_of(x, weight)
+        self._library.tiles_bf16(_at(x), _at(weight.data), _at(out), *_sizes(x, weight), self._threads)
+        return out
+
+    def tiles_linear_int8(self, x: torch.Tensor, weight: Tiles, scales: torch.Tensor) -> torch.Tensor:
+        """The same with an int8 weight, of which one is worth scales [M] in fp32; rows become int8 one by one."""
+        out = _product_of(x, weight)
+        self._library.tiles_int8(_at(x), _at(weight.data), _at(scales), _at(out), *_sizes(x, weight), self._threads)
         return out
 
     def add_norm(self, x: torch.Tensor, added: torch.Tensor | None, weight: torch.Tensor, eps: float) -> torch.Tensor:
@@ -86,6 +117,15 @@ class Kernels:
 
 
 _size = ctypes.c_int64
+
+
+def _product_of(x: torch.Tensor, weight: Tiles) -> torch.Tensor:
+    assert x.shape[1] == weight.width
+    return torch.empty(x.shape[0], weight.num_features, dtype=_BF16)
+
+
+def _sizes(x: torch.Tensor, weight: Tiles) -> tuple[ctypes.c_int64, ctypes.c_int64, ctypes.c_int64]:
+    return _size(x.shape[0]), _size(weight.width), _size(weight.num_features)
 
 
 def _at(tensor: torch.Tensor) -> ctypes.c_void_p:

@@ -24,7 +24,7 @@ def test_a_chunk_that_is_not_the_last_skips_the_head() -> None:
     """16 of 20 prompt tokens: no logits are wanted, so the head is neither multiplied nor read."""
     s = scheduler()
     s.add(Sequence(GenerationRequest("a", tuple(range(20))), arrived_at=0.0))
-    work = count_work(s.schedule(), CONFIG, 2)
+    work = count_work(s.schedule(), CONFIG, 2, 2)
     assert work.flops == 2 * LAYERS * 16 + 4 * 16 * 16 * 64 * 2
     assert work.bytes_read == LAYERS * 2 + 16 * KV_TOKEN
     assert work.bytes_written == 16 * KV_TOKEN
@@ -39,7 +39,7 @@ def test_decoding_reads_the_weights_once_for_all_rows() -> None:
     for item in s.schedule().work:
         s.computed(item)
         item.seq.token_ids.append(5)
-    work = count_work(s.schedule(), CONFIG, 2)
+    work = count_work(s.schedule(), CONFIG, 2, 2)
     assert work.flops == 2 * (LAYERS + HEAD) * 3 + 4 * 15 * 64 * 2
     assert work.bytes_read == (LAYERS + HEAD) * 2 + 15 * KV_TOKEN
     assert work.bytes_written == 3 * KV_TOKEN
@@ -47,5 +47,5 @@ def test_decoding_reads_the_weights_once_for_all_rows() -> None:
 
 def test_a_step_without_work_moves_nothing() -> None:
     """An empty step has no operations and no bytes."""
-    work = count_work(Schedule(), CONFIG, 2)
+    work = count_work(Schedule(), CONFIG, 2, 2)
     assert (work.flops, work.bytes_read, work.bytes_written) == (0.0, 0.0, 0.0)

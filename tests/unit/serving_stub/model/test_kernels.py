@@ -18,9 +18,10 @@ from serving_stub.model import linear
 from serving_stub.model.attention import AttentionMetadata, KVCache, attend
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.layers import Rotary, gated, rotate
-from serving_stub.model.linear import Linear, Weight, to_weight
+from serving_stub.model.linear import choose_ways, to_linear
 from serving_stub.model.native.build import NoKernels, library_path
 from serving_stub.model.native.kernels import Kernels
+from serving_stub.model.quantized import to_int8
 from serving_stub.model.tiny import CONFIG
 from tests.support.tiny_engine import answer_all, request, tokens
 
@@ -72,7 +73,10 @@ def test_the_gate(kernels: Kernels) -> None:
     assert_rounded_alike(kernels.gated(both), gated(both.float()))
 
 
-@pytest.mark.parametrize(("heads", "kv_heads", "head_dim"), [(9, 3, 64), (4, 4, 64), (4, 2, 32), (10, 2, 64)])
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "head_dim"),
+    [(9, 3, 64), (4, 4, 64), (4, 2, 32), (10, 2, 64), (16, 2, 128), (7, 1, 128), (32, 1, 64)],
+)
 def test_attention_is_the_plain_pass(kernels: Kernels, heads: int, kv_heads: int, head_dim: int) -> None:
     """Rows of unlike length with scattered blocks read what plain torch reads, and store the same keys and values."""
     config = replace(CONFIG, num_heads=heads, num_kv_heads=kv_heads, head_dim=head_dim)
@@ -161,24 +165,69 @@ def test_no_compiler_at_all_names_the_package(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_way_gives_the_same_product(kernels: Kernels) -> None:
-    """Packed, plain or by the kernel: the same numbers but for rounding, for every number of rows."""
-    weights = [to_weight(noise(96, 64, seed=seed)) for seed in range(3)]
-    multiply = Linear(weights, kernels)
-    assert set(multiply.chosen) == set(linear.ROWS)
-    for rows in (1, 3, 7, 40, 200):
+    """Packed, plain, by the kernel or on matrix units: the same numbers but for rounding, for every number of rows."""
+    matrix = noise(96, 64)
+    ways = to_linear(matrix, kernels).ways
+    for rows in (1, 3, 7, 16, 17, 32, 33, 40, 200):
         x = noise(rows, 64, seed=9)
-        assert_rounded_alike(multiply(x, weights[0]), F.linear(x.float(), weights[0].plain.float()), floor=1e-2)
+        for way in ways.values():
+            assert_rounded_alike(way(x), F.linear(x.float(), matrix.float()), floor=1e-2)
+
+
+@pytest.mark.parametrize(("m", "k"), [(32, 32), (96, 64), (160, 576), (576, 1536)])
+def test_tiles_hold_any_size_that_fits(kernels: Kernels, m: int, k: int) -> None:
+    """An odd number of feature groups, one step of k, many: each is the product."""
+    matrix = noise(m, k, seed=1)
+    tiles = kernels.to_tiles(matrix)
+    if tiles is None:
+        pytest.skip("this processor has no matrix units")
+    for rows in (1, 16, 31, 70):
+        x = noise(rows, k, seed=2)
+        assert_rounded_alike(kernels.tiles_linear(x, tiles), F.linear(x.float(), matrix.float()), floor=2e-2)
+
+
+@pytest.mark.parametrize(("m", "k"), [(32, 64), (96, 128), (160, 576)])
+def test_8_bit_products_are_the_same_on_matrix_units(kernels: Kernels, m: int, k: int) -> None:
+    """Sums are exact integers, so the two ways differ by the last rounding only; rows do not know each other."""
+    matrix = noise(m, k, seed=1)
+    by_tiles, plain = to_int8(matrix, kernels), to_int8(matrix, None)
+    for rows in (1, 16, 31, 70):
+        x = noise(rows, k, seed=2) * torch.linspace(0.01, 30, rows)[:, None].to(BF16)
+        x[0] = 0
+        assert_rounded_alike(by_tiles(x), plain(x).float())
+        assert torch.equal(torch.cat([by_tiles(row[None]) for row in x]), by_tiles(x))
+        exact = F.linear(x.float(), matrix.float())
+        assert ((by_tiles(x).float() - exact).norm() / (exact.norm() + 1e-9)) < 0.02
+
+
+@pytest.mark.parametrize(("m", "k"), [(96, 33), (33, 64), (16, 32)])
+def test_a_matrix_that_fits_no_tiles_is_told(kernels: Kernels, m: int, k: int) -> None:
+    """The other ways take it."""
+    assert kernels.to_tiles(noise(m, k)) is None
+    linear_ = to_linear(noise(m, k), kernels)
+    linear_.choose(dict.fromkeys(linear.ROWS, "tiles"))
+    assert linear_(noise(3, k)).shape == (3, m)
+
+
+def test_each_number_of_rows_has_its_way(kernels: Kernels) -> None:
+    """The ways that were not chosen are let go, with their copies; no rows at all are an empty product."""
+    linears = [to_linear(noise(96, 64, seed=seed), kernels) for seed in range(3)]
+    chosen = choose_ways(linears, linears, BF16)
+    assert set(chosen) == set(linear.ROWS)
+    assert all(not one.ways for one in linears)
+    assert linears[0](noise(0, 64)).shape == (0, 96)
+    assert linears[0](noise(500, 64)).shape == (500, 96)
 
 
 def test_fp32_is_torchs_own() -> None:
     """There nothing is packed or measured: tokens must equal those of transformers."""
-    weight = to_weight(torch.randn(8, 4))
-    assert weight.packed is None
-    assert set(Linear([weight], None).chosen.values()) == {"torch"}
+    only = to_linear(torch.randn(8, 4), None)
+    assert set(only.ways) == {"torch"}
+    assert set(choose_ways([only], [only], torch.float32).values()) == {"torch"}
 
 
 def test_a_way_must_clearly_win(monkeypatch: pytest.MonkeyPatch) -> None:
     """A way that is only as fast as torch's is not taken."""
-    weight = Weight(noise(8, 4), None)
+    one = to_linear(noise(8, 4), Kernels(1))
     monkeypatch.setattr(linear, "MARGIN", 0.0)
-    assert set(Linear([weight], Kernels(1)).chosen.values()) == {"torch"}
+    assert set(choose_ways([one], [one], BF16).values()) == {"torch"}
