@@ -337,6 +337,6 @@ def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
         kernels=_kernels(config),
         quantization=config.quantization,
     )
-    logger.info("products with 1, 2, 4 … rows: %s", ", ".join(model.ways.values()))
+    logger.info("products with 1, 2, 4 … rows: %s", config.quantization or ", ".join(model.ways.values()))
     runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed, config.num_swap_blocks)
     return Engine(config, model.config, runner, tokenizer, device=device), tokenizer

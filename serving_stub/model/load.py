@@ -10,8 +10,11 @@ import torch
 
 from serving_stub.fetch_model import model_path
 from serving_stub.model import tiny
-from serving_stub.model.gguf import GgufFile
+from serving_stub.model.config import ModelConfig
+from serving_stub.model.gguf import GgufFile, State
 from serving_stub.model.native.kernels import Kernels
+from serving_stub.model.quantized import to_int8
+from serving_stub.model.smooth import smooth
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
 
@@ -36,11 +39,20 @@ def load_model(
 
     Raises: ModelFileMissing, naming the command that fetches the file.
     """
-    is_int8 = quantization == "int8"
     if name == "tiny":
-        model = Transformer(tiny.CONFIG, tiny.state(seed), DTYPES[dtype], kernels, is_int8=is_int8)
-        return model, Tokenizer(tiny.tokenizer_tables())
-    file = GgufFile(model_path(cache_dir))
-    config = file.config("SmolLM2-135M-Instruct")
-    model = Transformer(config, file.state(), DTYPES[dtype], kernels, is_int8=is_int8)
-    return model, Tokenizer(file.tokenizer_tables())
+        config, state, tokenizer = tiny.CONFIG, tiny.state(seed), Tokenizer(tiny.tokenizer_tables())
+    else:
+        file = GgufFile(model_path(cache_dir))
+        config, state = file.config("SmolLM2-135M-Instruct"), file.state()
+        tokenizer = Tokenizer(file.tokenizer_tables())
+    if quantization is None:
+        return Transformer(config, state, DTYPES[dtype], kernels), tokenizer
+    return int8_transformer(config, state, tokenizer, dtype, kernels), tokenizer
+
+
+def int8_transformer(
+    config: ModelConfig, state: State, tokenizer: Tokenizer, dtype: DtypeName, kernels: Kernels | None
+) -> Transformer:
+    """The model with products in 8-bit integers, all else in *dtype*."""
+    smoothed = smooth(config, state, tokenizer)
+    return Transformer(config, smoothed, DTYPES[dtype], kernels, multiply=lambda matrix: to_int8(matrix, kernels))

@@ -7,6 +7,7 @@ and faster pieces; which of the two computes is decided once, when the model is 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +19,9 @@ from serving_stub.model.gguf import State
 from serving_stub.model.layers import Rotary, gated, rotate
 from serving_stub.model.linear import Linear, Product, choose_ways, to_linear
 from serving_stub.model.native.kernels import Kernels
-from serving_stub.model.quantized import to_int8
+
+HEAD = "output"
+"""GGUF's name of a head with weights of its own; without it the embedding is the head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Transformer:
 
     Args:
         kernels: compute what they can in bf16; None leaves everything to torch.
-        is_int8: products in 8-bit integers, all else in *dtype*.
+        multiply: how to multiply with a matrix, asked for qkv, output, gate and up, and down of each layer and then the
+            head; None takes the fastest way in *dtype*.
     """
 
     def __init__(
@@ -46,14 +50,14 @@ class Transformer:
         dtype: torch.dtype,
         kernels: Kernels | None = None,
         *,
-        is_int8: bool = False,
+        multiply: Callable[[torch.Tensor], Product] | None = None,
     ) -> None:
         kernels = kernels if dtype is torch.bfloat16 else None
         linears: list[Linear] = []
 
         def product(matrix: torch.Tensor) -> Product:
-            if is_int8:
-                return to_int8(matrix, kernels)
+            if multiply is not None:
+                return multiply(matrix)
             linears.append(to_linear(matrix, kernels))
             return linears[-1]
 
@@ -80,9 +84,9 @@ class Transformer:
         ]
         self._rotary = Rotary(config, dtype)
         self._kernels = kernels
-        self._head = product(self._embedding)
+        self._head = product(weight(HEAD) if f"{HEAD}.weight" in state else self._embedding)
         samples = [layer.gate_up for layer in self._layers if isinstance(layer.gate_up, Linear)]
-        self.ways = choose_ways(linears, samples, dtype) if samples else {1: "int8"}
+        self.ways = choose_ways(linears, samples, dtype) if samples else {}
 
     def forward(
         self,

@@ -20,7 +20,7 @@ from serving_stub.fetch_model import model_path
 from serving_stub.model.attention import KVCache
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import GgufFile, State
-from serving_stub.model.load import DTYPES
+from serving_stub.model.load import DTYPES, int8_transformer
 from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.tokenizer import Message, Tokenizer
 from serving_stub.model.transformer import Transformer
@@ -206,6 +206,21 @@ def test_bf16_costs_no_perplexity(loaded: Loaded) -> None:
     print(f"perplexity of {len(token_ids)} tokens: fp32 {exact:.3f}, bf16 {rounded:.3f}")
     assert 1.5 < exact < 40
     assert abs(rounded / exact - 1) < 0.01
+
+
+def test_int8_costs_little(loaded: Loaded) -> None:
+    """The fast mode says nearly the same: perplexity within one in twenty, and nine of ten greedy tokens."""
+    text = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
+    token_ids = tuple(loaded.tokenizer.encode(text))[:NUM_PERPLEXITY_TOKENS]
+    model = int8_transformer(loaded.config, loaded.state, loaded.tokenizer, "bf16", Kernels(2))
+    exact, rounded = loaded.logits(loaded.fp32, token_ids), loaded.logits(model, token_ids)
+    before, after = _perplexity(exact, token_ids), _perplexity(rounded, token_ids)
+    agreement = float((exact.argmax(-1) == rounded.argmax(-1)).float().mean())
+    print(
+        f"perplexity of {len(token_ids)} tokens: fp32 {before:.3f}, int8 {after:.3f}; greedy agreement {agreement:.3f}"
+    )
+    assert abs(after / before - 1) < 0.05
+    assert agreement > 0.88
 
 
 def _perplexity(logits: torch.Tensor, token_ids: tuple[int, ...]) -> float:
