@@ -84,12 +84,12 @@ async def run(
 ) -> tuple[State, State]:
     """The starved state, then the saturated one, on one server."""
     arguments = ["--num-blocks", str(NUM_BLOCKS), "--max-num-seqs", str(MAX_NUM_SEQS)]
-    async with serving(model, arguments) as http:
+    async with serving(model, arguments) as served:
         states: list[State] = []
         for name, num_users in (("starved", 1), ("saturated", NUM_CROWD)):
             say(f"{name}: {num_users} at a time for {RAMP_S + seconds:.0f} s")
-            states.append(await observe(http, num_users, 200, seconds, seed))
-            await until_idle(http)
+            states.append(await observe(served.http, num_users, 200, seconds, seed))
+            await until_idle(served.http)
         return states[0], states[1]
 
 

@@ -58,11 +58,11 @@ async def client(http: httpx.AsyncClient, rng: random.Random, until: float, tall
 
 async def run(model: str, num_clients: int, seconds: float, seed: int) -> tuple[Tally, float, float]:
     """Answers the clients' tally, the requests that the server counted as ended, and its KV usage at the end."""
-    async with serving(model, ["--num-blocks", "192"]) as http:
+    async with serving(model, ["--num-blocks", "192"]) as served:
         tally, until = Tally(), time.monotonic() + seconds
         rngs = [random.Random(seed * 1000 + number) for number in range(num_clients)]
-        await asyncio.gather(*(client(http, rng, until, tally) for rng in rngs))
-        numbers = await until_idle(http)
+        await asyncio.gather(*(client(served.http, rng, until, tally) for rng in rngs))
+        numbers = await until_idle(served.http)
         return tally, numbers["vllm:request_success_total"], numbers["vllm:kv_cache_usage_perc"]
 
 

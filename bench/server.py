@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -20,9 +21,22 @@ DRAIN_LIMIT_S = 60.0
 CONTROL_TOKEN = "bench"  # noqa: S105  (it guards a server that lives for one bench, on the loopback)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers.
+
+    Args:
+        http: a client with its address.
+        pid: its process.
+    """
+
+    http: httpx.AsyncClient
+    pid: int
+
+
 @asynccontextmanager
-async def serving(model: str, arguments: Sequence[str] = ()) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a ready server; raises ClickException with the server's log if it does not start."""
+async def serving(model: str, arguments: Sequence[str] = ()) -> AsyncIterator[Served]:
+    """A ready server; raises ClickException with its log if it does not start."""
     url = f"http://127.0.0.1:{free_port()}"
     with tempfile.TemporaryDirectory() as name:
         processes = Processes(Path(name), {"SERVING_CONTROL_TOKEN": CONTROL_TOKEN})
@@ -48,7 +62,7 @@ async def serving(model: str, arguments: Sequence[str] = ()) -> AsyncIterator[ht
                     if time.monotonic() > give_up_at:
                         raise click.ClickException(f"the server did not start:\n{server.log_tail()}")
                     await asyncio.sleep(0.1)
-                yield http
+                yield Served(http, server.process.pid)
             finally:
                 await processes.stop_all()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from serving_stub.model.attention import AttentionMetadata, KVCache, PrefillChunk
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import State
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import HEAD, Transformer
+from serving_stub.model.whole import logits_of
 
 SAMPLE = Path(__file__).with_name("calibration.txt")
 MAX_NUM_TOKENS = 300
@@ -61,7 +61,6 @@ def _move(state: State, source: str, products: Sequence[str], largest: torch.Ten
         state[name] = state[name] * factors
 
 
-@torch.inference_mode()
 def _largest_inputs(
     config: ModelConfig, state: State, token_ids: Sequence[int]
 ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
@@ -72,13 +71,6 @@ def _largest_inputs(
         seen.append(_Seen(matrix))
         return seen[-1]
 
-    model = Transformer(config, state, torch.bfloat16, multiply=watch)
-    length = min(len(token_ids), MAX_NUM_TOKENS)
-    everybody = torch.arange(length)
-    mask = torch.full((length, length), float("-inf"), dtype=model.dtype).triu(1)
-    chunk = PrefillChunk(0, length, torch.tensor([0]), mask.repeat(config.num_heads // config.num_kv_heads, 1))
-    cache = KVCache(config, 1, length, model.dtype)
-    metadata = AttentionMetadata(everybody, 0, None, None, (chunk,))
-    model.forward(torch.tensor(token_ids[:length]), everybody, cache, metadata, everybody)
+    logits_of(Transformer(config, state, torch.bfloat16, multiply=watch), token_ids[:MAX_NUM_TOKENS])
     *layers, head = (one.largest for one in seen)
     return layers[0::4], layers[2::4], layers[3::4], head

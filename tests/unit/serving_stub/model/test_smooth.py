@@ -7,11 +7,11 @@ import torch
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import build_engine
 from serving_stub.model import tiny
-from serving_stub.model.attention import AttentionMetadata, KVCache, PrefillChunk
 from serving_stub.model.gguf import State
 from serving_stub.model.smooth import smooth
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
+from serving_stub.model.whole import logits_of
 from tests.support.tiny_engine import answer_all, request, tokens
 
 TOKENIZER = Tokenizer(tiny.tokenizer_tables())
@@ -19,11 +19,7 @@ TOKENIZER = Tokenizer(tiny.tokenizer_tables())
 
 def logits(state: State) -> torch.Tensor:
     """Of a few tokens in fp32."""
-    model = Transformer(tiny.CONFIG, state, torch.float32)
-    cache = KVCache(tiny.CONFIG, 1, 16, torch.float32)
-    mask = torch.full((16, 16), float("-inf")).triu(1).repeat(2, 1)
-    metadata = AttentionMetadata(torch.arange(16), 0, None, None, (PrefillChunk(0, 16, torch.tensor([0]), mask),))
-    return model.forward(torch.arange(16) + 50, torch.arange(16), cache, metadata, torch.arange(16))
+    return logits_of(Transformer(tiny.CONFIG, state, torch.float32), range(50, 66))
 
 
 def with_outliers() -> State:
