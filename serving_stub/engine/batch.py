@@ -1,4 +1,8 @@
-"""Turns a schedule into the tensors of one forward pass."""
+"""Turns a schedule into the tensors of one forward pass.
+
+torch keeps code that it made for every shape it has met, and never lets it go. So lengths are rounded up here, with
+masked positions: a server that has seen prompts of every length must not be larger for it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,10 @@ import torch
 from serving_stub.engine.scheduler import Schedule, ScheduledSequence
 from serving_stub.model.attention import AttentionMetadata, PrefillChunk
 from serving_stub.model.config import ModelConfig
+
+ROWS = 16
+BLOCKS = 4
+"""To multiples of these, rows of a prefill chunk and blocks that are read are rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,8 @@ def build_batch(step: Schedule, config: ModelConfig, block_size: int, dtype: tor
             logit_rows.append(len(token_ids) - 1)
             sampled.append(item)
         if start >= len(step.decodes):
-            table = torch.tensor(seq.block_table[: -(-last // block_size)])
+            used = seq.block_table[: -(-last // block_size)]
+            table = torch.tensor(used + used[:1] * (_rounded(len(used), BLOCKS) - len(used)))
             mask = _causal_mask(first, last, table.numel() * block_size, dtype).repeat(groups, 1)
             prefills.append(PrefillChunk(start, len(token_ids), table, mask))
     tables, decode_mask = _decode_tables(step.decodes, block_size, dtype)
@@ -64,7 +73,7 @@ def _decode_tables(
     if not decodes:
         return None, None
     lengths = torch.tensor([len(item.seq) for item in decodes])
-    width = -(-int(lengths.max()) // block_size)
+    width = _rounded(-(-int(lengths.max()) // block_size), BLOCKS)
     rows = [item.seq.block_table[:width] for item in decodes]
     tables = torch.tensor([row + [row[0]] * (width - len(row)) for row in rows])
     visible = torch.arange(width * block_size)[None] < lengths[:, None]
@@ -73,5 +82,12 @@ def _decode_tables(
 
 
 def _causal_mask(first: int, last: int, width: int, dtype: torch.dtype) -> torch.Tensor:
-    visible = torch.arange(width)[None] <= torch.arange(first, last)[:, None]
+    # Rows beyond the chunk see what its first row sees: a row that sees nothing would be no number.
+    positions = torch.full((_rounded(last - first, ROWS),), first)
+    positions[: last - first] = torch.arange(first, last)
+    visible = torch.arange(width)[None] <= positions[:, None]
     return torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, float("-inf"))
+
+
+def _rounded(number: int, step: int) -> int:
+    return -(-number // step) * step

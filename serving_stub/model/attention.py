@@ -20,7 +20,8 @@ from serving_stub.model.config import ModelConfig
 class PrefillChunk:
     """One sequence's chunk in the flat batch.
 
-    Shapes: block_table [num_blocks]; mask [G*S, num_blocks*block_size], 0 where a query may look, -inf elsewhere.
+    Shapes: block_table [num_blocks]; mask [G*S, num_blocks*block_size], 0 where a query may look, -inf elsewhere. The
+        chunk may have fewer rows than S; what the others look at is of no account.
     """
 
     start: int
@@ -111,11 +112,12 @@ def attend(
         decoded = F.scaled_dot_product_attention(rows, keys, values, attn_mask=metadata.decode_mask)
         out[: metadata.num_decodes] = decoded.reshape(metadata.num_decodes, -1)
     for chunk in metadata.prefills:
-        length = chunk.end - chunk.start
+        used, length = chunk.end - chunk.start, chunk.mask.shape[0] // groups
         keys, values = cache.read(layer, chunk.block_table.unsqueeze(0))
-        rows = q[chunk.start : chunk.end].view(length, config.num_kv_heads, groups, config.head_dim)
+        rows = F.pad(q[chunk.start : chunk.end], (0, 0, 0, 0, 0, length - used))
+        rows = rows.view(length, config.num_kv_heads, groups, config.head_dim)
         folded = rows.permute(1, 2, 0, 3).reshape(1, config.num_kv_heads, groups * length, config.head_dim)
         filled = F.scaled_dot_product_attention(folded, keys, values, attn_mask=chunk.mask)
         unfolded = filled.view(config.num_kv_heads, groups, length, config.head_dim).permute(2, 0, 1, 3)
-        out[chunk.start : chunk.end] = unfolded.reshape(length, -1)
+        out[chunk.start : chunk.end] = unfolded[:used].reshape(used, -1)
     return out

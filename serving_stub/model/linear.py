@@ -19,7 +19,11 @@ from serving_stub.model.native.kernels import Kernels
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Numbers of rows that are measured; others take the way of the next smaller one."""
+FEW_ROWS, ROW_STEP = 32, 16
 ROUNDS = 3
+NUM_SAMPLES = 12
+HOPELESS = 2.0
+"""A way that took so many times as long as the best is not asked again with more rows."""
 MARGIN = 0.95
 """Another way must take at most this share of torch's time, so that noise alone changes nothing."""
 
@@ -68,9 +72,12 @@ def to_linear(plain: torch.Tensor, kernels: Kernels | None) -> Linear:
     """A matrix [M, K] in every form that this machine can multiply with."""
     ways: dict[str, Way] = {"torch": lambda x: F.linear(x, plain)}
     if plain.dtype is torch.bfloat16:
+        ways["torch"] = _in_few_shapes(ways["torch"])
         if _can_pack():
             packed = torch.ops.mkldnn._reorder_linear_weight(plain, None)
-            ways["packed"] = lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+            ways["packed"] = _in_few_shapes(
+                lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")
+            )
         if kernels is not None:
             ways["kernel"] = lambda x: kernels.linear(x, plain)
             tiles = kernels.to_tiles(plain)
@@ -79,29 +86,44 @@ def to_linear(plain: torch.Tensor, kernels: Kernels | None) -> Linear:
     return Linear(plain.shape[0], plain.shape[1], ways)
 
 
+def _in_few_shapes(way: Way) -> Way:
+    """oneDNN keeps code for every number of rows that it has met; many rows are rounded up."""
+
+    def multiply(x: torch.Tensor) -> torch.Tensor:
+        num = x.shape[0]
+        if num <= FEW_ROWS or num % ROW_STEP == 0:
+            return way(x)
+        return way(F.pad(x, (0, 0, 0, -num % ROW_STEP)))[:num]
+
+    return multiply
+
+
 def choose_ways(linears: Iterable[Linear], samples: Sequence[Linear], dtype: torch.dtype) -> Mapping[int, str]:
-    """Give every matrix the ways that were fastest with *samples*: enough of them that no cache holds them all."""
-    chosen = {rows: _fastest(samples, rows, dtype) for rows in ROWS}
+    """Give every matrix the ways that were fastest with *samples*: enough of them that no near cache holds them all."""
+    samples, names = samples[:NUM_SAMPLES], list(samples[0].ways)
+    chosen: dict[int, str] = {}
+    for rows in ROWS:
+        times = _times(samples, names, rows, dtype)
+        best = min(times, key=lambda name: times[name])
+        chosen[rows] = best if times[best] <= MARGIN * times["torch"] else "torch"
+        names = [name for name in names if name == "torch" or times[name] <= HOPELESS * times[best]]
     for linear in linears:
         linear.choose(chosen)
     return chosen
 
 
 @torch.inference_mode()
-def _fastest(samples: Sequence[Linear], rows: int, dtype: torch.dtype) -> str:
-    names = list(samples[0].ways)
-    if len(names) == 1:
-        return names[0]
-    x = torch.zeros(rows, samples[0].width, dtype=dtype)
+def _times(samples: Sequence[Linear], names: Sequence[str], rows: int, dtype: torch.dtype) -> Mapping[str, float]:
+    """The best of a few readings of each way, seconds; nothing is measured where there is no choice."""
     times = dict.fromkeys(names, float("inf"))
-    for _ in range(ROUNDS):
+    x = torch.zeros(rows, samples[0].width, dtype=dtype)
+    for _ in range(ROUNDS if len(names) > 1 else 0):
         for name in names:
             began = time.perf_counter()
             for linear in samples:
                 linear.ways[name](x)
             times[name] = min(times[name], time.perf_counter() - began)
-    best = min(times, key=lambda name: times[name])
-    return best if times[best] <= MARGIN * times["torch"] else "torch"
+    return times
 
 
 def _can_pack() -> bool:

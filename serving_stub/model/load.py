@@ -43,7 +43,8 @@ def load_model(
         config, state, tokenizer = tiny.CONFIG, tiny.state(seed), Tokenizer(tiny.tokenizer_tables())
     else:
         file = GgufFile(model_path(cache_dir))
-        config, state = file.config("SmolLM2-135M-Instruct"), file.state()
+        config = file.config("SmolLM2-135M-Instruct")
+        state = file.state(DTYPES[dtype] if quantization is None else torch.float32)
         tokenizer = Tokenizer(file.tokenizer_tables())
     if quantization is None:
         return Transformer(config, state, DTYPES[dtype], kernels), tokenizer

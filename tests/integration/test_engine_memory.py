@@ -16,8 +16,8 @@ from tests.support.tiny_engine import request
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 NUM_STEPS = 10_000
-WARM_UP_STEPS = 2_000
-ALLOWED_BYTES = 8 << 20
+WARM_UP_STEPS = 4_000
+ALLOWED_BYTES = 16 << 20
 
 
 def resident_bytes() -> int:

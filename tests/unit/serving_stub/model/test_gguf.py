@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import gguf
@@ -82,7 +83,26 @@ def test_quantised_weights_come_back_within_their_step(path: Path) -> None:
 def test_dequantised_weights_are_kept_beside_the_file(path: Path) -> None:
     """The second reading gives the same numbers from the kept file, and nothing half-written stays."""
     first = GgufFile(path).state()
-    assert sorted(file.name for file in path.parent.iterdir()) == ["small.fp32.safetensors", "small.gguf"]
+    kept = ["small.fields.json", "small.fp32.safetensors", "small.gguf"]
+    assert sorted(file.name for file in path.parent.iterdir()) == kept
     second = GgufFile(path).state()
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_rounded_weights_are_kept_too(path: Path) -> None:
+    """In bf16 they are the fp32 ones rounded, from the kept file as well."""
+    exact = GgufFile(path).state()
+    for _ in range(2):
+        rounded = GgufFile(path).state(torch.bfloat16)
+        assert all(torch.equal(rounded[name], exact[name].to(torch.bfloat16)) for name in exact)
+
+
+def test_fields_are_read_again_when_the_file_has_changed(path: Path) -> None:
+    """What was kept belongs to one file, by its size and time."""
+    assert GgufFile(path).config("small").num_layers == 3
+    kept = path.with_suffix(".fields.json")
+    kept.write_text(kept.read_text().replace('"llama.block_count": 3', '"llama.block_count": 4'))
+    assert GgufFile(path).config("small").num_layers == 4, "the kept fields are used"
+    os.utime(path, ns=(1, 1))
+    assert GgufFile(path).config("small").num_layers == 3
