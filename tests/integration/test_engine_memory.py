@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 NUM_STEPS = 10_000
 WARM_UP_STEPS = 4_000
-ALLOWED_BYTES = 16 << 20
 
 
 def resident_bytes() -> int:
@@ -37,13 +36,16 @@ def run(engine: Engine, num_steps: int, rng: random.Random, name: str) -> None:
         engine.step()
 
 
-@pytest.mark.parametrize("kernels", ["auto", "off"])
-def test_memory_is_flat_over_ten_thousand_steps(kernels: str) -> None:
-    """Prompts of every length go by, so a buffer that only ever grows would be seen."""
+@pytest.mark.parametrize(("kernels", "allowed_bytes"), [("auto", 8 << 20), ("off", 64 << 20)])
+def test_memory_is_flat_over_ten_thousand_steps(kernels: str, allowed_bytes: int) -> None:
+    """Prompts of every length go by, so a buffer that only ever grows would be seen.
+
+    Plain torch keeps code for each shape that it meets; they are few, but it takes long to have met them all.
+    """
     config = EngineConfig(model="tiny", kernels=kernels, max_num_seqs=8, num_blocks=48, num_swap_blocks=16)  # type: ignore[arg-type]
     engine, _ = build_engine(config)
     rng = random.Random(0)
     run(engine, WARM_UP_STEPS, rng, "warm-up")
     before = resident_bytes()
     run(engine, NUM_STEPS, rng, "after")
-    assert resident_bytes() - before < ALLOWED_BYTES
+    assert resident_bytes() - before < allowed_bytes
