@@ -75,7 +75,7 @@ class Times:
     def on_step(self, step: StepRecord) -> None:
         pass
 
-    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int) -> None:
+    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int, num_evicted_tokens: int) -> None:
         pass
 
     def on_first_token(self, ttft_s: float, queue_time_s: float) -> None:

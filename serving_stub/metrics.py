@@ -105,6 +105,9 @@ class ServingMetrics:
         self._swapped = self._labelled(
             "serving_swapped_blocks", "KV blocks copied to host memory and back.", ("out", "in"), label="direction"
         )
+        self._evicted = self._counter(
+            "serving_evicted_prefix_tokens", "Prompt tokens computed again since their blocks had to make room."
+        )
         self._late = self._counter("serving_deadline_exceeded", "Requests whose deadline passed without a token.")
         self._success = self._labelled(
             "vllm:request_success", "Finished requests.", FINISH_REASONS, label="finished_reason"
@@ -162,10 +165,11 @@ class ServingMetrics:
             self._step_tokens.observe(num_tokens)
             self._step_intensity.observe(arithmetic_intensity(step.flops, num_bytes))
 
-    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int) -> None:
+    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int, num_evicted_tokens: int) -> None:
         """Count one lookup; found tokens count as processed prompt tokens, as in vLLM."""
         self._prefix_queries.inc(num_queried_tokens)
         self._prefix_hits.inc(num_hit_tokens)
+        self._evicted.inc(num_evicted_tokens)
         self._prompt_tokens.inc(num_hit_tokens)
         self._prompt_by_source["local_cache_hit"].inc(num_hit_tokens)
         self._prompt_cached.inc(num_hit_tokens)

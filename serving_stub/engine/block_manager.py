@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 from serving_stub.engine.sequence import Sequence
 
+REMEMBERED = 4
+"""Evicted blocks whose keys are remembered, in pools: enough to tell what a pool of that size would have spared."""
+
 
 class OutOfBlocks(Exception):
     """No block is free; the scheduler answers by preempting."""
@@ -42,6 +45,7 @@ class BlockManager:
         self._block_of_key: dict[bytes, int] = {}
         self._key_of_block: dict[int, bytes] = {}
         self._content: dict[int, _Prefix] = {}
+        self._evicted: OrderedDict[bytes, None] = OrderedDict()
 
     @property
     def num_free_blocks(self) -> int:
@@ -78,12 +82,14 @@ class BlockManager:
         if not self._enable_prefix_caching:
             return 0
         parent = b""
+        seq.num_evicted_tokens = 0
         for start in range(0, (len(seq) - 1) // self.block_size * self.block_size, self.block_size):
             tokens = tuple(seq.token_ids[start : start + self.block_size])
             key = _key(parent, tokens)
             block = self._block_of_key.get(key)
             # A key is a digest: the tokens are compared too, so that nobody ever reads another prompt's keys.
             if block is None or self._content[block] != _Prefix(parent, tokens):
+                seq.num_evicted_tokens = self._count_evicted(seq, start, parent)
                 break
             self._hold(block)
             seq.block_table.append(block)
@@ -92,6 +98,16 @@ class BlockManager:
         seq.last_block_key = parent
         seq.num_computed_tokens = len(seq.block_table) * self.block_size
         return seq.num_computed_tokens
+
+    def _count_evicted(self, seq: Sequence, start: int, parent: bytes) -> int:
+        """Tokens from *start* on whose blocks were here and had to make room, as far as that is remembered."""
+        num_tokens = 0
+        for at in range(start, (len(seq) - 1) // self.block_size * self.block_size, self.block_size):
+            parent = _key(parent, tuple(seq.token_ids[at : at + self.block_size]))
+            if parent not in self._evicted:
+                break
+            num_tokens += self.block_size
+        return num_tokens
 
     def can_grow(self, seq: Sequence, num_tokens: int) -> bool:
         """Whether blocks for *num_tokens* tokens in all can be had now."""
@@ -120,6 +136,7 @@ class BlockManager:
             key = _key(seq.last_block_key, tokens)
             block = seq.block_table[seq.num_hashed_blocks]
             if key not in self._block_of_key:
+                self._evicted.pop(key, None)
                 self._block_of_key[key] = block
                 self._key_of_block[block] = key
                 self._content[block] = _Prefix(seq.last_block_key, tokens)
@@ -150,8 +167,12 @@ class BlockManager:
         if self._free:
             return self._free.popleft()
         block, _ = self._cached.popitem(last=False)
-        del self._block_of_key[self._key_of_block.pop(block)]
+        key = self._key_of_block.pop(block)
+        del self._block_of_key[key]
         del self._content[block]
+        self._evicted[key] = None
+        if len(self._evicted) > REMEMBERED * self.num_blocks:
+            self._evicted.popitem(last=False)
         return block
 
 

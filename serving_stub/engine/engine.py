@@ -199,7 +199,7 @@ class Engine:
             seq.scheduled_at = now
         # A preempted sequence finds its own blocks again; that says nothing about how alike prompts are.
         if self.observer is not None and not seq.num_preemptions:
-            self.observer.on_prefix_lookup(len(seq), seq.num_computed_tokens)
+            self.observer.on_prefix_lookup(len(seq), seq.num_cached_tokens, seq.num_evicted_tokens)
 
     def _append(self, seq: Sequence, token_id: int) -> TokenChunk:
         now = self._clock()

@@ -36,6 +36,7 @@ class Sequence:
         num_ever_computed: the most it ever had, so that recomputation after a preemption can be counted.
         swap_table: host blocks that hold what it had computed when it was preempted; empty if nothing was kept.
         num_swapped_tokens: how many tokens those are.
+        num_evicted_tokens: prompt tokens that the prefix cache would have spared, had it not had to make room.
         num_cached_tokens: prompt tokens that the prefix cache spared, at first admission.
     """
 
@@ -47,6 +48,7 @@ class Sequence:
     num_computed_tokens: int = 0
     num_ever_computed: int = 0
     num_cached_tokens: int = 0
+    num_evicted_tokens: int = 0
     num_hashed_blocks: int = 0
     last_block_key: bytes = b""
     num_preemptions: int = 0

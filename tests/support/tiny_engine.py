@@ -73,6 +73,7 @@ class Recorder:
 
     steps: list[StepRecord] = field(default_factory=list)
     prefix_lookups: list[tuple[int, int]] = field(default_factory=list)
+    evicted: list[int] = field(default_factory=list)
     first_tokens: list[tuple[float, float]] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
     finished: list[FinishRecord] = field(default_factory=list)
@@ -80,8 +81,9 @@ class Recorder:
     def on_step(self, step: StepRecord) -> None:
         self.steps.append(step)
 
-    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int) -> None:
+    def on_prefix_lookup(self, num_queried_tokens: int, num_hit_tokens: int, num_evicted_tokens: int) -> None:
         self.prefix_lookups.append((num_queried_tokens, num_hit_tokens))
+        self.evicted.append(num_evicted_tokens)
 
     def on_first_token(self, ttft_s: float, queue_time_s: float) -> None:
         self.first_tokens.append((ttft_s, queue_time_s))

@@ -116,13 +116,14 @@ def test_a_step_is_counted(scrape: Scrape) -> None:
 
 def test_a_request_is_counted(scrape: Scrape) -> None:
     """A request's tokens and times land in the counters and histograms."""
-    scrape.metrics.on_prefix_lookup(10, 4)
+    scrape.metrics.on_prefix_lookup(10, 4, 3)
     scrape.metrics.on_first_token(0.7, 0.5)
     for _ in range(4):
         scrape.metrics.on_token(0.5)
     scrape.metrics.on_finished(FINISHED)
     assert scrape.value("vllm:prefix_cache_queries_total") == 10
     assert scrape.value("vllm:prefix_cache_hits_total") == 4
+    assert scrape.value("serving_evicted_prefix_tokens_total") == 3
     assert scrape.value("vllm:generation_tokens_total") == 5
     assert scrape.value("vllm:time_to_first_token_seconds_sum") == 0.7
     assert scrape.value("vllm:inter_token_latency_seconds_count") == 4
