@@ -3,6 +3,7 @@
 ```
 ServingError
 ├── SettingError            a setting or a file of this server is wrong; the message says what to do
+│   └── FileError           a file, with every problem as `file:line:column: message`
 ├── JournalError            the lease journal cannot be read or written
 ├── LeaseError              a lease operation cannot be done; `code` is the contract's word for it
 │   ├── UnknownKnob · ValueOutOfRange · IdempotencyKeyReused
@@ -13,6 +14,7 @@ ServingError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -22,6 +24,14 @@ class ServingError(Exception):
 
 class SettingError(ServingError):
     """A setting or a file of this server is wrong."""
+
+
+class FileError(SettingError):
+    """A file is wrong; its text is the problems, one a line."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class JournalError(ServingError):
