@@ -6,8 +6,10 @@ ServingError
 │   └── FileError           a file, with every problem as `file:line:column: message`
 ├── JournalError            the lease journal cannot be read or written
 ├── LeaseError              a lease operation cannot be done; `code` is the contract's word for it
-│   ├── UnknownKnob · ValueOutOfRange · IdempotencyKeyReused
-│   └── LeaseNotFound · LeaseEnded
+│   ├── UnknownKnob · ValueOutOfRange · InvalidValue · OnEndNotAllowed · TooManyLeases
+│   ├── IdempotencyKeyReused · RevisionMismatch
+│   ├── LeaseNotFound · LeaseEnded
+│   └── CommandNotFound · CommandRunning · NotHealthy
 └── TrafficError            the traffic generator cannot reach or use its server
 ```
 """
@@ -56,6 +58,38 @@ class ValueOutOfRange(LeaseError):
     code = "value_out_of_range"
 
 
+class InvalidValue(LeaseError):
+    """The value is not of the kind that the knob takes."""
+
+    code = "invalid_value"
+
+
+class OnEndNotAllowed(LeaseError):
+    """The end of such a lease cannot mean that."""
+
+    code = "on_end_not_allowed"
+
+
+class TooManyLeases(LeaseError):
+    """The knob has as many leases as it may have."""
+
+    code = "too_many_leases"
+
+
+class RevisionMismatch(LeaseError):
+    """The knob's leases are not those that the writer has seen.
+
+    Args:
+        knob: by name.
+    """
+
+    code = "revision_mismatch"
+
+    def __init__(self, message: str, knob: str) -> None:
+        super().__init__(message)
+        self.knob = knob
+
+
 class IdempotencyKeyReused(LeaseError):
     """The key was used before with other content."""
 
@@ -72,6 +106,24 @@ class LeaseEnded(LeaseError):
     """The lease has ended and cannot be renewed."""
 
     code = "lease_ended"
+
+
+class CommandNotFound(LeaseError):
+    """No command has that id."""
+
+    code = "command_not_found"
+
+
+class CommandRunning(LeaseError):
+    """Another command of that kind is not done yet."""
+
+    code = "command_running"
+
+
+class NotHealthy(LeaseError):
+    """The server is not well enough to be taken back."""
+
+    code = "not_healthy"
 
 
 class TrafficError(ServingError):
