@@ -25,14 +25,15 @@ import transformers
 
 from bench.quality import describe_quality
 from bench.sides import LlamaCpp, Mix, Ours, Reading, Side, Transformers
+from serving_stub.engine.pool import to_device
 from serving_stub.fetch_model import model_path
 from serving_stub.model.gguf import GgufFile
-from serving_stub.model.load import DTYPES, DtypeName, int8_transformer
+from serving_stub.model.load import DTYPES, DeviceName, DtypeName, int8_transformer
 from serving_stub.model.native.kernels import Kernels
 from serving_stub.model.shape import ModelShape
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
-from serving_stub.roofline.calibrate import THIS_CPU, THOROUGH, Calibration, measure, processor
+from serving_stub.roofline.calibrate import ON_GPU, THIS_CPU, THOROUGH, Calibration, measure, processor
 from serving_stub.roofline.capacity import Served
 from serving_stub.roofline.catalogue import ELEMENT_BYTES, NumberFormat
 from serving_stub.roofline.roof import Device
@@ -42,7 +43,7 @@ Readings = dict[str, list[Reading]]
 
 
 def device(seen: Calibration, number_format: NumberFormat) -> Device:
-    """This processor as it was just measured."""
+    """This processor, or GPU, as it was just measured."""
     return Device(THIS_CPU, seen.flops_per_s[number_format], seen.bytes_per_s, seen.host_bytes_per_s, None)
 
 
@@ -79,6 +80,7 @@ def medians(readings: Readings, name: str) -> Reading:
 @click.option("--dtype", type=click.Choice(get_args(DtypeName)), default="bf16", show_default=True)
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--device", "where", type=click.Choice(get_args(DeviceName)), default="auto", show_default=True)
 @click.option("--llama-python", type=click.Path(path_type=Path), help="An interpreter that has llama-cpp-python.")
 @click.option(
     "--llama-type",
@@ -97,6 +99,7 @@ def main(
     dtype: DtypeName,
     threads: int,
     seed: int,
+    where: DeviceName,
     llama_python: Path | None,
     llama_types: tuple[str, ...],
     at_least: float | None,
@@ -105,19 +108,23 @@ def main(
     torch.set_num_threads(threads)
     file = GgufFile(model_path())
     config, state, tokenizer = file.config("SmolLM2-135M-Instruct"), file.state(), Tokenizer(file.tokenizer_tables())
-    kernels = Kernels(threads) if dtype == "bf16" else None
-    print(f"hardware  {processor()}, {os.cpu_count()} cores, {threads} threads, load {os.getloadavg()[0]:.2f}")
+    on = to_device(where)
+    kernels = Kernels(threads) if dtype == "bf16" and on.type == "cpu" else None
+    gpu = f", {torch.cuda.get_device_name(on)}" if on.type == "cuda" else ""
+    print(f"hardware  {processor()}, {os.cpu_count()} cores, {threads} threads{gpu}, load {os.getloadavg()[0]:.2f}")
     print(f"software  torch {torch.__version__}, transformers {transformers.__version__}, {platform.python_version()}")
     print(f"model     {config.name} from {file.path.name}, {dtype} unless stated")
     print(f"mix       {prompt_tokens} random prompt tokens, {new_tokens} new, greedy, all rows alike, seed {seed}")
-    seen = measure(THOROUGH)
+    seen = measure(THOROUGH if on.type == "cpu" else ON_GPU, on)
     here = device(seen, dtype)
     print(
         f"machine   reads {here.bytes_per_s / 1e9:.0f} GB/s, {here.flops_per_s / 1e9:.0f} GFLOP/s in {dtype}, "
         f"ridge {here.ridge_point:.0f} operations per byte"
     )
-    ours = Ours("ours", Transformer(config, state, DTYPES[dtype], kernels), tokenizer, here)
-    theirs = Transformers("transformers", transformers_llama(config, state, DTYPES[dtype]))
+    ours = Ours("ours", Transformer(config, state, DTYPES[dtype], kernels, device=on), tokenizer, here)
+    peer_model = transformers_llama(config, state, DTYPES[dtype])
+    peer_model.to(on)  # type: ignore[arg-type]
+    theirs = Transformers("transformers", peer_model)
     print(f"products  {', '.join(f'{rows}: {way}' for rows, way in ours.model.ways.items())} (rows: way)")
     sides: list[Side] = [ours, theirs]
     int8: Ours | None = None
@@ -128,11 +135,11 @@ def main(
     with ExitStack() as stack:
         if llama_python is not None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            peers = [LlamaCpp(llama_python, file.path, kind, folder, threads) for kind in llama_types]
-            for peer in peers:
+            llama_peers = [LlamaCpp(llama_python, file.path, kind, folder, threads) for kind in llama_types]
+            for peer in llama_peers:
                 stack.callback(peer.close)
-            sides += peers
-            print(f"llama.cpp {peers[0].version}, unified KV off, flash attention on")
+            sides += llama_peers
+            print(f"llama.cpp {llama_peers[0].version}, unified KV off, flash attention on")
         found: dict[int, Readings] = {}
         felt: list[list[str]] = []
         for batch in batches:

@@ -16,7 +16,7 @@ from transformers import LlamaForCausalLM, LogitsProcessor, LogitsProcessorList
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import Engine
 from serving_stub.engine.interface import FinishRecord, GenerationRequest, SamplingParams, StepRecord
-from serving_stub.engine.runner import TorchRunner
+from serving_stub.engine.runner import TorchRunner, graphs_for
 from serving_stub.model.tokenizer import Tokenizer
 from serving_stub.model.transformer import Transformer
 from serving_stub.roofline.roof import Device
@@ -111,7 +111,13 @@ class Ours:
         config = EngineConfig(
             max_num_seqs=mix.batch, max_num_batched_tokens=mix.num_prefilled, enable_prefix_caching=False
         )
-        runner = TorchRunner(self.model, config.num_blocks, config.block_size, mix.seed)
+        runner = TorchRunner(
+            self.model,
+            config.num_pool_blocks,
+            config.block_size,
+            mix.seed,
+            capture=graphs_for(self.model.device),
+        )
         return Engine(config, self.model.config, runner, self.tokenizer, device=self.device)
 
 
@@ -135,6 +141,8 @@ class Stopwatch(LogitsProcessor):
         self.at_s: list[float] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if scores.device.type == "cuda":
+            torch.cuda.synchronize(scores.device)
         self.at_s.append(time.perf_counter())
         return scores
 
@@ -148,7 +156,7 @@ class Transformers:
 
     def measure(self, mix: Mix) -> Reading:
         watch, began = Stopwatch(), time.perf_counter()
-        greedy(self.model, mix.prompts(), mix.num_new_tokens, LogitsProcessorList([watch]))
+        greedy(self.model, mix.prompts().to(self.model.device), mix.num_new_tokens, LogitsProcessorList([watch]))
         first, last = watch.at_s[0], watch.at_s[-1]
         return Reading(mix.num_decoded / (last - first), mix.num_prefilled / (first - began))
 

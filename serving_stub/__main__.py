@@ -36,6 +36,8 @@ def _help(name: str) -> str:
 @click.option("--quantization", type=click.Choice(["int8"]), help=_help("quantization"))
 @click.option("--max-num-seqs", type=int, help=_help("max_num_seqs"))
 @click.option("--max-num-batched-tokens", type=int, help=_help("max_num_batched_tokens"))
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help=_help("device"))
+@click.option("--gpu-memory-utilization", type=float, help=_help("gpu_memory_utilization"))
 @click.option("--num-blocks", type=int, help=_help("num_blocks"))
 @click.option("--num-swap-blocks", type=int, help=_help("num_swap_blocks"))
 @click.option("--roofline", help=_help("roofline"))

@@ -33,7 +33,16 @@ class ServerSettings(BaseModel):
     )
     max_num_seqs: Positive = Field(default=32, description="Most sequences in one step: the base batch limit.")
     max_num_batched_tokens: Positive = Field(default=256, description="Most tokens in one step.")
-    num_blocks: Positive = Field(default=1024, description="KV blocks in the pool, 16 tokens each.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where the model lives; auto takes a GPU where there is one."
+    )
+    num_blocks: Positive | None = Field(
+        default=None,
+        description="KV blocks in the pool, 16 tokens each; unset: 1024, or on a GPU as many as its free memory holds.",
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.9, gt=0, le=1, description="Share of a GPU's memory for weights, KV pool and work space."
+    )
     num_swap_blocks: int = Field(
         default=0,
         ge=0,

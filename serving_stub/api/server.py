@@ -18,7 +18,7 @@ from serving_stub.api.inflight import InFlight
 from serving_stub.api.services import Services
 from serving_stub.config import ServerSettings
 from serving_stub.engine.config import EngineConfig
-from serving_stub.engine.engine import build_engine
+from serving_stub.engine.build import build_engine
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.errors import SettingError
 from serving_stub.frontdoor.clock import SteadyClock
@@ -63,8 +63,8 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
     with contextlib.closing(listener):
         port: int = listener.getsockname()[1]
         metrics = ServingMetrics(settings.model, settings.max_model_len)
-        config = _engine_config(settings)
-        engine, tokenizer = build_engine(config)
+        engine, tokenizer = build_engine(_engine_config(settings))
+        config = engine.config
         loop = EngineLoop(engine, metrics)
         clock = SteadyClock()
         journal, book = LeaseJournal.open(settings.journal_path(port), _knobs(config), clock.now())
@@ -92,7 +92,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 faults=faults,
                 clock=clock,
                 model_name=settings.model,
-                max_context=min(loop.max_model_len, config.num_blocks * config.block_size),
+                max_context=min(loop.max_model_len, config.num_pool_blocks * config.block_size),
             )
             metrics.watch(loop.stats, desk.num_open, _cache_config(config), engine.device)
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -170,7 +170,9 @@ def _engine_config(settings: ServerSettings) -> EngineConfig:
         quantization=settings.quantization,
         max_num_seqs=settings.max_num_seqs,
         max_num_batched_tokens=settings.max_num_batched_tokens,
+        device=settings.device,
         num_blocks=settings.num_blocks,
+        gpu_memory_utilization=settings.gpu_memory_utilization,
         num_swap_blocks=settings.num_swap_blocks,
         roofline=settings.roofline,
         max_model_len=settings.max_model_len,
@@ -188,14 +190,14 @@ def _knobs(config: EngineConfig) -> Sequence[Knob]:
     return (
         Knob(BATCH_LIMIT, base=seqs, minimum=1, maximum=seqs),
         Knob(TOKEN_BUDGET, base=tokens, minimum=min(MIN_TOKEN_BUDGET, tokens), maximum=tokens),
-        *fault_knobs(config.num_blocks),
+        *fault_knobs(config.num_pool_blocks),
     )
 
 
 def _cache_config(config: EngineConfig) -> dict[str, str]:
     return {
         "block_size": str(config.block_size),
-        "num_gpu_blocks": str(config.num_blocks),
+        "num_gpu_blocks": str(config.num_pool_blocks),
         "cache_dtype": config.dtype,
         "enable_prefix_caching": str(config.enable_prefix_caching),
     }

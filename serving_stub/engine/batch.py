@@ -32,6 +32,18 @@ class Batch:
     logit_rows: torch.Tensor
     sampled: list[ScheduledSequence]
 
+    def to(self, device: torch.device) -> Batch:
+        """The same where the model is."""
+        if device.type == "cpu":
+            return self
+        return Batch(
+            self.token_ids.to(device),
+            self.positions.to(device),
+            self.metadata.to(device),
+            self.logit_rows.to(device),
+            self.sampled,
+        )
+
 
 def build_batch(step: Schedule, config: ModelConfig, block_size: int, dtype: torch.dtype) -> Batch:
     """The tensors of *step*: decodes first, then each prefill chunk."""

@@ -5,12 +5,9 @@ Single-threaded; `loop.py` gives it a thread and a door to asyncio.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
-
-import torch
 
 from serving_stub.engine.block_manager import BlockManager
 from serving_stub.engine.config import EngineConfig
@@ -27,22 +24,17 @@ from serving_stub.engine.interface import (
     TokenChunk,
 )
 from serving_stub.engine.output import OutputText
-from serving_stub.engine.runner import Runner, TorchRunner
+from serving_stub.engine.runner import Runner
 from serving_stub.engine.scheduler import Schedule, Scheduler
 from serving_stub.engine.sequence import Sequence
 from serving_stub.engine.swap import SwapSpace
 from serving_stub.engine.work import StepWork, count_work
 from serving_stub.model.config import ModelConfig
-from serving_stub.model.load import DTYPES, load_model
-from serving_stub.model.native.build import NoKernels
-from serving_stub.model.native.kernels import Kernels
+from serving_stub.model.load import DTYPES
 from serving_stub.model.tokenizer import Tokenizer
-from serving_stub.roofline.calibrate import device_here
 from serving_stub.roofline.capacity import Served
-from serving_stub.roofline.catalogue import ELEMENT_BYTES, load_catalogue
+from serving_stub.roofline.catalogue import ELEMENT_BYTES
 from serving_stub.roofline.roof import Device
-
-logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -98,7 +90,7 @@ class Engine:
             raise RequestRefused(
                 "invalid_token", f"token id {bad} is outside the vocabulary (0 to {self.model_config.vocab_size - 1})"
             )
-        room = min(self.max_model_len, self.config.num_blocks * self.config.block_size)
+        room = min(self.max_model_len, self.config.num_pool_blocks * self.config.block_size)
         if wanted > room:
             raise RequestRefused(
                 "context_length_exceeded",
@@ -189,7 +181,9 @@ class Engine:
 
     def _new_scheduler(self) -> Scheduler:
         config = self.config
-        blocks = BlockManager(config.num_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching)
+        blocks = BlockManager(
+            config.num_pool_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching
+        )
         served = Served(self.model_config, self.device, self._weight_bytes, self._kv_bytes)
         swap = SwapSpace(config.num_swap_blocks, config.block_size, served.is_swap_cheaper)
         return Scheduler(blocks, config.max_num_seqs, config.max_num_batched_tokens, swap)
@@ -304,39 +298,3 @@ def _check_params(params: SamplingParams) -> None:
     for name, (value, expected, is_right) in faults.items():
         if not is_right:
             raise RequestRefused("invalid_sampling_params", f"{name} is {value}, expected {expected}")
-
-
-def _kernels(config: EngineConfig) -> Kernels | None:
-    if config.kernels == "off" or config.dtype != "bf16":
-        return None
-    try:
-        return Kernels(config.num_threads)
-    except NoKernels as reason:
-        logger.warning("without C++ kernels, plain torch computes everything: %s", reason)
-        return None
-
-
-def _device(config: EngineConfig) -> Device:
-    if config.roofline is None:
-        return device_here(config.weight_format, config.num_threads, config.cache_dir)
-    return load_catalogue().device(config.roofline, config.weight_format)
-
-
-def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
-    """Load the model that *config* names and put an engine around it.
-
-    Raises: ModelFileMissing, SettingError.
-    """
-    torch.set_num_threads(config.num_threads)
-    device = _device(config)
-    model, tokenizer = load_model(
-        config.model,
-        config.dtype,
-        seed=config.seed,
-        cache_dir=config.cache_dir,
-        kernels=_kernels(config),
-        quantization=config.quantization,
-    )
-    logger.info("products with 1, 2, 4 … rows: %s", config.quantization or ", ".join(model.ways.values()))
-    runner = TorchRunner(model, config.num_blocks, config.block_size, config.seed, config.num_swap_blocks)
-    return Engine(config, model.config, runner, tokenizer, device=device), tokenizer

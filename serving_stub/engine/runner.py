@@ -9,7 +9,8 @@ from typing import Protocol
 
 import torch
 
-from serving_stub.engine.batch import build_batch
+from serving_stub.engine.batch import Batch, build_batch
+from serving_stub.engine.graphs import SCRATCH_BLOCKS, Capture, DecodeGraphs, capture_on_cuda
 from serving_stub.engine.sampler import sample
 from serving_stub.engine.scheduler import Schedule
 from serving_stub.engine.sequence import Sequence
@@ -30,21 +31,40 @@ class Runner(Protocol):
 
 
 class TorchRunner:
-    """Runs steps on a torch model with one preallocated KV pool."""
+    """Runs steps on a torch model with one preallocated KV pool.
+
+    Args:
+        capture: how decoding steps become graphs; None computes each step anew, as a CPU does.
+    """
 
     def __init__(
-        self, model: Transformer, num_blocks: int, block_size: int, seed: int, num_swap_blocks: int = 0
+        self,
+        model: Transformer,
+        num_blocks: int,
+        block_size: int,
+        seed: int,
+        num_swap_blocks: int = 0,
+        *,
+        capture: Capture | None = None,
     ) -> None:
         self._model = model
         self._block_size = block_size
         self._seed = seed
-        self._num_blocks = num_blocks, num_swap_blocks
+        self._num_blocks = num_blocks
+        self._num_swap_blocks = num_swap_blocks
+        self._capture = capture
         self.reset()
 
     def reset(self) -> None:
         """Forget all keys and values: zeros again, for a stray NaN would outlive whoever wrote it."""
-        self._cache, self._host = (
-            KVCache(self._model.config, number, self._block_size, self._model.dtype) for number in self._num_blocks
+        config, dtype, device = self._model.config, self._model.dtype, self._model.device
+        scratch = 0 if self._capture is None else SCRATCH_BLOCKS
+        self._cache = KVCache(config, self._num_blocks + scratch, self._block_size, dtype, device)
+        self._host = KVCache(config, self._num_swap_blocks, self._block_size, dtype, is_pinned=device.type == "cuda")
+        self._graphs = (
+            None
+            if self._capture is None
+            else DecodeGraphs(self._model, self._cache, self._block_size, self._num_blocks, self._capture)
         )
 
     @torch.inference_mode()
@@ -60,6 +80,16 @@ class TorchRunner:
         if not step.work:
             return []
         batch = build_batch(step, self._model.config, self._block_size, self._model.dtype)
-        logits = self._model.forward(batch.token_ids, batch.positions, self._cache, batch.metadata, batch.logit_rows)
         sequences = [item.seq for item in batch.sampled]
-        return list(zip(sequences, sample(logits, sequences, self._seed), strict=True))
+        return list(zip(sequences, sample(self._logits(batch), sequences, self._seed), strict=True))
+
+    def _logits(self, batch: Batch) -> torch.Tensor:
+        if self._graphs is not None and batch.metadata.num_decodes == len(batch.token_ids):
+            return self._graphs.logits(batch)
+        here = batch.to(self._model.device)
+        return self._model.forward(here.token_ids, here.positions, self._cache, here.metadata, here.logit_rows)
+
+
+def graphs_for(device: torch.device) -> Capture | None:
+    """Graphs on a GPU, where starting thirty layers of small kernels costs more than they compute."""
+    return capture_on_cuda if device.type == "cuda" else None

@@ -47,7 +47,7 @@ def _draw(logits: torch.Tensor, seq: Sequence, default_seed: int) -> int:
     weights, order = _likeliest(probabilities, params) if is_restricted else (probabilities, None)
     # One uniform number and a search in the running sum: on a large vocabulary much cheaper than torch.multinomial.
     mass = weights.cumsum(0, dtype=torch.float64)
-    at = torch.rand((), generator=_generator(seq, default_seed), dtype=torch.float64) * mass[-1]
+    at = torch.rand((), generator=_generator(seq, default_seed), dtype=torch.float64).item() * mass[-1]
     index = min(int(torch.searchsorted(mass, at, right=True)), len(mass) - 1)
     return index if order is None else int(order[index])
 

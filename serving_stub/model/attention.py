@@ -15,6 +15,8 @@ import torch.nn.functional as F
 
 from serving_stub.model.config import ModelConfig
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class PrefillChunk:
@@ -44,6 +46,19 @@ class AttentionMetadata:
     decode_mask: torch.Tensor | None
     prefills: tuple[PrefillChunk, ...]
 
+    def to(self, device: torch.device) -> AttentionMetadata:
+        """The same where the model is."""
+        if device.type == "cpu":
+            return self
+        tables, mask = self.decode_block_tables, self.decode_mask
+        return AttentionMetadata(
+            self.slot_mapping.to(device),
+            self.num_decodes,
+            None if tables is None else tables.to(device),
+            None if mask is None else mask.to(device),
+            tuple(replace(c, block_table=c.block_table.to(device), mask=c.mask.to(device)) for c in self.prefills),
+        )
+
     def prefills_alone(self) -> AttentionMetadata | None:
         """The same without the decoding rows, for a batch that begins after them; None if nothing is left."""
         if not self.prefills:
@@ -56,16 +71,27 @@ class AttentionMetadata:
 class KVCache:
     """One preallocated pool of KV blocks for all layers, zero at first.
 
-    A masked position still meets the softmax's zero, and zero times a stray NaN of fresh memory would be NaN. The
-    zeros come from calloc, so a large pool's pages are committed only when they are touched.
+    A masked position still meets the softmax's zero, and zero times a stray NaN of fresh memory would be NaN. On the
+    CPU the zeros come from calloc, so a large pool's pages are committed only when they are touched.
 
+    Args:
+        is_pinned: host memory that a GPU copies from and to directly.
     Shapes: keys and values [num_layers, num_blocks, block_size, num_kv_heads, head_dim].
     """
 
-    def __init__(self, config: ModelConfig, num_blocks: int, block_size: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        num_blocks: int,
+        block_size: int,
+        dtype: torch.dtype,
+        device: torch.device = CPU,
+        *,
+        is_pinned: bool = False,
+    ) -> None:
         shape = (config.num_layers, num_blocks, block_size, config.num_kv_heads, config.head_dim)
-        self.keys = _lazy_zeros(shape, dtype)
-        self.values = _lazy_zeros(shape, dtype)
+        self.keys = _zeros(shape, dtype, device, is_pinned=is_pinned)
+        self.values = _zeros(shape, dtype, device, is_pinned=is_pinned)
         self._row = config.num_kv_heads * config.head_dim
         self._heads = (config.num_kv_heads, config.head_dim)
 
@@ -76,9 +102,10 @@ class KVCache:
 
     def copy_blocks(self, blocks: list[int], source: KVCache, source_blocks: list[int]) -> None:
         """Fill *blocks* of every layer with *source_blocks* of another pool."""
-        to, of = torch.tensor(blocks), torch.tensor(source_blocks)
-        self.keys.index_copy_(1, to, source.keys.index_select(1, of))
-        self.values.index_copy_(1, to, source.values.index_select(1, of))
+        here, there = self.keys.device, source.keys.device
+        to, of = torch.tensor(blocks, device=here), torch.tensor(source_blocks, device=there)
+        self.keys.index_copy_(1, to, source.keys.index_select(1, of).to(here))
+        self.values.index_copy_(1, to, source.values.index_select(1, of).to(here))
 
     def read(self, layer: int, block_tables: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values of whole block tables [B, num_blocks], each [B, num_kv_heads, num_blocks*block_size, D]."""
@@ -89,10 +116,10 @@ class KVCache:
         return keys.transpose(1, 2), values.transpose(1, 2)
 
 
-def _lazy_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+def _zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, *, is_pinned: bool) -> torch.Tensor:
     num_bytes = math.prod(shape) * dtype.itemsize
-    if not num_bytes:
-        return torch.empty(shape, dtype=dtype)
+    if device.type != "cpu" or is_pinned or not num_bytes:
+        return torch.zeros(shape, dtype=dtype, device=device, pin_memory=is_pinned and num_bytes > 0)
     return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(dtype).view(shape)
 
 
@@ -104,7 +131,7 @@ def attend(
     Query heads that share a KV head are folded into the query axis, which spares plain torch from repeating keys.
     """
     groups = config.num_heads // config.num_kv_heads
-    out = torch.empty(q.shape[0], config.num_heads * config.head_dim, dtype=q.dtype)
+    out = q.new_empty(q.shape[0], config.num_heads * config.head_dim)
     if metadata.num_decodes:
         assert metadata.decode_block_tables is not None
         keys, values = cache.read(layer, metadata.decode_block_tables)

@@ -71,7 +71,7 @@ class Linear:
 def to_linear(plain: torch.Tensor, kernels: Kernels | None) -> Linear:
     """A matrix [M, K] in every form that this machine can multiply with."""
     ways: dict[str, Way] = {"torch": lambda x: F.linear(x, plain)}
-    if plain.dtype is torch.bfloat16:
+    if plain.dtype is torch.bfloat16 and plain.device.type == "cpu":
         ways["torch"] = _in_few_shapes(ways["torch"])
         if _can_pack():
             packed = torch.ops.mkldnn._reorder_linear_weight(plain, None)

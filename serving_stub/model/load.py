@@ -8,8 +8,10 @@ from typing import Literal
 
 import torch
 
+from serving_stub.errors import SettingError
 from serving_stub.fetch_model import model_path
 from serving_stub.model import tiny
+from serving_stub.model.attention import CPU
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import GgufFile, State
 from serving_stub.model.native.kernels import Kernels
@@ -20,6 +22,7 @@ from serving_stub.model.transformer import Transformer
 
 ModelName = Literal["smollm2", "tiny"]
 DtypeName = Literal["bf16", "fp32"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 KernelChoice = Literal["auto", "off"]
 Quantization = Literal["int8"]
 
@@ -34,11 +37,15 @@ def load_model(
     cache_dir: Path | None = None,
     kernels: Kernels | None = None,
     quantization: Quantization | None = None,
+    device: torch.device = CPU,
 ) -> tuple[Transformer, Tokenizer]:
     """A model and its tokenizer; *seed* makes the weights of `tiny`, *cache_dir* holds the file of `smollm2`.
 
-    Raises: ModelFileMissing, naming the command that fetches the file.
+    Raises: ModelFileMissing, naming the command that fetches the file; SettingError if the device cannot do what is
+        asked.
     """
+    if quantization is not None and device.type != "cpu":
+        raise SettingError(f"quantization {quantization} is only made for the CPU; leave it out, or set device to cpu")
     if name == "tiny":
         config, state, tokenizer = tiny.CONFIG, tiny.state(seed), Tokenizer(tiny.tokenizer_tables())
     else:
@@ -47,7 +54,7 @@ def load_model(
         state = file.state(DTYPES[dtype] if quantization is None else torch.float32)
         tokenizer = Tokenizer(file.tokenizer_tables())
     if quantization is None:
-        return Transformer(config, state, DTYPES[dtype], kernels), tokenizer
+        return Transformer(config, state, DTYPES[dtype], kernels, device=device), tokenizer
     return int8_transformer(config, state, tokenizer, dtype, kernels), tokenizer
 
 

@@ -49,6 +49,10 @@ class Tokenizer:
         self.eos_token_id = tables.eos_token_id
         self.vocab_size = len(tables.tokens)
 
+    def to_json(self) -> str:
+        """The tokenizer as `tokenizer.json`, which other servers of the same model read."""
+        return str(self._tokenizer.to_str())
+
     def encode(self, text: str) -> list[int]:
         """Token ids of *text*; nothing is added at either end."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from serving_stub.model.attention import AttentionMetadata, KVCache, attend
+from serving_stub.model.attention import CPU, AttentionMetadata, KVCache, attend
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.gguf import State
 from serving_stub.model.layers import Rotary, gated, rotate
@@ -35,10 +35,10 @@ class _Layer:
 
 
 class Transformer:
-    """A Llama with its weights in one dtype, on the CPU.
+    """A Llama with its weights in one dtype, on one device.
 
     Args:
-        kernels: compute what they can in bf16; None leaves everything to torch.
+        kernels: compute what they can in bf16 on the CPU; None leaves everything to torch.
         multiply: how to multiply with a matrix, asked for qkv, output, gate and up, and down of each layer and then the
             head; None takes the fastest way in *dtype*.
     """
@@ -51,8 +51,9 @@ class Transformer:
         kernels: Kernels | None = None,
         *,
         multiply: Callable[[torch.Tensor], Product] | None = None,
+        device: torch.device = CPU,
     ) -> None:
-        kernels = kernels if dtype is torch.bfloat16 else None
+        kernels = kernels if dtype is torch.bfloat16 and device.type == "cpu" else None
         linears: list[Linear] = []
 
         def product(matrix: torch.Tensor) -> Product:
@@ -62,13 +63,14 @@ class Transformer:
             return linears[-1]
 
         def weight(name: str) -> torch.Tensor:
-            return state[f"{name}.weight"].to(dtype)
+            return state[f"{name}.weight"].to(device, dtype)
 
         def joined(layer: int, *names: str) -> torch.Tensor:
             return torch.cat([weight(f"blk.{layer}.{name}") for name in names])
 
         self.config = config
         self.dtype = dtype
+        self.device = device
         self._embedding = weight("token_embd")
         self._final_norm = weight("output_norm")
         self._layers = [
@@ -82,7 +84,7 @@ class Transformer:
             )
             for i in range(config.num_layers)
         ]
-        self._rotary = Rotary(config, dtype)
+        self._rotary = Rotary(config, dtype, device)
         self._kernels = kernels
         self._head = product(weight(HEAD) if f"{HEAD}.weight" in state else self._embedding)
         samples = [layer.gate_up for layer in self._layers if isinstance(layer.gate_up, Linear)]

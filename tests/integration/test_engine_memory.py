@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from serving_stub.engine.config import EngineConfig
-from serving_stub.engine.engine import Engine, build_engine
+from serving_stub.engine.build import build_engine
+from serving_stub.engine.engine import Engine
 from tests.support.tiny_engine import request
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]

@@ -38,7 +38,7 @@ def tiny_engine(config: EngineConfig = TINY, *, runner: Runner | None = None, **
 
 def torch_runner(model: Transformer, config: EngineConfig) -> TorchRunner:
     """A runner on *model* with the pool that *config* says."""
-    return TorchRunner(model, config.num_blocks, config.block_size, config.seed, config.num_swap_blocks)
+    return TorchRunner(model, config.num_pool_blocks, config.block_size, config.seed, config.num_swap_blocks)
 
 
 def request(

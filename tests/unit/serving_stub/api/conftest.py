@@ -14,7 +14,7 @@ from serving_stub.api.inflight import InFlight
 from serving_stub.api.services import Services
 from serving_stub.config import ServerSettings
 from serving_stub.engine.config import EngineConfig
-from serving_stub.engine.engine import build_engine
+from serving_stub.engine.build import build_engine
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.faults import Faults

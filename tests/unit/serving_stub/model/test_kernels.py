@@ -12,10 +12,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from serving_stub.engine.build import build_engine
 from serving_stub.engine.config import EngineConfig
-from serving_stub.engine.engine import build_engine
 from serving_stub.model import linear
-from serving_stub.model.attention import AttentionMetadata, KVCache, attend
+from serving_stub.model.attention import CPU, AttentionMetadata, KVCache, attend
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.layers import Rotary, gated, rotate
 from serving_stub.model.linear import choose_ways, to_linear
@@ -88,7 +88,7 @@ def test_attention_is_the_plain_pass(kernels: Kernels, heads: int, kv_heads: int
         pool.values.copy_(noise(*pool.values.shape, seed=4))
     positions = torch.tensor(lengths) - 1
     qkv = noise(4, (heads + 2 * kv_heads) * head_dim, seed=5)
-    cos, sin = Rotary(config, BF16).at(positions)
+    cos, sin = Rotary(config, BF16, CPU).at(positions)
     out = torch.empty(4, heads * head_dim, dtype=BF16)
     kernels.attend(qkv, (cos, sin), positions, tables, (cache.keys[0], cache.values[0]), heads, out)
     assert_rounded_alike(out, _plain_attention(qkv, (cos, sin), positions, tables, mirror, config), floor=2e-2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from serving_stub.model.attention import CPU
 from serving_stub.model.layers import Rotary, gated, rotate
 from serving_stub.model.tiny import CONFIG
 
@@ -12,7 +13,7 @@ def test_rotary_turns_each_pair_by_its_angle() -> None:
     """Half-split pairs as complex numbers times exp(i·position·frequency)."""
     x = torch.randn(3, 2, 16, generator=torch.Generator().manual_seed(0))
     positions = torch.tensor([0, 5, 2047])
-    cos, sin = Rotary(CONFIG, torch.float32).at(positions)
+    cos, sin = Rotary(CONFIG, torch.float32, CPU).at(positions)
     frequencies = 10_000.0 ** -(torch.arange(8, dtype=torch.float64) / 8)
     angles = positions.double()[:, None, None] * frequencies
     turned = torch.complex(x[..., :8].double(), x[..., 8:].double()) * torch.polar(torch.ones_like(angles), angles)
@@ -24,7 +25,7 @@ def test_rotary_turns_each_pair_by_its_angle() -> None:
 def test_position_zero_turns_nothing() -> None:
     """The first token keeps its vectors."""
     x = torch.randn(1, 2, 16, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(rotate(x, *Rotary(CONFIG, torch.float32).at(torch.tensor([0]))), x)
+    assert torch.equal(rotate(x, *Rotary(CONFIG, torch.float32, CPU).at(torch.tensor([0]))), x)
 
 
 def test_the_gate_comes_first() -> None:

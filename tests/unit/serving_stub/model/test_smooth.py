@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from serving_stub.engine.build import build_engine
 from serving_stub.engine.config import EngineConfig
-from serving_stub.engine.engine import build_engine
 from serving_stub.model import tiny
 from serving_stub.model.gguf import State
 from serving_stub.model.smooth import smooth
