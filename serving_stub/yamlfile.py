@@ -100,7 +100,7 @@ def loads(
         # Strictly, and as JSON: `no` is no boolean and "12" no number, while lists and texts may be tuples and dates.
         whole = model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
-        found = {reader.explain(model, details) for details in error.errors()}
+        found = {reader.explain(model, details) for details in _telling(error.errors())}
         raise FileError(map(str, sorted(found))) from None  # the cause would carry what the file says
     found = {reader.problem(place, message) for place, message in check(whole)}
     if found:
@@ -112,6 +112,17 @@ def suggest(word: str, candidates: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest candidate; empty when none is near."""
     near = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
     return f", did you mean {near[0]!r}?" if near else ""
+
+
+def _telling(errors: list[ErrorDetails]) -> list[ErrorDetails]:
+    """A list whose only item is wrong is reported as too short, too; the item's own problem says it better."""
+    places = [details["loc"] for details in errors]
+    return [
+        details
+        for details in errors
+        if details["type"] != "too_short"
+        or not any(place != details["loc"] and place[: len(details["loc"])] == details["loc"] for place in places)
+    ]
 
 
 class _Reader:
