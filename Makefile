@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving schema screenshots clean
+.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving bench-peers schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -54,6 +54,11 @@ bench: bench-serving ## every side-by-side measurement; each prints its conditio
 
 bench-serving: setup ## the engine beside transformers; minutes, on an idle machine
 	@$(BIN)/python bench/engine.py $(ARGS)
+
+bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM; installs those, an hour in all
+	@PYTHON=$(PYTHON) scripts/setup-peers .peers
+	@$(BIN)/python bench/engine.py --batch 1 --batch 4 --batch 8 --batch 16 --batch 32 --llama-python .peers/llama/bin/python
+	@$(BIN)/python bench/over_http.py --vllm-python .peers/vllm/bin/python
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema
