@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from opsbot.promql.samples import NAME, SampleStore
 from opsbot.rule.loader import load_rule_file
@@ -137,7 +138,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: Starlette, port: int | None = None) -> AsyncIterator[str]:
+async def served(app: ASGIApp, port: int | None = None) -> AsyncIterator[str]:
     """A real server of *app* on loopback; yields its base URL, and is gone afterwards."""
     port = port or free_port()
     config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
