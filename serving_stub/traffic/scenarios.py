@@ -1,127 +1,168 @@
 """Scenarios: when users arrive and what they ask, as a function of a seed and nothing else.
 
 Arrivals are a Poisson process whose rate changes over time, so they bunch as real users do; they never wait for
-answers. Prompts are put together from templates; some users share a long beginning, which a prefix cache can use.
+answers. An arrival is one request, or a conversation of several with pauses between.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from serving_stub.traffic.ask import Ask
+from serving_stub.traffic.day import BUSIEST, loads
+from serving_stub.traffic.persona import Persona, Population
+from serving_stub.traffic.words import prompt
 
 RAMP_S = 5.0
 """Time in which a launch spike grows to its full rate."""
 
-SHARED_PREFIX_SHARE = {"steady": 0.2, "launch_spike": 0.35}
+SHARED, SHARED_AT_LAUNCH = 0.2, 0.35
+"""Share of the prompts that begin with one of a few texts."""
 
-_OPENINGS = (
-    "You are the support desk of a small bicycle shop. Answer in a friendly tone and keep to what the customer asked.",
-    "The following is a question from a reader of our cooking newsletter. Reply as the editor would, with one example.",
-    "Act as a patient teacher for someone who reads about this for the first time, and avoid every technical word.",
-)
-_QUESTIONS = (
-    "Explain how {thing} works and why {group} should care about it.",
-    "Write a short note from {person} to {group} about {thing}.",
-    "Compare {thing} with {other} and say which one {person} would choose.",
-    "Give {person} a plan for learning about {thing} within a week.",
-    "Tell a story in which {person} meets {group} and everything turns on {thing}.",
-    "List what can go wrong with {thing}, and what {person} should check first.",
-    "Summarize what {group} usually get wrong about {other} and {thing}.",
-)
-_THINGS = (
-    "a lighthouse", "sourdough bread", "the water cycle", "a bicycle gear", "compound interest", "a solar panel",
-    "jazz harmony", "a suspension bridge", "the tide", "a public library", "a violin", "ocean currents", "a telescope",
-    "coffee roasting", "a steam engine", "bird migration", "a vegetable garden", "chess openings", "a night train",
-)  # fmt: skip
-_PEOPLE = (
-    "a retired sailor", "my neighbour", "a first-year student", "the new mayor", "a tired nurse", "an honest merchant",
-    "a young carpenter", "the school's librarian", "a curious child", "a travelling cook",
-)  # fmt: skip
-_GROUPS = (
-    "beginners", "people in large cities", "farmers", "busy parents", "engineers", "night owls", "small shops",
-    "volunteers", "tourists", "musicians",
-)  # fmt: skip
-_DETAILS = (
-    "It rained all day and nobody had slept well.",
-    "Please mention the cost, the time it takes and one surprising fact.",
-    "They had tried twice before and failed for different reasons.",
-    "The budget is small but the enthusiasm is not.",
-    "Remember that the audience is tired and sits near an open window.",
-    "Somebody will read this aloud at the end of a long evening.",
-    "An earlier answer was too long, so shorter sentences would be welcome.",
-    "The old instructions were lost when the office moved across the river.",
-)
+LONG_SHARE = 0.15
+"""Of the prompts of `long_context`."""
+
+STORM_BASE = 0.5
+STORM_PULSE = (0.2, 0.35)
+"""A retry storm has half its rate but for this part of the run: what follows the pulse is the clients' own doing."""
+
+MOST_TURNS = 6
+MEAN_TURNS = (1 + MOST_TURNS) / 2
+PAUSE_S = (2.0, 40.0)
+"""Idle time between the turns of a conversation: long enough to be evicted on a busy server."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One user's request.
-
-    Args:
-        at_s: seconds after the start.
-        prompt: what is asked.
-        seed: for sampling the answer.
-    """
-
-    at_s: float
-    prompt: str
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """Who arrives when.
-
-    Args:
-        rate_at: requests per second at a time, as a share of the full rate; never more than 1.
-    """
-
-    name: str
-    rate_at: Callable[[float], float]
-    shared_prefix_share: float
-
-
-SCENARIOS: Mapping[str, Scenario] = {
-    "steady": Scenario("steady", lambda at_s: 1.0, SHARED_PREFIX_SHARE["steady"]),
-    "launch_spike": Scenario(
-        "launch_spike", lambda at_s: min(1.0, 0.1 + at_s / RAMP_S), SHARED_PREFIX_SHARE["launch_spike"]
-    ),
-}
-
-
-def asks(scenario: Scenario, rate: float, duration_s: float, num_words: int, seed: int) -> Iterator[Ask]:
-    """The requests of one run in order of time; the same arguments give the same requests.
+class Load:
+    """How much is asked for how long.
 
     Args:
         rate: of the full load, requests per second.
         num_words: of each prompt.
+        num_long_words: of a very long one.
+        day_s: seconds that a day of the plan takes.
     """
-    arrivals = random.Random(f"{seed}:arrivals")
-    content = random.Random(f"{seed}:content")
+
+    rate: float
+    duration_s: float
+    num_words: int
+    seed: int
+    num_long_words: int = 1000
+    day_s: float = 86_400.0
+
+
+Person = Callable[[str | None], Persona]
+"""Draws somebody of a country, or of any."""
+
+AsksAt = Callable[[float, Load, random.Random, Person], Sequence[Ask]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Who arrives when, and what they ask.
+
+    Args:
+        rate_at: arrivals per second at a time, as a share of the full rate; never more than 1.
+        asks_at: the requests of one arrival in order of time, the first at its time.
+        mean_asks: how many requests an arrival has on average.
+    """
+
+    name: str
+    help: str
+    rate_at: Callable[[float, Load], float]
+    asks_at: AsksAt
+    mean_asks: float = 1.0
+
+
+def asks(scenario: Scenario, load: Load, population: Population) -> Iterator[Ask]:
+    """The requests of one run in order of time; the same arguments give the same requests."""
+    arrivals = random.Random(f"{load.seed}:arrivals")
+    content = random.Random(f"{load.seed}:content")
+    people = random.Random(f"{load.seed}:people")
+    later: list[tuple[float, int, Ask]] = []
+    number = 0
     at_s = 0.0
     while True:
         # Thinning: draw at the full rate, keep each arrival with the share that holds at its time.
-        at_s += arrivals.expovariate(rate)
-        if at_s >= duration_s:
+        at_s += arrivals.expovariate(load.rate / scenario.mean_asks)
+        while later and later[0][0] < min(at_s, load.duration_s):
+            yield heappop(later)[2]
+        if at_s >= load.duration_s:
             return
-        if arrivals.random() < scenario.rate_at(at_s):
-            yield Ask(at_s, prompt(content, num_words, scenario.shared_prefix_share), content.randrange(2**31))
+        if arrivals.random() < scenario.rate_at(at_s, load):
+            for ask in scenario.asks_at(at_s, load, content, lambda country: population.draw(people, country)):
+                heappush(later, (ask.at_s, number, ask))
+                number += 1
 
 
-def prompt(source: random.Random, num_words: int, shared_prefix_share: float) -> str:
-    """An English prompt of exactly *num_words* words."""
-    words: list[str] = []
-    if source.random() < shared_prefix_share:
-        words += source.choice(_OPENINGS).split()
-    words += _sentence(source).split()
-    while len(words) < num_words:
-        words += source.choice((_sentence(source), source.choice(_DETAILS))).split()
-    return " ".join(words[:num_words])
+def _always(at_s: float, load: Load) -> float:
+    return 1.0
 
 
-def _sentence(source: random.Random) -> str:
-    thing, other = source.sample(_THINGS, 2)
-    return source.choice(_QUESTIONS).format(
-        thing=thing, other=other, person=source.choice(_PEOPLE), group=source.choice(_GROUPS)
-    )
+def _one(shared_prefix_share: float) -> AsksAt:
+    def asks_at(at_s: float, load: Load, content: random.Random, person: Person) -> Sequence[Ask]:
+        text = prompt(content, load.num_words, shared_prefix_share)
+        return [Ask(at_s, text, content.randrange(2**31), person(None))]
+
+    return asks_at
+
+
+def _by_country(at_s: float, load: Load, content: random.Random, person: Person) -> Sequence[Ask]:
+    by_country = loads(24 * at_s / load.day_s)
+    country = content.choices(list(by_country), list(by_country.values()))[0]
+    return [Ask(at_s, prompt(content, load.num_words, SHARED), content.randrange(2**31), person(country))]
+
+
+def _short_or_long(at_s: float, load: Load, content: random.Random, person: Person) -> Sequence[Ask]:
+    is_long = content.random() < LONG_SHARE
+    num_words = load.num_long_words if is_long else load.num_words
+    # A very long prompt shares nothing: every one of its blocks is its own.
+    text = prompt(content, num_words, 0.0 if is_long else SHARED)
+    return [Ask(at_s, text, content.randrange(2**31), person(None), label="long" if is_long else "short")]
+
+
+def _talk(at_s: float, load: Load, content: random.Random, person: Person) -> Sequence[Ask]:
+    who = person(None)
+    conversation = f"conversation-{content.randrange(2**48):012x}"
+    turns = []
+    for turn in range(1, content.randint(1, MOST_TURNS) + 1):
+        text = prompt(content, load.num_words, SHARED if turn == 1 else 0.0)
+        seed = content.randrange(2**31)
+        turns.append(Ask(at_s, text, seed, who, label=f"turn {turn}", conversation=conversation))
+        at_s += content.uniform(*PAUSE_S)
+    return turns
+
+
+def _storm(at_s: float, load: Load) -> float:
+    start, end = STORM_PULSE
+    return 1.0 if start <= at_s / load.duration_s < end else STORM_BASE
+
+
+_ALL = (
+    Scenario("steady", "the same rate all the time", _always, _one(SHARED)),
+    Scenario(
+        "launch_spike",
+        "grows to the full rate within seconds, more users with a shared beginning",
+        lambda at_s, load: min(1.0, 0.1 + at_s / RAMP_S),
+        _one(SHARED_AT_LAUNCH),
+    ),
+    Scenario(
+        "diurnal",
+        "each country by its own day; Japan overtakes the United States",
+        lambda at_s, load: sum(loads(24 * at_s / load.day_s).values()) / BUSIEST,
+        _by_country,
+    ),
+    Scenario("long_context", "short prompts, and one in seven very long: the KV cache fills", _always, _short_or_long),
+    Scenario("retry_storm", "refused and slow requests come again, so that failures make load", _storm, _one(SHARED)),
+    Scenario(
+        "conversations",
+        "several turns with growing history and idle pauses",
+        _always,
+        _talk,
+        mean_asks=MEAN_TURNS,
+    ),
+)
+SCENARIOS: Mapping[str, Scenario] = {scenario.name: scenario for scenario in _ALL}

@@ -8,14 +8,16 @@ from itertools import pairwise
 
 import pytest
 
-from serving_stub.traffic.scenarios import SCENARIOS, Ask, asks, prompt
-
-STEADY, SPIKE = SCENARIOS["steady"], SCENARIOS["launch_spike"]
+from serving_stub.traffic.ask import Ask
+from serving_stub.traffic.persona import Population
+from serving_stub.traffic.scenarios import SCENARIOS, SHARED, SHARED_AT_LAUNCH, Load, asks
+from serving_stub.traffic.words import prompt
 
 
 def all_asks(name: str, *, rate: float = 20.0, duration_s: float = 100.0, seed: int = 7) -> list[Ask]:
-    """Every request of one run."""
-    return list(asks(SCENARIOS[name], rate, duration_s, 40, seed))
+    """Every request of one run, which is a day of its plan."""
+    load = Load(rate, duration_s, num_words=40, seed=seed, num_long_words=400, day_s=duration_s)
+    return list(asks(SCENARIOS[name], load, Population(seed)))
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
@@ -66,5 +68,62 @@ def test_prompts_vary_and_some_share_a_beginning() -> None:
     assert len(set(prompts)) > 0.95 * len(prompts)
     beginnings = Counter(" ".join(text.split()[:10]) for text in prompts)
     shared = sum(number for _, number in beginnings.most_common(3))
-    assert abs(shared / len(prompts) - SPIKE.shared_prefix_share) < 0.06
-    assert STEADY.shared_prefix_share < SPIKE.shared_prefix_share
+    assert abs(shared / len(prompts) - SHARED_AT_LAUNCH) < 0.06
+    assert SHARED < SHARED_AT_LAUNCH
+
+
+def test_japan_overtakes_the_united_states() -> None:
+    """In the plan's first hours the United States ask most, half a day later Japan does, and a day later neither."""
+    hours: dict[str, Counter[int]] = {"US": Counter(), "JP": Counter()}
+    for ask in all_asks("diurnal", rate=400.0, duration_s=96.0):
+        assert ask.persona is not None
+        if ask.persona.country in hours:
+            hours[ask.persona.country][int(ask.at_s / 4)] += 1
+    leads = [hour for hour in range(24) if hours["JP"][hour] > hours["US"][hour]]
+    assert leads[0] in (6, 7)
+    assert leads[-1] in (19, 20)
+    assert leads == list(range(leads[0], leads[-1] + 1))
+
+
+def test_a_day_can_be_compressed() -> None:
+    """The same rate over a day of another length changes at other times."""
+    load = Load(rate=100.0, duration_s=60.0, num_words=5, seed=1, day_s=6000.0)
+    people = Population(1)
+    diurnal = SCENARIOS["diurnal"]
+    early = Counter(ask.persona.country for ask in asks(diurnal, load, people) if ask.persona)
+    assert early["US"] > 8 * early["JP"]  # a hundredth of a day is a quarter of an hour
+
+
+def test_long_contexts_are_few_and_long() -> None:
+    """About one prompt in seven is very long, and together they are most of the words."""
+    lengths = [len(ask.prompt.split()) for ask in all_asks("long_context")]
+    assert set(lengths) == {40, 400}
+    assert abs(lengths.count(400) / len(lengths) - 0.15) < 0.03
+
+
+def test_a_retry_storm_has_a_pulse() -> None:
+    """Arrivals double from a fifth to a third of the run; before and after they are the same."""
+    times = [ask.at_s for ask in all_asks("retry_storm", rate=60.0)]
+    before, pulse, after = (sum(start <= at_s < start + 15 for at_s in times) for start in (0, 20, 60))
+    assert abs(before - 450) < 110
+    assert abs(pulse - 900) < 150
+    assert abs(after - 450) < 110
+
+
+def test_conversations_have_turns_with_pauses() -> None:
+    """A conversation is one person's, its turns come in order with at least two seconds between."""
+    turns: dict[str, list[Ask]] = {}
+    for ask in all_asks("conversations"):
+        assert ask.conversation is not None
+        turns.setdefault(ask.conversation, []).append(ask)
+    longest = max(turns.values(), key=len)
+    assert [ask.label for ask in longest] == ["turn 1", "turn 2", "turn 3", "turn 4", "turn 5", "turn 6"]
+    for talk in turns.values():
+        assert len({ask.persona for ask in talk}) == 1
+        assert all(2.0 <= later.at_s - earlier.at_s <= 40.0 for earlier, later in pairwise(talk))
+
+
+def test_conversations_have_the_asked_rate_of_requests() -> None:
+    """Rate counts requests, not conversations; those that would end after the run are cut."""
+    per_s = Counter(int(ask.at_s / 100) for ask in all_asks("conversations", duration_s=400.0))
+    assert abs(per_s[3] - 2000) < 300
