@@ -123,7 +123,7 @@ async def test_who_hangs_up_while_waiting_leaves() -> None:
 async def test_a_cancelled_request_gives_back_what_it_has(is_admitted: bool) -> None:
     """A place in the queue, or a slot that it was given in the same moment."""
     requests = Requests(Admission(1, HandClock()))
-    first, second, third = requests.start("a"), requests.start("b"), requests.start("c")
+    _, second, third = requests.start("a"), requests.start("b"), requests.start("c")
     await settle()
     if is_admitted:
         requests.admission.set_limit(2)
