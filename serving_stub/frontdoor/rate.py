@@ -9,9 +9,14 @@ FADE_S = 20.0
 
 
 class Rate:
-    """Events a second."""
+    """Events a second.
 
-    def __init__(self, now: float) -> None:
+    Args:
+        fade_s: as FADE_S.
+    """
+
+    def __init__(self, now: float, fade_s: float = FADE_S) -> None:
+        self._fade_s = fade_s
         self._count = 0.0
         self._span_s = 0.0
         self._at = now
@@ -26,12 +31,19 @@ class Rate:
         self._fade(now)
         return self._count / max(1.0, self._span_s)
 
+    def faded_count(self, now: float) -> float:
+        """How many, old ones counting less."""
+        self._fade(now)
+        return self._count
+
     def _fade(self, now: float) -> None:
-        passed_s = max(0.0, now - self._at)
-        self._at = max(self._at, now)
-        kept = math.exp(-passed_s / FADE_S)
+        passed_s = now - self._at
+        if passed_s <= 0:
+            return
+        self._at = now
+        kept = math.exp(-passed_s / self._fade_s)
         self._count *= kept
-        self._span_s = self._span_s * kept + FADE_S * (1 - kept)
+        self._span_s = self._span_s * kept + self._fade_s * (1 - kept)
 
 
 class ReleaseRate:
