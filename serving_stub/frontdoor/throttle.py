@@ -39,7 +39,7 @@ class ReasonClass(StrEnum):
     PAYMENT = "payment"
 
 
-_TOLD = {
+TOLD = {
     ReasonClass.CAPACITY: "capacity is short",
     ReasonClass.UNOFFICIAL_CLIENT: "the client does not look like one of ours",
     ReasonClass.KEY_SHARING: "the API key seems to be shared by many people",
@@ -48,6 +48,7 @@ _TOLD = {
     ReasonClass.POLICY_VIOLATION: "requests seem to break the usage policy",
     ReasonClass.PAYMENT: "a payment is open",
 }
+"""Each reason class in the words that the caller hears."""
 
 
 class ThrottleValue(BaseModel):
@@ -107,7 +108,7 @@ def decide_block(caller: Caller, layers: Iterable[Layer[BlockValue]], appeal_url
         return Refusal(
             403,
             "blocked",
-            f"This request is blocked: {_TOLD[reason_class]}.{_appeal(appeal_url)}",
+            f"This request is blocked: {TOLD[reason_class]}.{_appeal(appeal_url)}",
             Reason.BLOCKED,
             headers=_headers(reason_class, appeal_url),
         )
@@ -170,7 +171,7 @@ def decide_throttle(
 
 
 def _refuse(exceeded: Exceeded, reason_class: ReasonClass, appeal_url: str | None) -> Refusal:
-    limit = f"This caller is throttled to {exceeded.limit} {exceeded.kind} a minute: {_TOLD[reason_class]}."
+    limit = f"This caller is throttled to {exceeded.limit} {exceeded.kind} a minute: {TOLD[reason_class]}."
     headers = _headers(reason_class, appeal_url)
     if exceeded.wait_s is None:
         then = f" This request alone asks for {exceeded.asked}."
