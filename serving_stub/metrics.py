@@ -44,7 +44,7 @@ REQUEST_BUCKETS = (
 STEP_BUCKETS = (1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 PREEMPTION_BUCKETS = (1, 2, 3, 4, 5, 10, 20)
 FINISH_REASONS = ("stop", "length", "abort", "error", "repetition")
-OUR_REASONS = {"deadline": "abort", "crash": "error"}
+OUR_REASONS = {"deadline": "abort", "crash": "error", "restart": "abort"}
 """What vLLM has no word for, by the nearest that it has."""
 N_BUCKETS = (1, 2, 5, 10, 20)
 INTENSITY_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -7,7 +7,8 @@ from starlette.exceptions import HTTPException
 
 from serving_stub.api import openapi
 from serving_stub.api.completions import Completions
-from serving_stub.api.control import Control, answer_journal_error, answer_lease_error
+from serving_stub.api.control import answer_journal_error, answer_lease_error
+from serving_stub.api.control_routes import control_routes
 from serving_stub.api.errors import ApiError, answer_api_error, answer_failure, answer_http_exception
 from serving_stub.api.observe import Observe
 from serving_stub.api.services import Services
@@ -16,11 +17,10 @@ from serving_stub.errors import JournalError, LeaseError
 
 def build_app(services: Services) -> Starlette:
     """The application over *services*, which somebody else starts and stops."""
-    token = services.settings.control_token
     return Starlette(
         routes=[
             *Completions(services).routes(),
-            *Control(services.desk, token.get_secret_value() if token is not None else None, services.faults).routes(),
+            *control_routes(services),
             *Observe(services).routes(),
             *openapi.routes(),
         ],

@@ -84,6 +84,9 @@ class Completions:
     def _generate(
         self, asked: ChatCompletionRequest | CompletionRequest, prefix: str, token_ids: Sequence[int], max_tokens: int
     ) -> Response:
+        refusal = self._services.gate.refusal()
+        if refusal is not None:
+            raise ApiError(refusal.status, refusal.code, refusal.message, headers=dict(refusal.wire_headers()))
         if not self._services.loop.stats().is_alive:
             raise ENGINE_DEAD
         request_id = f"{prefix}-{secrets.token_hex(12)}"

@@ -30,11 +30,14 @@ class Observe:
         ]
 
     async def health(self, request: Request) -> Response:
-        """GET /health: 200 while requests are taken and the engine lives."""
+        """GET /health: 200 while the engine lives and the server is neither stopping nor fenced."""
         if not self._services.loop.stats().is_alive:
             raise ENGINE_DEAD
         if self._services.in_flight.is_closed:
             raise STOPPING
+        refusal = self._services.gate.health()
+        if refusal is not None:
+            raise ApiError(refusal.status, refusal.code, refusal.message, headers=dict(refusal.wire_headers()))
         return Response()
 
     async def metrics(self, request: Request) -> Response:

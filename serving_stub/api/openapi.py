@@ -6,17 +6,31 @@ Source: OpenAPI Specification 3.1.0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from serving_stub.api.control_schema import GrantBody, KnobList, LeaseList, LeaseView, RenewBody
+from serving_stub.api.control_schema import (
+    AuditList,
+    CommandView,
+    GrantBody,
+    KnobList,
+    LayeredView,
+    LeaseList,
+    LeaseView,
+    NumberView,
+    ReadmitBody,
+    RenewBody,
+    RestartBody,
+    StaleBody,
+    SwitchView,
+)
 from serving_stub.api.errors import ErrorBody
 from serving_stub.api.schema import (
     ChatCompletion,
@@ -27,6 +41,7 @@ from serving_stub.api.schema import (
     ModelList,
     Version,
 )
+from serving_stub.frontdoor.lease import LeaseState
 from serving_stub.metrics import CONTENT_TYPE
 
 Json = dict[str, Any]
@@ -35,14 +50,19 @@ _TOKEN_SCHEME = "controlToken"  # noqa: S105  (the scheme's name)
 _MEANINGS = {
     400: "What was asked cannot be done; `error.param` names the field.",
     401: "The token is missing or wrong.",
-    403: "The server was started without a token.",
+    403: "The server was started without a token, or this one is not good for it.",
     404: "There is no such thing here.",
     409: "It contradicts what was done before.",
+    412: "The knob is not as the writer has seen it; `knob` shows it.",
     413: "The body is larger than the server accepts.",
     422: "A value is not one of those allowed; `error.param` names the field.",
     500: "The engine failed on this request.",
     503: "Not now; `retry-after` says when to ask again.",
 }
+
+
+class Knob(RootModel[NumberView | LayeredView | SwitchView]):
+    """One knob."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +72,8 @@ class _Operation:
     Args:
         answer: the model of the answer, the media type of one that has none, or None for an empty one.
         errors: the statuses that it can end with besides *status*.
-        is_new: whether it also answers 201.
+        also: what it also answers when it is done, by status.
+        takes_revision: whether it obeys `If-Match`; then it also answers 412.
     """
 
     path: str
@@ -62,11 +83,24 @@ class _Operation:
     body: type[BaseModel] | None = None
     errors: tuple[int, ...] = ()
     query: tuple[str, ...] = ()
-    is_new: bool = False
+    also: Mapping[str, str] = field(default_factory=dict)
+    takes_revision: bool = False
     is_streamed: bool = False
 
 
 _CONTROL_ERRORS = (401, 403)
+_QUERIES: Mapping[str, Json] = {
+    "state": {"enum": list(LeaseState)},
+    "now": {"type": "boolean"},
+    "since": {"type": "number"},
+    "limit": {"type": "number"},
+}
+_IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The revision that the knob must have.",
+    "schema": {"type": "string"},
+}
 _OPERATIONS = (
     _Operation(
         "/v1/chat/completions",
@@ -92,13 +126,14 @@ _OPERATIONS = (
     _Operation("/metrics", "get", "Prometheus text format 0.0.4.", CONTENT_TYPE.split(";")[0], errors=(503,)),
     _Operation("/version", "get", "The release.", Version),
     _Operation("/control/v1/knobs", "get", "Every knob with what is in force.", KnobList, errors=_CONTROL_ERRORS),
+    _Operation("/control/v1/knobs/{knob}", "get", "One knob.", Knob, errors=(*_CONTROL_ERRORS, 404)),
     _Operation(
         "/control/v1/leases",
         "get",
         "Leases, the oldest first.",
         LeaseList,
         errors=(*_CONTROL_ERRORS, 422),
-        query=("state", "owner", "idempotency_key"),
+        query=("state", "owner", "knob", "idempotency_key"),
     ),
     _Operation(
         "/control/v1/leases",
@@ -107,11 +142,18 @@ _OPERATIONS = (
         LeaseView,
         GrantBody,
         (*_CONTROL_ERRORS, 409, 413, 422, 503),
-        is_new=True,
+        also={"201": "Granted."},
+        takes_revision=True,
     ),
     _Operation("/control/v1/leases/{lease_id}", "get", "One lease.", LeaseView, errors=(*_CONTROL_ERRORS, 404)),
     _Operation(
-        "/control/v1/leases/{lease_id}", "delete", "End a lease.", LeaseView, errors=(*_CONTROL_ERRORS, 404, 503)
+        "/control/v1/leases/{lease_id}",
+        "delete",
+        "Bring a lease to its end.",
+        LeaseView,
+        errors=(*_CONTROL_ERRORS, 404, 422, 503),
+        query=("now",),
+        takes_revision=True,
     ),
     _Operation(
         "/control/v1/leases/{lease_id}/renew",
@@ -120,7 +162,41 @@ _OPERATIONS = (
         LeaseView,
         RenewBody,
         (*_CONTROL_ERRORS, 404, 409, 413, 422, 503),
+        takes_revision=True,
     ),
+    _Operation(
+        "/control/v1/restart",
+        "post",
+        "Start the engine anew.",
+        CommandView,
+        RestartBody,
+        (*_CONTROL_ERRORS, 409, 413, 422, 503),
+        also={"202": "Taken, and not done yet."},
+    ),
+    _Operation(
+        "/control/v1/readmit",
+        "post",
+        "End every drain and fence.",
+        CommandView,
+        ReadmitBody,
+        (*_CONTROL_ERRORS, 409, 413, 422, 503),
+    ),
+    _Operation(
+        "/control/v1/commands/{command_id}",
+        "get",
+        "How a command went.",
+        CommandView,
+        errors=(*_CONTROL_ERRORS, 404),
+    ),
+    _Operation(
+        "/control/v1/audit",
+        "get",
+        "What was changed and refused, the oldest first.",
+        AuditList,
+        errors=(*_CONTROL_ERRORS, 422),
+        query=("since", "knob", "limit"),
+    ),
+    _Operation("/control", "get", "A page for people.", "text/html", errors=_CONTROL_ERRORS),
 )
 
 
@@ -156,7 +232,7 @@ _Schemas = Mapping[tuple[type[BaseModel], JsonSchemaMode], Json]
 
 
 def _schemas() -> tuple[_Schemas, Json]:
-    used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ErrorBody, "serialization")]
+    used: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ErrorBody, "serialization"), (StaleBody, "serialization")]
     for operation in _OPERATIONS:
         if isinstance(operation.answer, type):
             used.append((operation.answer, "serialization"))
@@ -181,11 +257,14 @@ def _describe(operation: _Operation, schemas: _Schemas) -> Json:
     if operation.is_streamed:
         answer["content"]["text/event-stream"] = {}
     answers: Json = {"200": {"description": "Done.", **answer}}
-    if operation.is_new:
-        answers["201"] = {"description": "Granted.", **answer}
+    for also, meaning in operation.also.items():
+        answers[also] = {"description": meaning, **answer}
     error = content("application/json", schemas[ErrorBody, "serialization"])
     for status in operation.errors:
         answers[str(status)] = {"description": _MEANINGS[status], **error}
+    if operation.takes_revision:
+        stale = content("application/json", schemas[StaleBody, "serialization"])
+        answers["412"] = {"description": _MEANINGS[412], **stale}
     described: Json = {"summary": operation.summary, "responses": answers}
     in_path = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     parameters = [
@@ -193,13 +272,14 @@ def _describe(operation: _Operation, schemas: _Schemas) -> Json:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
             for name in in_path
         ),
-        *({"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query),
+        *({"name": name, "in": "query", "schema": _QUERIES.get(name, {"type": "string"})} for name in operation.query),
+        *([_IF_MATCH] if operation.takes_revision else []),
     ]
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
         body = content("application/json", schemas[operation.body, "validation"])
         described["requestBody"] = {"required": True, **body}
-    if operation.path.startswith("/control/"):
+    if operation.path.startswith("/control"):
         described["security"] = [{_TOKEN_SCHEME: []}]
     return described

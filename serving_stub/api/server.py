@@ -17,16 +17,18 @@ from serving_stub.api.app import build_app
 from serving_stub.api.inflight import InFlight
 from serving_stub.api.services import Services
 from serving_stub.config import ServerSettings
-from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.build import build_engine
+from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.errors import SettingError
 from serving_stub.frontdoor.clock import SteadyClock
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.faults import Faults, fault_knobs
+from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, why_unhealthy
 from serving_stub.frontdoor.journal import LeaseJournal
-from serving_stub.frontdoor.lease import Knob
+from serving_stub.frontdoor.knob import Knob, NumberKnob
 from serving_stub.frontdoor.lease_id import new_lease_id
+from serving_stub.frontdoor.ramp import has_room
 from serving_stub.metrics import ServingMetrics
 
 BATCH_LIMIT = "batch_limit"
@@ -71,6 +73,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
         async def serve() -> None:
             faults = Faults()
+            gate = Gate()
             desk = LeaseDesk(
                 book,
                 journal,
@@ -81,6 +84,10 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                     **faults.setters(loop),
                 },
                 new_lease_id,
+                layer_setters={DRAIN.name: gate.set_drain, FENCE.name: gate.set_fence},
+                notes=journal.notes,
+                why_unhealthy=lambda: why_unhealthy(loop.stats()),
+                may_ramp=lambda: has_room(loop.stats()),
             )
             services = Services(
                 settings=settings,
@@ -91,6 +98,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 in_flight=InFlight(),
                 faults=faults,
                 clock=clock,
+                gate=gate,
                 model_name=settings.model,
                 max_context=min(loop.max_model_len, config.num_pool_blocks * config.block_size),
             )
@@ -188,8 +196,16 @@ def _knobs(config: EngineConfig) -> Sequence[Knob]:
     """What a lease can change."""
     seqs, tokens = config.max_num_seqs, config.max_num_batched_tokens
     return (
-        Knob(BATCH_LIMIT, base=seqs, minimum=1, maximum=seqs),
-        Knob(TOKEN_BUDGET, base=tokens, minimum=min(MIN_TOKEN_BUDGET, tokens), maximum=tokens),
+        NumberKnob(BATCH_LIMIT, base=seqs, minimum=1, maximum=seqs, on_ends=("release", "ramp")),
+        NumberKnob(
+            TOKEN_BUDGET,
+            base=tokens,
+            minimum=min(MIN_TOKEN_BUDGET, tokens),
+            maximum=tokens,
+            on_ends=("release", "ramp"),
+        ),
+        DRAIN,
+        FENCE,
         *fault_knobs(config.num_pool_blocks),
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from serving_stub.api.control_tokens import ControlTokens
 from serving_stub.api.inflight import InFlight
 from serving_stub.config import ServerSettings
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.clock import Clock
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.faults import Faults
+from serving_stub.frontdoor.gate import Gate
 from serving_stub.metrics import ServingMetrics
 from serving_stub.model.tokenizer import Tokenizer
 
@@ -21,6 +23,7 @@ class Services:
     Args:
         model_name: as clients name it.
         max_context: most tokens of prompt and answer together, whatever limits it.
+        control_tokens: who may use the control API; only the full token of the settings unless stated.
     """
 
     settings: ServerSettings
@@ -33,3 +36,10 @@ class Services:
     clock: Clock
     model_name: str
     max_context: int
+    gate: Gate = field(default_factory=Gate)
+    control_tokens: ControlTokens | None = None
+
+    def tokens(self) -> ControlTokens:
+        """Who may use the control API."""
+        full = self.settings.control_token
+        return self.control_tokens or ControlTokens(None if full is None else full.get_secret_value())

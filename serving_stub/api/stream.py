@@ -39,7 +39,18 @@ _ENGINE_DIED = ApiError(
     "the engine died while this request was in it, and is being started again; send the request again",
     headers={"retry-after": "1"},
 )
-_FAILURES: Mapping[str, ApiError] = {"error": _ENGINE_FAILED, "deadline": _TOO_LATE, "crash": _ENGINE_DIED}
+_RESTARTED = ApiError(
+    503,
+    "engine_restarted",
+    "the engine was started anew, as somebody asked, while this request was in it; send the request again",
+    headers={"retry-after": "1"},
+)
+_FAILURES: Mapping[str, ApiError] = {
+    "error": _ENGINE_FAILED,
+    "deadline": _TOO_LATE,
+    "crash": _ENGINE_DIED,
+    "restart": _RESTARTED,
+}
 ENGINE_DEAD = ApiError(
     503,
     "engine_dead",

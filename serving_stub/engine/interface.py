@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-FinishReason = Literal["stop", "length", "abort", "error", "deadline", "crash"]
-"""`error` is this request's own trouble, `crash` the engine's: whoever was in it may ask again."""
+FinishReason = Literal["stop", "length", "abort", "error", "deadline", "crash", "restart"]
+"""`error` is this request's own trouble, `crash` the engine's, `restart` somebody's wish: after the last two whoever
+was in it may ask again."""
 BatchMode = Literal["finish", "preempt"]
 
 

@@ -45,6 +45,10 @@ class InjectedCrash(Exception):
     """A fault that was asked for: the engine's thread dies."""
 
 
+class _AskedRestart(Exception):
+    """Somebody asked for a new start: the thread ends and another takes its place, at once."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Listener:
     """Who waits for one answer, and on which event loop."""
@@ -76,6 +80,8 @@ class EngineLoop:
         self._is_down = False
         self._is_over = False
         self._num_restarts = 0
+        self._restarts_asked = 0
+        self._restarts_done = 0
         self._listeners: dict[str, _Listener] = {}
         self._supervisor = threading.Thread(target=self._supervise, name="engine-supervisor", daemon=True)
 
@@ -93,9 +99,23 @@ class EngineLoop:
         """Stop after the current step; what is not finished ends with an abort."""
         with self._wake:
             self._is_stopping = True
-            self._wake.notify()
+            self._wake.notify_all()
         if self._supervisor.ident is not None:
             self._supervisor.join(timeout_s)
+
+    def restart(self, timeout_s: float = 30.0) -> bool:
+        """Start the engine anew after the current step: whoever is in it ends with `restart`, the KV pool is empty.
+
+        It counts as no death. Blocks until done, so not for the event loop.
+        Returns: whether it was done within *timeout_s*.
+        """
+        with self._wake:
+            self._restarts_asked += 1
+            mine = self._restarts_asked
+            self._wake.notify_all()
+            return self._wake.wait_for(lambda: self._restarts_done >= mine or self._is_over, timeout_s) and (
+                self._restarts_done >= mine
+            )
 
     def stats(self) -> EngineStats:
         """The engine now."""
@@ -124,7 +144,7 @@ class EngineLoop:
         with self._wake:
             self._crash_every_s = seconds
             self._crash_at = time.monotonic() if seconds else math.inf
-            self._wake.notify()
+            self._wake.notify_all()
 
     def set_stalled(self, *, is_stalled: bool) -> None:
         """A fault: alive, but not a token comes out."""
@@ -139,7 +159,7 @@ class EngineLoop:
         self._engine.check(request)
         listener = _Listener(request, asyncio.get_running_loop())
         if self._is_down or not self._submit(lambda: self._add(listener)):
-            yield _ended(request, "crash")
+            yield _ended(request, "restart" if self._is_restart_asked else "crash")
             return
         is_over = False
         try:
@@ -159,7 +179,7 @@ class EngineLoop:
             if self._is_over:
                 return False
             self._commands.append(command)
-            self._wake.notify()
+            self._wake.notify_all()
             return True
 
     def _add(self, listener: _Listener) -> None:
@@ -186,19 +206,36 @@ class EngineLoop:
             thread.join()
             if self._is_stopping:
                 break
+            if self._is_restart_asked:
+                self._renew()
+                continue
             num_deaths = 1 if time.monotonic() - began > HEALTHY_S else num_deaths + 1
             wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** (num_deaths - 1))
             logger.error("the engine is started again in %.1f s", wait_s)
             with self._wake:
-                self._wake.wait_for(lambda: self._is_stopping, wait_s)
-            self._engine.reset()
+                self._wake.wait_for(lambda: self._is_stopping or self._is_restart_asked, wait_s)
             self._num_restarts += 1
-            self._is_down = False
+            self._renew()
         with self._wake:
             self._is_over = True
+            self._wake.notify_all()
         # Requests that came in last are added, so that they end like the others.
         self._run_commands()
         self._end_all("abort")
+
+    @property
+    def _is_restart_asked(self) -> bool:
+        return self._restarts_asked > self._restarts_done
+
+    def _renew(self) -> None:
+        """Make the engine as new for the next thread; answers whoever asked for it."""
+        with self._wake:
+            asked = self._restarts_asked
+        self._engine.reset()
+        self._is_down = False
+        with self._wake:
+            self._restarts_done = asked
+            self._wake.notify_all()
 
     def _run(self) -> None:
         try:
@@ -207,6 +244,10 @@ class EngineLoop:
                     time.sleep(IDLE_S)
                 elif self._engine.has_work:
                     self._step()
+        except _AskedRestart:
+            logger.info("the engine is started anew, as was asked")
+            self._is_down = True
+            self._end_all("restart")
         except Exception:
             logger.exception("the engine died; every request in it ends")
             self._is_down = True
@@ -224,16 +265,18 @@ class EngineLoop:
     def _next_commands(self) -> bool:
         """Wait for something to do and run what was left for the thread; False when it is time to stop.
 
-        Raises: InjectedCrash when that was asked for.
+        Raises: InjectedCrash and _AskedRestart when that was asked for.
         """
         with self._wake:
-            while not (self._commands or self._engine.has_work or self._is_stopping):
+            while not (self._commands or self._engine.has_work or self._is_stopping or self._is_restart_asked):
                 left_s = self._crash_at - time.monotonic()
                 if left_s <= 0:
                     break
                 self._wake.wait(left_s if left_s < math.inf else None)
             if self._is_stopping:
                 return False
+            if self._is_restart_asked:
+                raise _AskedRestart
             if time.monotonic() >= self._crash_at:
                 self._crash_at = time.monotonic() + self._crash_every_s
                 raise InjectedCrash("a fault was asked for: the engine dies")

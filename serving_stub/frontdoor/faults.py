@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serving_stub.engine.loop import EngineLoop
-from serving_stub.frontdoor.lease import InForce, Knob
+from serving_stub.frontdoor.fold import InForce
+from serving_stub.frontdoor.knob import NumberKnob
 
 LATENCY_MS = "fault.latency_ms"
 ERROR_PERCENT = "fault.error_percent"
@@ -23,12 +24,13 @@ METRICS_BLACKOUT = "fault.metrics_blackout"
 CRASH_EVERY_S = "fault.crash_every_s"
 CLOCK_SKEW_S = "fault.clock_skew_s"
 
+SCOPE = "fault"
 LONGEST_MS = 60_000
 LONGEST_S = 3600
 LARGEST_SKEW_S = 86_400
 
 
-def fault_knobs(num_blocks: int) -> Sequence[Knob]:
+def fault_knobs(num_blocks: int) -> Sequence[NumberKnob]:
     """Every fault with its range; a pool of *num_blocks* keeps at least one."""
     largest = {
         LATENCY_MS: LONGEST_MS,
@@ -40,8 +42,8 @@ def fault_knobs(num_blocks: int) -> Sequence[Knob]:
         CRASH_EVERY_S: LONGEST_S,
     }
     return [
-        *(Knob(name, base=0, minimum=0, maximum=maximum, fold="max") for name, maximum in largest.items()),
-        Knob(CLOCK_SKEW_S, base=0, minimum=-LARGEST_SKEW_S, maximum=LARGEST_SKEW_S, fold="furthest"),
+        *(NumberKnob(name, 0, 0, most, fold="max", scope=SCOPE) for name, most in largest.items()),
+        NumberKnob(CLOCK_SKEW_S, 0, -LARGEST_SKEW_S, LARGEST_SKEW_S, fold="furthest", scope=SCOPE),
     ]
 
 

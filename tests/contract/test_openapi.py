@@ -56,7 +56,7 @@ def test_every_route_is_in_the_document(server: ServingServer) -> None:
     """What the document names, the server routes: nothing is answered with 404 path_not_found or 405."""
     for path, operations in document()["paths"].items():
         for method in operations:
-            url = server.url + path.format(model="none", lease_id="none")
+            url = server.url + path.format(model="none", lease_id="none", command_id="none", knob="none")
             answer = httpx.request(method.upper(), url, headers=CONTROL, trust_env=False)
             if answer.headers.get("content-type") == "application/json":
                 assert answer.json().get("error", {}).get("code") not in {"path_not_found", "method_not_allowed"}

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.integration
 PAGE = (Path(__file__).parents[2] / "docs/serving.md").read_text(encoding="utf-8")
 BLOCK = r"```json\n(?P<{}>.*?)\n```\n"
 EXAMPLE = re.compile(
-    r"^`(?P<method>GET|POST|DELETE) (?P<path>/\S+)`\n"
+    r"^`(?P<method>GET|POST|DELETE) (?P<path>/\S+)`(?: with `If-Match: (?P<if_match>[^`]+)`)?\n"
     + f"(?:{BLOCK.format('body')})?"
     + r"\n?→ `(?P<status>\d+)`\n"
     + BLOCK.format("answer"),
     re.MULTILINE | re.DOTALL,
 )
-TIMES = {"created", "created_at", "expires_at", "ended_at"}
+TIMES = {"at", "created", "created_at", "expires_at", "ended_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,20 @@ class Example:
     method: str
     path: str
     body: str | None
+    headers: dict[str, str]
     status: int
     answer: Any
 
 
 EXAMPLES = [
-    Example(found["method"], found["path"], found["body"], int(found["status"]), json.loads(found["answer"]))
+    Example(
+        found["method"],
+        found["path"],
+        found["body"],
+        {"If-Match": found["if_match"]} if found["if_match"] else {},
+        int(found["status"]),
+        json.loads(found["answer"]),
+    )
     for found in EXAMPLE.finditer(PAGE)
 ]
 
@@ -85,14 +93,16 @@ def test_the_page_has_only_examples_that_run() -> None:
 
 def test_every_example_is_true(server: ServingServer) -> None:
     """Sent in order, each example gets the status and the answer that the page shows."""
-    lease_id = ""
+    ids = {"lease_id": "", "command_id": ""}
     with server.client() as client:
         for example in EXAMPLES:
-            answer = client.request(example.method, example.path.replace("{lease_id}", lease_id), content=example.body)
+            answer = client.request(
+                example.method, example.path.format(**ids), content=example.body, headers=example.headers
+            )
             assert answer.status_code == example.status, (example, answer.text)
             assert answer.headers["content-type"] == "application/json"
             assert_fits(answer.json(), example.answer, f"{example.method} {example.path}")
-            lease_id = answer.json().get("lease_id", lease_id)
+            ids |= {name: answer.json()[name] for name in ids if name in answer.json()}
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}], ids=["none", "wrong"])

@@ -153,7 +153,7 @@ def test_clock_skew(server: ServingServer, skew_s: int) -> None:
 def test_the_largest_fault_is_in_force(server: ServingServer) -> None:
     """Two drills at once: the worse counts, and what is left counts when it ends."""
     with server.client() as client, fault(client, "latency_ms", 5):
-        body = {"knob": "fault.latency_ms", "value": 2, "ttl_s": 60, "owner": "other", "reason": "x"}
+        body = {"knob": "fault.latency_ms", "value": 2, "ttl_s": 60, "owner": "other", "reason": "x", "stack": True}
         milder = client.post("/control/v1/leases", json=body | {"idempotency_key": "milder"}).json()
         assert milder["in_force"] == 5
         client.delete(f"/control/v1/leases/{milder['lease_id']}").raise_for_status()

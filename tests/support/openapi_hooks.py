@@ -1,4 +1,5 @@
-"""What generated requests must not ask for, lest the documented 5xx come: deadlines nobody can meet, and faults.
+"""What generated requests must not ask for, lest the documented 5xx come: deadlines nobody can meet, faults, and to be
+taken out of service.
 
 Schemathesis imports this module by the name in SCHEMATHESIS_HOOKS.
 """
@@ -21,5 +22,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     deadline_s = body.get("deadline_s")
     if isinstance(deadline_s, int | float) and 0 < deadline_s < HARMLESS_DEADLINE_S:
         body["deadline_s"] = HARMLESS_DEADLINE_S
-    if str(body.get("knob", "")).startswith("fault."):
+    if str(body.get("knob", "")).startswith(("fault.", "drain", "fence")):
         body["knob"] = "batch_limit"
+    if case.path == "/control/v1/restart":
+        body["when"] = "never"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import count
 
-from serving_stub.frontdoor.lease import Knob, LeaseBook, LeaseEvent, LeaseRequest, Mode
+from serving_stub.frontdoor.audit import Note
+from serving_stub.frontdoor.book import LeaseBook
+from serving_stub.frontdoor.knob import Mode, NumberKnob
+from serving_stub.frontdoor.lease import LeaseEvent, LeaseRequest
 
-KNOB = Knob("batch_limit", base=32, minimum=1, maximum=32)
-EMPTY = LeaseBook({KNOB.name: KNOB}, {})
+KNOB = NumberKnob("batch_limit", base=32, minimum=1, maximum=32, on_ends=("release", "ramp"))
+EMPTY = LeaseBook({KNOB.name: KNOB})
 _NUMBERS = count(1)
 
 
@@ -26,11 +29,18 @@ class ManualClock:
 class MemoryJournal:
     """Keeps events in a list, for tests whose subject is not the disk."""
 
+    is_large = False
+
     def __init__(self) -> None:
         self.events: list[LeaseEvent] = []
+        self.notes: list[Note] = []
 
-    def append(self, events: Iterable[LeaseEvent]) -> None:
+    def append(self, events: Iterable[LeaseEvent], notes: Iterable[Note]) -> None:
         self.events += events
+        self.notes += notes
+
+    def compact(self, book: LeaseBook, notes: Sequence[Note]) -> None:
+        raise AssertionError("it is never large")
 
 
 def lease_request(

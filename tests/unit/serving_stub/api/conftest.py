@@ -13,11 +13,12 @@ from serving_stub.api.app import build_app
 from serving_stub.api.inflight import InFlight
 from serving_stub.api.services import Services
 from serving_stub.config import ServerSettings
-from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.build import build_engine
+from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.faults import Faults
+from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, why_unhealthy
 from serving_stub.frontdoor.journal import LeaseJournal
 from serving_stub.frontdoor.lease_id import new_lease_id
 from serving_stub.metrics import ServingMetrics
@@ -53,7 +54,8 @@ def services(
 ) -> Iterator[Services]:
     """The parts of one server."""
     loop, tokenizer, metrics = engine
-    journal, book = LeaseJournal.open(tmp_path / "leases.jsonl", [KNOB], clock.now())
+    journal, book = LeaseJournal.open(tmp_path / "leases.jsonl", [KNOB, DRAIN, FENCE], clock.now())
+    gate = Gate()
     yield Services(
         faults=Faults(),
         settings=ServerSettings(model="tiny", control_token=SecretStr(CONTROL_TOKEN), max_body_bytes=4096),
@@ -66,7 +68,11 @@ def services(
             clock,
             {KNOB.name: lambda in_force: loop.set_batch_limit(in_force.value, in_force.mode)},
             new_lease_id,
+            layer_setters={DRAIN.name: gate.set_drain, FENCE.name: gate.set_fence},
+            notes=journal.notes,
+            why_unhealthy=lambda: why_unhealthy(loop.stats()),
         ),
+        gate=gate,
         in_flight=InFlight(),
         clock=clock,
         model_name="tiny",

@@ -58,7 +58,9 @@ async def test_an_expired_lease_answers_that_it_expired(control: httpx.AsyncClie
 async def test_leases_are_found_by_each_filter(control: httpx.AsyncClient) -> None:
     """Filters narrow the list, alone and together."""
     for number, owner in enumerate(["a", "a", "b"]):
-        answer = await control.post(LEASES, json=BODY | {"owner": owner, "idempotency_key": f"key-{number}"})
+        answer = await control.post(
+            LEASES, json=BODY | {"owner": owner, "stack": True, "idempotency_key": f"key-{number}"}
+        )
         if number == 0:
             await control.delete(f"{LEASES}/{answer.json()['lease_id']}")
 

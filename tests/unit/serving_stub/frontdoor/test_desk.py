@@ -9,8 +9,10 @@ from itertools import count
 import pytest
 
 from serving_stub.errors import JournalError, LeaseEnded
+from serving_stub.frontdoor.audit import Note
 from serving_stub.frontdoor.desk import LeaseDesk
-from serving_stub.frontdoor.lease import EndReason, Granted, InForce, LeaseEvent
+from serving_stub.frontdoor.fold import InForce
+from serving_stub.frontdoor.lease import EndReason, Granted, LeaseEvent
 from tests.support.serving_leases import EMPTY, ManualClock, MemoryJournal, lease_request
 
 
@@ -27,10 +29,10 @@ class Bench:
         )
 
 
-class FullJournal:
+class FullJournal(MemoryJournal):
     """A journal on a full disk."""
 
-    def append(self, events: Iterable[LeaseEvent]) -> None:
+    def append(self, events: Iterable[LeaseEvent], notes: Iterable[Note]) -> None:
         raise JournalError("no room")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_a_restart_knows_the_same_leases(path: Path) -> None:
     for event in events:
         journal.append((event,))
     journal.close()
-    assert reopened(path) == book.apply_all(events).leases
+    assert reopened(path, now=6.0) == book.apply_all(events).leases
 
 
 def test_a_lease_that_ran_out_while_down_is_ended(path: Path) -> None:
@@ -58,7 +59,7 @@ def test_start_writes_the_journal_anew(path: Path) -> None:
     journal.append((grant("a"), *(Renewed("a", 100.0 + number) for number in range(50))))
     journal.close()
     reopened(path)
-    assert len(path.read_bytes().splitlines()) == 1
+    assert [json.loads(line)["event"] for line in path.read_bytes().splitlines()] == ["granted", "counted"]
     assert reopened(path)["a"].expires_at == 149.0
 
 
@@ -78,7 +79,7 @@ def test_a_cut_at_any_byte_loses_only_the_line_it_cuts(events: list[LeaseEvent],
     content = b"".join(map(encode, events))
     cut = content[: data.draw(st.integers(0, len(content)))]
     complete = events[: cut.count(b"\n")]
-    assert EMPTY.apply_all(decode(cut, "journal")) == EMPTY.apply_all(complete)
+    assert EMPTY.apply_all(decode(cut, "journal")[0]) == EMPTY.apply_all(complete)
 
 
 def test_a_damaged_line_before_the_end_is_not_skipped() -> None:

@@ -9,17 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving_stub.errors import IdempotencyKeyReused, LeaseEnded, LeaseNotFound, UnknownKnob, ValueOutOfRange
-from serving_stub.frontdoor.lease import (
-    Ended,
-    EndReason,
-    Granted,
-    InForce,
-    Lease,
-    LeaseBook,
-    LeaseState,
-    Renewed,
-    fold,
-)
+from serving_stub.frontdoor.book import LeaseBook
+from serving_stub.frontdoor.fold import InForce, Layer, fold_number
+from serving_stub.frontdoor.lease import Ended, EndReason, Granted, Lease, LeaseState, Renewed
 from tests.support.serving_leases import EMPTY, KNOB, lease_request
 
 
@@ -49,14 +41,14 @@ def test_an_older_lease_that_ends_restores_nothing() -> None:
 
 def test_a_larger_mode_does_not_leak() -> None:
     """Only a lease of the value in force decides how it is reached."""
-    requests = [lease_request(8, mode="preempt"), lease_request(4, mode="finish")]
-    assert fold(KNOB, requests) == InForce(4, "finish")
-    assert fold(KNOB, [*requests, lease_request(4, mode="preempt")]) == InForce(4, "preempt")
+    layers = [Layer(8, 1.0, "a", "preempt"), Layer(4, 1.0, "b", "finish")]
+    assert fold_number(KNOB, layers) == InForce(4, "finish")
+    assert fold_number(KNOB, [*layers, Layer(4, 1.0, "c", "preempt")]) == InForce(4, "preempt")
 
 
 def test_a_base_below_the_lease_wins() -> None:
     """A lease from a time of larger batches does not raise a server that now has a smaller base."""
-    assert fold(replace(KNOB, base=4), [lease_request(8)]).value == 4
+    assert fold_number(replace(KNOB, base=4), [Layer(8, 1.0, "a")]).value == 4
 
 
 def test_a_grant_remembers_what_was_in_force() -> None:
@@ -104,7 +96,7 @@ def test_an_unknown_knob_is_refused() -> None:
 
 def test_renewal_moves_the_expiry_from_now() -> None:
     """A renewal counts from the time it is asked, not from the old expiry."""
-    assert granted(EMPTY, "a", 8).renew("a", 30.0, 50.0) == Renewed("a", 80.0)
+    assert granted(EMPTY, "a", 8).renew("a", 30.0, 50.0) == Renewed("a", 80.0, 50.0)
 
 
 def test_an_ended_lease_cannot_be_renewed() -> None:
@@ -172,7 +164,7 @@ def test_any_history_leaves_the_fold_in_force(operations: list[tuple[str, int, i
                 assert ended is not None
                 book = book.apply(ended)
                 del alive[name]
-        assert {lease.lease_id for lease in book.live()} == set(alive)
+        assert {lease.lease_id for lease in book.standing()} == set(alive)
         assert book.in_force("batch_limit").value == min([32, *(one[0] for one in alive.values())])
 
 
@@ -184,5 +176,5 @@ def test_an_end_never_restores_a_value_under_a_younger_lease(values: list[int], 
         book = granted(book, f"l{number}", value)
     for name in data.draw(st.permutations([f"l{number}" for number in range(len(values))])):
         book = book.apply(Ended(name, 1.0, EndReason.EXPIRED))
-        assert all(book.in_force("batch_limit").value <= lease.request.value for lease in book.live())
+        assert all(book.in_force("batch_limit").value <= layer.value for layer in book.layers("batch_limit"))
     assert book.in_force("batch_limit").value == 32
