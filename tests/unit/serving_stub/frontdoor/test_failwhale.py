@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from pydantic import ValidationError
 
@@ -53,7 +55,7 @@ def test_the_probe_share_picks_callers_and_keeps_to_them() -> None:
 def test_a_ramp_lets_more_and_more_in_and_puts_nobody_out() -> None:
     """Each step keeps those of the step before; the probe's share counts on top."""
     steps = [let_in(layer(strength, probe_share=0.1)) for strength in (1.0, 0.8, 0.5, 0.2)]
-    assert all(before < after for before, after in zip(steps, steps[1:], strict=False))
+    assert all(before < after for before, after in pairwise(steps))
     assert 0.51 * 4_000 < len(steps[2]) < 0.59 * 4_000
 
 
