@@ -76,6 +76,7 @@ class TrafficClient:
         monotonic: seconds; only differences mean anything.
         retry: what users do who are refused or kept waiting.
         sleep: between their attempts.
+        is_natural: bodies have only the fields that each client sends, so answers end where the model ends them.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class TrafficClient:
         retry: Retry = NEVER,
         proxy: ProxyHeaders | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        is_natural: bool = False,
     ) -> None:
         self._http = http
         self._model = model
@@ -94,6 +96,7 @@ class TrafficClient:
         self._retry = retry
         self._proxy = proxy or ProxyHeaders()
         self._sleep = sleep
+        self._is_natural = is_natural
         self._talks = Talks()
         self._longest: int | None = None
 
@@ -267,7 +270,7 @@ class TrafficClient:
     def _body(self, ask: Ask, history: Sequence[Message], max_tokens: int) -> dict[str, object]:
         system = [] if ask.system is None else [{"role": "system", "content": ask.system}]
         end_user = {} if ask.safety_identifier is None else {"safety_identifier": ask.safety_identifier}
-        return {
+        body: dict[str, object] = {
             "model": self._model,
             "messages": [*system, *history, {"role": "user", "content": ask.prompt}],
             "max_tokens": max_tokens,
@@ -277,6 +280,11 @@ class TrafficClient:
             "stream_options": {"include_usage": True},
             **end_user,
         }
+        if not self._is_natural:
+            return body
+        fields = None if ask.persona is None else ask.persona.client.fields
+        kept = frozenset(body) - {"ignore_eos", "seed"} if fields is None else fields
+        return {name: value for name, value in body.items() if name in kept}
 
 
 def _retry_after_s(value: str | None) -> float | None:

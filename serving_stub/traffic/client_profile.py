@@ -6,8 +6,10 @@ in for each request: host, length, authorization.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +17,23 @@ class ClientProfile:
     """One release of one client program.
 
     Args:
-        known: what a door that has its signature says of it: `known`, `unknown` or `spoofed`.
-        user_field: the field of the body in which the client names its end user, if it does.
+        known: what a door with the shipped signatures says of it.
+        fields: the only fields that its bodies have; None where users of the program choose.
     """
 
     name: str
     headers: tuple[tuple[str, str], ...]
-    known: str = "known"
-    user_field: str | None = None
+    known: Literal["known", "unknown", "spoofed"] = "known"
+    fields: frozenset[str] | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The signature's name where the client is known, else a hash of which headers come in which order."""
+        if self.known == "known":
+            return self.name
+        order = ",".join(name.casefold() for name, _ in self.headers)
+        agent = next((value for name, value in self.headers if name.casefold() == "user-agent"), "")
+        return "fp-" + hashlib.blake2b(f"{order}|{agent}".encode(), digest_size=6).hexdigest()
 
     def fill(self, host: str, length: int, authorization: str | None) -> list[tuple[str, str]]:
         """The headers of one request; without *authorization* that header is left out."""
@@ -38,32 +49,32 @@ class ClientProfile:
 _HOST = ("Host", "{host}")
 _KEY = ("Authorization", "{authorization}")
 _LENGTH = ("Content-Length", "{length}")
+_WEB = "web-2026.11.3"
 _CHROME = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36"
 )
 
 OPENAI_PYTHON = ClientProfile(
-    "openai-python",
+    "openai-python-3",
     (
         _HOST,
         ("Accept-Encoding", "gzip, deflate"),
         ("Connection", "keep-alive"),
+        _KEY,
         ("Accept", "application/json"),
         ("Content-Type", "application/json"),
-        ("User-Agent", "OpenAI/Python 3.1.0"),
+        ("User-Agent", "OpenAI/Python 3.54.0"),
         ("X-Stainless-Lang", "python"),
-        ("X-Stainless-Package-Version", "3.1.0"),
+        ("X-Stainless-Package-Version", "3.54.0"),
         ("X-Stainless-OS", "Linux"),
         ("X-Stainless-Arch", "x64"),
         ("X-Stainless-Runtime", "CPython"),
-        ("X-Stainless-Runtime-Version", "3.11.9"),
-        _KEY,
+        ("X-Stainless-Runtime-Version", "3.11.7"),
         ("X-Stainless-Async", "false"),
         ("x-stainless-retry-count", "0"),
         ("x-stainless-read-timeout", "600"),
         _LENGTH,
     ),
-    user_field="safety_identifier",
 )
 OPENAI_NODE = ClientProfile(
     "openai-node",
@@ -86,10 +97,10 @@ OPENAI_NODE = ClientProfile(
         ("Accept-Encoding", "gzip, deflate"),
         _LENGTH,
     ),
-    user_field="safety_identifier",
+    known="unknown",
 )
 BROWSER = ClientProfile(
-    "web-chat",
+    "web-2026.11",
     (
         _HOST,
         ("Connection", "keep-alive"),
@@ -97,16 +108,20 @@ BROWSER = ClientProfile(
         ("sec-ch-ua-platform", '"Windows"'),
         _KEY,
         ("User-Agent", _CHROME),
-        ("sec-ch-ua", '"Chromium";v="141", "Not?A_Brand";v="8"'),
+        ("X-Client-Version", _WEB),
+        ("sec-ch-ua", '"Chromium";v="156", "Not?A_Brand";v="8"'),
         ("Content-Type", "application/json"),
         ("sec-ch-ua-mobile", "?0"),
         ("Accept", "text/event-stream"),
+        ("Origin", "https://chat.example.com"),
         ("Sec-Fetch-Site", "same-origin"),
         ("Sec-Fetch-Mode", "cors"),
         ("Sec-Fetch-Dest", "empty"),
+        ("Referer", "https://chat.example.com/"),
         ("Accept-Encoding", "gzip, deflate, br, zstd"),
         ("Accept-Language", "en-US,en;q=0.9"),
     ),
+    fields=frozenset({"model", "messages", "stream", "stream_options", "max_tokens", "temperature"}),
 )
 MOBILE_APP = ClientProfile(
     "mobile-app",
@@ -121,18 +136,18 @@ MOBILE_APP = ClientProfile(
         _LENGTH,
         ("Connection", "keep-alive"),
     ),
+    known="unknown",
 )
 CURL = ClientProfile(
-    "curl",
+    "curl-7",
     (
         _HOST,
-        ("User-Agent", "curl/8.14.1"),
+        ("User-Agent", "curl/7.88.1"),
         ("Accept", "*/*"),
         _KEY,
         ("Content-Type", "application/json"),
         _LENGTH,
     ),
-    known="unknown",
 )
 PYTHON_REQUESTS = ClientProfile(
     "python-requests",
@@ -171,6 +186,7 @@ FAKE_BROWSER = ClientProfile(
         ("Accept-Encoding", "gzip, deflate"),
         ("Connection", "keep-alive"),
         ("User-Agent", _CHROME),
+        ("X-Client-Version", _WEB),
         _KEY,
         ("Content-Type", "application/json"),
         _LENGTH,
@@ -178,7 +194,10 @@ FAKE_BROWSER = ClientProfile(
     known="spoofed",
 )
 
-OFFICIAL: tuple[ClientProfile, ...] = (OPENAI_PYTHON, OPENAI_NODE, BROWSER, MOBILE_APP)
 PROFILES: Mapping[str, ClientProfile] = {
-    profile.name: profile for profile in (*OFFICIAL, CURL, PYTHON_REQUESTS, RESELLER, FAKE_BROWSER)
+    profile.name: profile
+    for profile in (
+        *(OPENAI_PYTHON, OPENAI_NODE, BROWSER, MOBILE_APP, CURL),
+        *(PYTHON_REQUESTS, RESELLER, FAKE_BROWSER),
+    )
 }

@@ -21,6 +21,11 @@ from pydantic import BaseModel, SecretStr
 from rich.console import Console
 
 from serving_stub.errors import ServingError, TrafficError
+from serving_stub.traffic.abuse.background import invented_keys, ordinary_people
+from serving_stub.traffic.abuse.cast import DAY_S
+from serving_stub.traffic.abuse.command import events_command, shapes, tenants
+from serving_stub.traffic.abuse.live import arrivals_of
+from serving_stub.traffic.abuse.shapes import SHAPES, plan_of
 from serving_stub.traffic.account_feed import AccountFeed, SignUp
 from serving_stub.traffic.ask import Ask
 from serving_stub.traffic.choice import Named
@@ -51,6 +56,7 @@ class _Setup:
     feed_token: SecretStr | None
     slo: Slo
     is_watched: bool
+    is_natural: bool
 
 
 @click.group(invoke_without_command=True)
@@ -68,7 +74,11 @@ class _Setup:
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--duration", type=click.FloatRange(0.1), default=60.0, show_default=True, help="Seconds.")
-@click.option("--day-s", type=click.FloatRange(1), help="Seconds that a day of the plan takes [default: the duration].")
+@click.option(
+    "--day-s",
+    type=click.FloatRange(1),
+    help="Seconds that a day of the plan takes [default: a whole day for shapes, the duration for diurnal].",
+)
 @click.option("--max-outstanding", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--max-tokens", type=click.IntRange(1), default=64, show_default=True, help="Tokens of each answer.")
 @click.option("--prompt-tokens", type=click.IntRange(1), default=64, show_default=True, help="About so many a prompt.")
@@ -80,6 +90,15 @@ class _Setup:
     help="Of a very long prompt, as far as the server takes it.",
 )
 @click.option("--keys", type=click.Path(path_type=Path, dir_okay=False), help="YAML file of API keys and tenants.")
+@click.option(
+    "--shape",
+    "shape_ids",
+    type=Named("shape", SHAPES),
+    multiple=True,
+    help="Abuse or a look-alike to mix in, with keys of its own; may be repeated. `shapes` lists them.",
+)
+@click.option("--strength", type=click.FloatRange(0.01, 20), default=1.0, show_default=True, help="Of the shapes.")
+@click.option("--natural", is_flag=True, help="Bodies as each client sends them, and answers that end by themselves.")
 @click.option("--retries", type=Named("way to retry", RETRIES), help="; ".join(RETRIES) + " [default: by scenario].")
 @click.option("--slo-ttft", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds, for goodput.")
 @click.option("--slo-itl", type=click.FloatRange(0), default=0.2, show_default=True, help="Seconds, for goodput.")
@@ -105,6 +124,9 @@ def traffic(
     prompt_tokens: int,
     long_prompt_tokens: int,
     keys: Path | None,
+    shape_ids: tuple[str, ...],
+    strength: float,
+    natural: bool,
     retries: str | None,
     slo_ttft: float,
     slo_itl: float,
@@ -137,7 +159,7 @@ def traffic(
         max_tokens=max_tokens,
         is_drained=drain,
         drain_s=drain_timeout,
-        probe_key=entries[0].key if entries else None,
+        probe_key=next((entry.key for entry in entries or (invented_keys(seed) if shape_ids else ())), None),
     )
     setup = _Setup(
         url=url,
@@ -147,7 +169,12 @@ def traffic(
         feed_token=SecretStr(feed_token) if feed_token else None,
         slo=Slo(slo_ttft, slo_itl),
         is_watched=sys.stdout.isatty() and not is_json,
+        is_natural=natural or bool(shape_ids),
     )
+
+    # Shapes bring keys, so the people around them have some too.
+    people = ordinary_people(seed) if shape_ids and not entries else Population.of(seed, entries)
+    mixed_in = [plan_of(shape_id, seed, strength) for shape_id in shape_ids]
 
     def plan(size: PromptSize) -> Iterator[Ask | SignUp]:
         longest = long_prompt_tokens
@@ -161,7 +188,11 @@ def traffic(
             num_long_words=size.num_words(longest),
             day_s=day_s or duration,
         )
-        return heapq.merge(asks(SCENARIOS[scenario], amount, Population(seed, entries)), key=lambda one: one.at_s)
+        streams = [
+            asks(SCENARIOS[scenario], amount, people),
+            *(arrivals_of(shape, day_s or DAY_S, longest, duration) for shape in mixed_in),
+        ]
+        return heapq.merge(*streams, key=lambda arrival: arrival.at_s)
 
     try:
         summary = asyncio.run(_run(setup, plan, options))
@@ -185,7 +216,9 @@ async def _run(setup: _Setup, plan: Plan, options: RunOptions) -> Summary | None
     view = LiveView(Console(), title, options.duration_s, tally) if setup.is_watched else None
     show = view.show if view is not None else lambda now_s: _print(tally.line(now_s))
     async with httpx.AsyncClient(base_url=setup.url, timeout=TIMEOUT, limits=limits, trust_env=False) as http:
-        client = TrafficClient(http, setup.model, time.monotonic, retry=setup.retry, proxy=setup.proxy)
+        client = TrafficClient(
+            http, setup.model, time.monotonic, retry=setup.retry, proxy=setup.proxy, is_natural=setup.is_natural
+        )
         feed = AccountFeed(http, setup.feed_token, time.time)
         with view or nullcontext():
             running = asyncio.create_task(run_traffic(client, feed, plan, options, tally, show, stop, time.monotonic))
@@ -216,3 +249,7 @@ def _write(path: Path, summary: Summary) -> None:
     except OSError as error:
         click.echo(f"{path}: the summary cannot be written: {error.strerror}", err=True)
         sys.exit(1)
+
+
+for command in (events_command, shapes, tenants):
+    traffic.add_command(command)

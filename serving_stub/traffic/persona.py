@@ -5,6 +5,7 @@ With a file of keys people share out those keys; without one they are anonymous.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -78,15 +79,40 @@ class Persona:
     country: str
     service_class: str | None = None
 
+    @property
+    def key_hash(self) -> str | None:
+        """The key's public id, as a door that made the key would call it."""
+        return None if self.key is None else f"k-{key_digest(self.key)[:8]}"
+
+
+def key_digest(key: SecretStr) -> str:
+    """SHA-256 of a key: what a server keeps of it."""
+    return hashlib.sha256(key.get_secret_value().encode()).hexdigest()
+
 
 class Population:
-    """People to draw from; drawing the same way gives the same people."""
+    """People to draw from; drawing the same way gives the same people.
 
-    def __init__(self, seed: int, keys: Sequence[KeyEntry] = ()) -> None:
-        self._people = {
-            country: [_person(seed, country, index, number, keys) for number in range(PEOPLE_PER_COUNTRY)]
-            for index, country in enumerate(COUNTRIES)
-        }
+    Args:
+        people: of every country that may be asked for.
+    """
+
+    def __init__(self, people: Mapping[str, Sequence[Persona]]) -> None:
+        self._people = people
+
+    @classmethod
+    def of(cls, seed: int, keys: Sequence[KeyEntry] = ()) -> Population:
+        """Forty people a country; with *keys* they share those out."""
+        return cls(
+            {
+                country: [_person(seed, country, number, keys) for number in range(PEOPLE_PER_COUNTRY)]
+                for country in COUNTRIES
+            }
+        )
+
+    def all(self, country: str) -> Sequence[Persona]:
+        """Everybody of a country."""
+        return self._people[country]
 
     def draw(self, source: random.Random, country: str | None = None) -> Persona:
         """Somebody, of *country* or of any by its size."""
@@ -95,17 +121,20 @@ class Population:
         return source.choice(self._people[country])
 
 
-def _person(seed: int, country: str, country_index: int, number: int, keys: Sequence[KeyEntry]) -> Persona:
+def _person(seed: int, country: str, number: int, keys: Sequence[KeyEntry]) -> Persona:
     source = random.Random(f"{seed}:person:{country}:{number}")
+    entry = source.choices(keys, [one.weight for one in keys])[0] if keys else None
+    return person(source, country, number, entry)
+
+
+def person(source: random.Random, country: str, number: int, entry: KeyEntry | None) -> Persona:
+    """Person *number* of a country, up to PEOPLE_PER_COUNTRY, with a client and a network of its kind."""
     client = source.choices([profile for profile, _ in _CLIENTS], [share for _, share in _CLIENTS])[0]
+    first = list(COUNTRIES).index(country) * PEOPLE_PER_COUNTRY
     # A network for two people, so that a prefix is not a person.
     place = network(
-        source.choice(_NETWORKS[client.name]),
-        country_index * PEOPLE_PER_COUNTRY + number // 2,
-        country,
-        operator=country_index * PEOPLE_PER_COUNTRY + source.randrange(4),
+        source.choice(_NETWORKS[client.name]), first + number // 2, country, operator=first + source.randrange(4)
     )
-    entry = source.choices(keys, [one.weight for one in keys])[0] if keys else None
     return Persona(
         tenant=entry.tenant if entry else "anonymous",
         account=(entry.account if entry else None) or f"user-{country.lower()}-{number}",

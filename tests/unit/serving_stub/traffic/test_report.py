@@ -94,7 +94,7 @@ def test_goodput_is_per_second() -> None:
 
 def test_a_summary_has_parts_where_users_differ() -> None:
     """By country and label where there are several; a class that all share, or that nobody has, says nothing."""
-    people = Population(1)
+    people = Population.of(1)
     source = random.Random(1)
     tally = Tally()
     for country, label in (("US", "short"), ("JP", "short"), ("JP", "long")):

@@ -17,7 +17,7 @@ from serving_stub.traffic.words import prompt
 def all_asks(name: str, *, rate: float = 20.0, duration_s: float = 100.0, seed: int = 7) -> list[Ask]:
     """Every request of one run, which is a day of its plan."""
     load = Load(rate, duration_s, num_words=40, seed=seed, num_long_words=400, day_s=duration_s)
-    return list(asks(SCENARIOS[name], load, Population(seed)))
+    return list(asks(SCENARIOS[name], load, Population.of(seed)))
 
 
 @pytest.mark.parametrize("name", sorted(SCENARIOS))
@@ -88,7 +88,7 @@ def test_japan_overtakes_the_united_states() -> None:
 def test_a_day_can_be_compressed() -> None:
     """The same rate over a day of another length changes at other times."""
     load = Load(rate=100.0, duration_s=60.0, num_words=5, seed=1, day_s=6000.0)
-    people = Population(1)
+    people = Population.of(1)
     diurnal = SCENARIOS["diurnal"]
     early = Counter(ask.persona.country for ask in asks(diurnal, load, people) if ask.persona)
     assert early["US"] > 8 * early["JP"]  # a hundredth of a day is a quarter of an hour
