@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import httpx
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from serving_stub.traffic.persona import Persona
 from serving_stub.traffic.tally import Tally
@@ -32,6 +32,10 @@ class SignUp:
     mail_pattern: str | None
 
 
+class _Told(BaseModel):
+    rejected: list[str] = []
+
+
 class AccountFeed:
     """The account system of a run.
 
@@ -50,23 +54,25 @@ class AccountFeed:
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token.get_secret_value()}"}
         try:
             answer = await self._http.post(PATH, json={"events": [self._event(sign_up)]}, headers=headers)
-        except httpx.HTTPError:
-            tally.sign_ups_failed += 1
-            return
-        if answer.is_success:
+            is_taken = answer.is_success and not _Told.model_validate_json(answer.content).rejected
+        except (httpx.HTTPError, ValidationError):
+            is_taken = False
+        if is_taken:
             tally.sign_ups += 1
         else:
             tally.sign_ups_failed += 1
 
     def _event(self, sign_up: SignUp) -> dict[str, object]:
+        who = sign_up.who
         return {
-            "type": "signup",
+            "kind": "signup",
             "ts": self._now(),
-            "org": sign_up.who.tenant,
-            "account": sign_up.who.account,
-            "address": sign_up.who.address,
-            "country": sign_up.who.country,
+            "org": who.tenant,
+            "account": who.account,
             "payment_fp": sign_up.payment,
             "device_fp": sign_up.device,
             "mail_pattern": sign_up.mail_pattern,
+            "client_fp": who.client.fingerprint,
+            "client_known": who.client.known,
+            "address": who.address,
         }

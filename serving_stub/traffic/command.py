@@ -104,6 +104,8 @@ class _Setup:
 @click.option("--slo-itl", type=click.FloatRange(0), default=0.2, show_default=True, help="Seconds, for goodput.")
 @click.option("--country-header", default="cf-ipcountry", show_default=True, help="Of the trusted proxy; '' for none.")
 @click.option("--address-header", default="x-forwarded-for", show_default=True, help="Likewise, for the address.")
+@click.option("--asn-header", default="", help="Likewise, for the number of the network [default: none].")
+@click.option("--kind-header", default="", help="Likewise, for its kind, such as hosting [default: none].")
 @click.option("--feed-token", envvar="TRAFFIC_FEED_TOKEN", help="For POST /events [also: $TRAFFIC_FEED_TOKEN].")
 @click.option("--summary", "summary_path", type=click.Path(path_type=Path, dir_okay=False), help="Write it here too.")
 @click.option("--json", "is_json", is_flag=True, help="JSON lines even on a terminal.")
@@ -132,6 +134,8 @@ def traffic(
     slo_itl: float,
     country_header: str,
     address_header: str,
+    asn_header: str,
+    kind_header: str,
     feed_token: str | None,
     summary_path: Path | None,
     is_json: bool,
@@ -165,7 +169,7 @@ def traffic(
         url=url,
         model=model,
         retry=RETRIES[retries] if retries else (IMPATIENT if scenario == "retry_storm" else NEVER),
-        proxy=ProxyHeaders(country=country_header, address=address_header),
+        proxy=ProxyHeaders(country_header, address_header, asn_header, kind_header),
         feed_token=SecretStr(feed_token) if feed_token else None,
         slo=Slo(slo_ttft, slo_itl),
         is_watched=sys.stdout.isatty() and not is_json,

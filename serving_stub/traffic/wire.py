@@ -76,14 +76,25 @@ def refusal_code(content: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeaders:
-    """What a trusted proxy before the server adds; an empty name leaves a header out."""
+    """What a trusted proxy before the server adds; an empty name leaves a header out.
+
+    Args:
+        asn, kind: number and kind of the network that the address belongs to.
+    """
 
     country: str = "cf-ipcountry"
     address: str = "x-forwarded-for"
+    asn: str = ""
+    kind: str = ""
 
     def of(self, who: Persona) -> list[tuple[str, str]]:
         """The headers for somebody's request."""
-        found = [(self.address, who.address), (self.country, who.country)]
+        found = [
+            (self.address, who.address),
+            (self.country, who.country),
+            (self.asn, str(who.network.asn)),
+            (self.kind, who.network.kind),
+        ]
         return [(name, value) for name, value in found if name]
 
 
