@@ -57,6 +57,7 @@ class _Setup:
     slo: Slo
     is_watched: bool
     is_natural: bool
+    has_shapes: bool
 
 
 @click.group(invoke_without_command=True)
@@ -174,6 +175,7 @@ def traffic(
         slo=Slo(slo_ttft, slo_itl),
         is_watched=sys.stdout.isatty() and not is_json,
         is_natural=natural or bool(shape_ids),
+        has_shapes=bool(shape_ids),
     )
 
     # Shapes bring keys, so the people around them have some too.
@@ -215,7 +217,7 @@ async def _run(setup: _Setup, plan: Plan, options: RunOptions) -> Summary | None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=options.max_outstanding)
-    tally = Tally(slo=setup.slo)
+    tally = Tally(slo=setup.slo, unlabelled=options.name if setup.has_shapes else None)
     title = f"{options.name} on {setup.url}"
     view = LiveView(Console(), title, options.duration_s, tally) if setup.is_watched else None
     show = view.show if view is not None else lambda now_s: _print(tally.line(now_s))

@@ -87,9 +87,14 @@ class Group:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one run; times are seconds since its start."""
+    """Counts of one run; times are seconds since its start.
+
+    Args:
+        unlabelled: label of the arrivals that have none of their own, where others have.
+    """
 
     slo: Slo = field(default_factory=Slo)
+    unlabelled: str | None = None
     cancelled: int = 0
     skipped: int = 0
     sign_ups: int = 0
@@ -193,7 +198,7 @@ class Tally:
 
     def _groups(self, ask: Ask) -> list[Group]:
         who = ask.persona
-        named = {"label": ask.label}
+        named = {"label": ask.label or self.unlabelled}
         if who is not None:
             named |= {"country": who.country, "class": who.service_class}
         found = [self.all]

@@ -126,3 +126,14 @@ def test_a_histograms_percentile_is_within_a_percent(share: float, expected: flo
         histogram.add(milliseconds / 1000)
     assert histogram.percentile(share) == pytest.approx(expected, rel=0.011)
     assert Histogram().percentile(share) is None
+
+
+def test_the_scenario_is_a_part_beside_the_shapes() -> None:
+    """Where shapes are mixed in, everybody else counts under the scenario's name."""
+    tally = Tally(unlabelled="steady")
+    tally.send(HELLO)
+    tally.send(Ask(0.0, "hello", 0, label="A1"))
+    assert {name: part.sent for name, part in tally.summary(1.0, "steady", 0, 1.0).by["label"].items()} == {
+        "A1": 1,
+        "steady": 1,
+    }
