@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from serving_stub.api.inflight import InFlight
-from serving_stub.api.upstream import Upstream, UpstreamSettings
+from serving_stub.api.upstream import Upstream
+from serving_stub.api.upstream_settings import UpstreamSettings
 from serving_stub.frontdoor.served import Served
 from tests.support.ports import free_port
 from tests.support.raw_upstream import STREAM, Peer, RawUpstream, raw_upstream

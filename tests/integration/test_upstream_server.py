@@ -11,8 +11,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from serving_stub.api.inflight import InFlight
-from serving_stub.api.upstream import Upstream, UpstreamSettings
+from serving_stub.api.upstream import Upstream
 from serving_stub.api.upstream_metrics import UpstreamMetrics
+from serving_stub.api.upstream_settings import UpstreamSettings
 from serving_stub.frontdoor.served import Served
 from tests.support.serving_server import ServingServer
 from tests.support.waiting import until

@@ -1,13 +1,26 @@
-"""What a client asks of the upstream: its body, read up to a limit, and asked for a token count where it streams."""
+"""What a client's request is to the upstream: its URL, the headers that go on, and its body.
+
+The body is read up to a limit, and passed on as it came but for the wish for a token count where it streams.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import from_json
 from starlette.types import Receive, Scope
+from yarl import URL
+
+from serving_stub.api.upstream_settings import UpstreamSettings
+
+_PASSED_ON = frozenset(
+    {b"accept", b"content-type", b"user-agent", b"x-request-id", b"traceparent", b"tracestate", b"idempotency-key"}
+    | {b"openai-organization", b"openai-project", b"openai-beta"}
+)
+"""Request headers that reach the upstream: no key, cookie or address of a client can slip through a list like this."""
 
 _GENERATION_PATHS = frozenset({"/v1/chat/completions", "/v1/completions"})
 _WITH_USAGE = b'{"stream_options":{"include_usage":true},'
@@ -88,3 +101,30 @@ def asked_of(scope: Scope, body: bytes, asks_usage: bool) -> Asked:
     else:
         return Asked(body, is_generation=True, is_stream=True)
     return Asked(body, is_generation=True, is_stream=True, hides_usage=True)
+
+
+def headers_of(scope: Scope, settings: UpstreamSettings) -> Mapping[str, str]:
+    """The headers to send."""
+    headers = {"accept-encoding": "identity"}
+    authorization = None
+    for name, value in scope["headers"]:
+        if name in _PASSED_ON:
+            headers[name.decode("latin-1")] = value.decode("latin-1")
+        elif name == b"authorization":
+            authorization = value.decode("latin-1")
+    if settings.key is not None:
+        headers["authorization"] = f"Bearer {settings.key.get_secret_value()}"
+    elif settings.passes_key and authorization is not None:
+        headers["authorization"] = authorization
+    return headers
+
+
+def url_of(scope: Scope, root: str) -> URL | None:
+    """Where to ask; None for a path that is not under /v1, or leads out of it again."""
+    path: str = scope["path"]
+    if not path.startswith("/v1/") or any(part in (".", "..") for part in path.replace("\\", "/").split("/")):
+        return None
+    raw = scope.get("raw_path") or path.encode()
+    query = scope.get("query_string", b"")
+    target = raw.decode("latin-1").split("?", 1)[0] + (f"?{query.decode('latin-1')}" if query else "")
+    return URL(root + target, encoded=True)
