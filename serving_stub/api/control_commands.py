@@ -29,6 +29,10 @@ RESTART_LIMIT_S = 30.0
 class Restart(Protocol):
     """What starts an engine anew."""
 
+    def close(self) -> None:
+        """Take no new work from this moment on; `run` follows, and ends that."""
+        ...
+
     async def run(self, request: CommandRequest) -> tuple[CommandState, str]:
         """Do it; how it went, and that in words."""
         ...
@@ -42,9 +46,12 @@ class EngineRestart:
         self._in_flight = in_flight
         self._gate = gate
 
-    async def run(self, request: CommandRequest) -> tuple[CommandState, str]:
-        """New work waits outside until it is over."""
+    def close(self) -> None:
+        """Send new work elsewhere until it is over."""
         self._gate.set_restarting(is_restarting=True)
+
+    async def run(self, request: CommandRequest) -> tuple[CommandState, str]:
+        """Wait where that was asked for, start anew, and let work in again."""
         try:
             was_empty = await self._in_flight.wait_empty(request.drain_timeout_s if request.when == "drained" else 0.0)
             is_done = await asyncio.to_thread(self._loop.restart, RESTART_LIMIT_S)
@@ -81,6 +88,7 @@ class Commands:
         async with self._control.doing(request, "restart", owner=body.owner) as name:
             command, is_new = await self._desk.begin(wanted, by=name)
         if is_new:
+            self._restart.close()
             task = asyncio.create_task(self._run(command), name="restart")
             self._running.add(task)
             task.add_done_callback(self._running.discard)

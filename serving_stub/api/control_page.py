@@ -26,6 +26,8 @@ from serving_stub.frontdoor.knob import NumberKnob, OnEnd
 from serving_stub.frontdoor.lease import Lease, LeaseState
 
 NUM_NOTES = 30
+NUM_LEASES = 20
+"""Of one knob."""
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
@@ -57,11 +59,12 @@ class LeaseLine:
 
 @dataclass(frozen=True, slots=True)
 class KnobSection:
-    """One knob that is not as usual."""
+    """One knob that is not as usual, with its newest leases."""
 
     name: str
     summary: str
     leases: tuple[LeaseLine, ...]
+    num_more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ def _section(book: LeaseBook, name: str, now: float) -> KnobSection:
         summary = f"{book.figure(name)} in force, {knob.base} without leases"
     else:
         summary = "1 lease in force" if len(leases) == 1 else f"{len(leases)} leases in force"
-    return KnobSection(name, summary, tuple(_lease(lease, now) for lease in leases))
+    shown = tuple(_lease(lease, now) for lease in leases[-NUM_LEASES:])
+    return KnobSection(name, summary, shown, len(leases) - len(shown))
 
 
 def _lease(lease: Lease, now: float) -> LeaseLine:

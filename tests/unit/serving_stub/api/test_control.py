@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from typing import Any
 
 import httpx
@@ -127,3 +128,85 @@ async def test_no_path_under_control_is_open(client: httpx.AsyncClient) -> None:
     """Without the token even a path that does not exist says nothing else."""
     for path in ("/control/v1/knobs", "/control/v1/nope", "/control/v1/"):
         assert (await client.get(path)).status_code == 401
+
+
+async def test_a_second_writer_gets_412_and_the_knob(control: httpx.AsyncClient) -> None:
+    """What it should have seen stands beside the error; with its revision the same request is granted."""
+    await control.post(LEASES, json=BODY)
+    other = BODY | {"owner": "run:2", "value": 4, "idempotency_key": "key-2"}
+    refused = await control.post(LEASES, json=other)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (412, "revision_mismatch")
+    knob = refused.json()["knob"]
+    assert knob == (await control.get("/control/v1/knobs/batch_limit")).json()
+    assert refused.headers["etag"] == f'"{knob["revision"]}"'
+    granted = await control.post(LEASES, json=other, headers={"If-Match": refused.headers["etag"]})
+    assert (granted.status_code, granted.json()["in_force"]) == (201, 4)
+    assert (await control.post(LEASES, json=other, headers={"If-Match": '"0"'})).status_code == 200
+
+
+@pytest.mark.parametrize("header", ['"7"', "", 'W/"1"', '"0", "7"', "batch"])
+async def test_a_stale_revision_stops_renewal_and_release(control: httpx.AsyncClient, header: str) -> None:
+    """Weak and odd ones match nothing."""
+    lease = f"{LEASES}/{(await control.post(LEASES, json=BODY)).json()['lease_id']}"
+    headers = {"If-Match": header}
+    assert (await control.delete(lease, headers=headers)).status_code == 412
+    assert (await control.post(f"{lease}/renew", json={"ttl_s": 60}, headers=headers)).status_code == 412
+    assert (await control.get(lease)).json()["state"] == "live"
+
+
+@pytest.mark.parametrize("header", ['"1"', "1", '"0", "1"', "*"])
+async def test_the_revision_of_now_lets_through(control: httpx.AsyncClient, header: str) -> None:
+    """With quotes, without, one of several, any."""
+    lease = f"{LEASES}/{(await control.post(LEASES, json=BODY)).json()['lease_id']}"
+    assert (await control.delete(lease, headers={"If-Match": header})).status_code == 200
+
+
+async def test_a_release_ramps_unless_it_is_to_be_now(control: httpx.AsyncClient, services: Services) -> None:
+    """The first step is taken at once where there is room; `now` ends it in the middle."""
+    lease = f"{LEASES}/{(await control.post(LEASES, json=BODY | {'on_end': 'ramp'})).json()['lease_id']}"
+    ramping = (await control.delete(lease)).json()
+    assert (ramping["state"], ramping["strength"], ramping["in_force"]) == ("ramping", 0.8, 13)
+    assert ramping["end_reason"] == "released"
+    assert (await control.delete(lease)).json() == ramping
+    assert (await control.get(f"{LEASES}?state=ramping")).json()["leases"] == [ramping]
+    ended = (await control.delete(f"{lease}?now=true")).json()
+    assert (ended["state"], ended["in_force"]) == ("ended", 32)
+
+
+@pytest.mark.parametrize("query", ["?now=yes", "?now=", "?at_once=true"])
+async def test_a_wrong_way_to_release_is_refused(control: httpx.AsyncClient, query: str) -> None:
+    """Nothing is released by mistake."""
+    lease = f"{LEASES}/{(await control.post(LEASES, json=BODY)).json()['lease_id']}"
+    assert (await control.delete(lease + query)).status_code == 422
+    assert (await control.get(lease)).json()["state"] == "live"
+
+
+async def test_a_full_disk_refuses_a_grant_and_forgets_it(control: httpx.AsyncClient) -> None:
+    """Nothing changed, and with room again the same request is granted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, hard))
+    try:
+        answer = await control.post(LEASES, json=BODY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "journal_unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert (await control.get("/control/v1/knobs/batch_limit")).json()["in_force"] == 32
+    assert (await control.post(LEASES, json=BODY)).status_code == 201
+
+
+async def test_the_audit_is_asked_by_knob_time_and_number(control: httpx.AsyncClient, clock: ManualClock) -> None:
+    """Each narrows the answer; what cannot be obeyed is refused."""
+    await control.post(LEASES, json=BODY)
+    clock.time += 10
+    await control.post(LEASES, json={**BODY, "knob": "drain", "value": None, "idempotency_key": "key-2"})
+
+    async def knobs(query: str) -> list[str]:
+        return [note["knob"] for note in (await control.get(f"/control/v1/audit{query}")).json()["notes"]]
+
+    assert await knobs("") == ["batch_limit", "drain"]
+    assert await knobs("?knob=drain") == ["drain"]
+    assert await knobs(f"?since={clock.time}") == ["drain"]
+    assert await knobs("?limit=1") == ["drain"]
+    for wrong in ("?since=x", "?since=inf", "?limit=nan", "?colour=red"):
+        assert (await control.get(f"/control/v1/audit{wrong}")).status_code == 422

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving_stub.errors import JournalError
+from serving_stub.frontdoor.audit import MAX_NUM_NOTES, Note
 from serving_stub.frontdoor.journal import LeaseJournal, decode, encode
-from serving_stub.frontdoor.lease import Ended, EndReason, Granted, Lease, LeaseEvent, Renewed
+from serving_stub.frontdoor.lease import Ended, EndReason, Granted, Lease, LeaseEvent, LeaseState, Renewed
 from tests.support.serving_leases import EMPTY, KNOB, lease_request
 
 
@@ -134,3 +135,60 @@ def test_only_its_owner_reads_the_journal(path: Path) -> None:
     """Owners and reasons are nobody else's business."""
     LeaseJournal.open(path, [KNOB], 0.0)[0].close()
     assert path.stat().st_mode & 0o077 == 0
+
+
+def note(number: int = 1) -> Note:
+    """What the audit may remember."""
+    return Note(float(number), "bot", "granted", "run:1", "batch_limit", "a", 8, 1.0, 32, 8, "KV cache pressure")
+
+
+def test_notes_stand_beside_their_changes_and_survive(path: Path) -> None:
+    """One line has both, so neither is there without the other; a start keeps the notes and adds its own."""
+    journal, _ = LeaseJournal.open(path, [KNOB], 0.0)
+    journal.append((grant("a", expires_at=5.0),), (note(),))
+    journal.close()
+    assert len(path.read_bytes().splitlines()) == 2
+    for _ in range(2):
+        journal, _ = LeaseJournal.open(path, [KNOB], 9.0)
+        journal.close()
+        assert [(one.by, one.action) for one in journal.notes] == [("bot", "granted"), ("server", "expired")]
+
+
+def test_an_older_releases_journal_is_read(path: Path) -> None:
+    """Lines without notes, ends and strengths are leases that simply end."""
+    path.parent.mkdir()
+    request = {"knob": "batch_limit", "value": 8, "mode": "finish", "ttl_s": 60.0, "owner": "o", "reason": "r"}
+    lease = {"lease_id": "a", "request": request | {"idempotency_key": "k"}, "created_at": 0.0, "expires_at": 60.0}
+    lines = [
+        {"event": "granted", "lease": lease | {"in_force_before": 32, "ended_at": None, "end_reason": None}},
+        {"event": "renewed", "lease_id": "a", "expires_at": 90.0},
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    known = reopened(path)["a"]
+    assert (known.state, known.on_end, known.strength, known.expires_at) == (LeaseState.LIVE, "release", 1.0, 90.0)
+
+
+def test_a_journal_does_not_grow_for_ever(path: Path) -> None:
+    """Written anew it holds the last notes and one line a lease, and goes on from there."""
+    journal, book = LeaseJournal.open(path, [KNOB], 0.0)
+    event = grant("a")
+    journal.append((event,), (note(),))
+    book = book.apply(event)
+    journal.compact(book, [note(number) for number in range(MAX_NUM_NOTES + 10)])
+    journal.append((grant("b"),), (note(),))
+    journal.close()
+    assert set(reopened(path)) == {"a", "b"}
+    assert len(path.read_bytes().splitlines()) == MAX_NUM_NOTES + 3
+
+
+def test_a_journal_that_cannot_be_written_anew_goes_on_as_it_is(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk costs no lease."""
+    journal, book = LeaseJournal.open(path, [KNOB], 0.0)
+    journal.append((grant("a"),))
+    (path.parent / "leases.jsonl.new").mkdir()
+    journal.compact(book, [])
+    journal.append((grant("b"),))
+    journal.close()
+    assert "cannot be written anew" in caplog.text
+    (path.parent / "leases.jsonl.new").rmdir()
+    assert set(reopened(path)) == {"a", "b"}
