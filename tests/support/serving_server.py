@@ -23,14 +23,21 @@ STOP_LIMIT_S = 20.0
 class ServingServer:
     """`python -m serving_stub` with the tiny model unless the arguments say otherwise."""
 
-    def __init__(self, journal: Path, arguments: Sequence[str] = (), *, token: str | None = CONTROL_TOKEN) -> None:
+    def __init__(
+        self,
+        journal: Path,
+        arguments: Sequence[str] = (),
+        *,
+        token: str | None = CONTROL_TOKEN,
+        module: Sequence[str] = ("serving_stub",),
+    ) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "SERVING_CONTROL_TOKEN"}
         if token is not None:
             environment["SERVING_CONTROL_TOKEN"] = token
         self.output: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "serving_stub", "--model", "tiny", "--port", "0", "--journal", journal, *arguments],
+            [sys.executable, "-m", *module, "--model", "tiny", "--port", "0", "--journal", journal, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -102,9 +109,11 @@ class ServingServer:
 
 
 @contextmanager
-def serving(journal: Path, *arguments: str, token: str | None = CONTROL_TOKEN) -> Iterator[ServingServer]:
-    """A server for the length of a with block."""
-    server = ServingServer(journal, arguments, token=token)
+def serving(
+    journal: Path, *arguments: str, token: str | None = CONTROL_TOKEN, module: Sequence[str] = ("serving_stub",)
+) -> Iterator[ServingServer]:
+    """A server for the length of a with block; *module* is started in place of the real one, with its own arguments."""
+    server = ServingServer(journal, arguments, token=token, module=module)
     try:
         yield server
     finally:

@@ -213,3 +213,54 @@ async def test_a_stopped_loop_answers_at_once(start: Start) -> None:
     loop = start(tiny_engine())
     loop.stop()
     assert [chunk.finish_reason for chunk in await collect(loop, request("a", "x"))] == ["crash"]
+
+
+async def test_a_restart_that_was_asked_for_counts_as_no_death(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever is in it is told so, the pool is empty, the limits hold, and the next request gets its usual tokens."""
+    (alone,) = answer_all(tiny_engine(), [request("a", "hello")]).values()
+    loop = start(tiny_engine())
+    loop.set_batch_limit(3, "finish")
+    running = asyncio.create_task(collect(loop, request("a", "hello" * 20, max_tokens=900)))
+    await until(lambda: loop.stats().num_running == 1)
+    with caplog.at_level(logging.ERROR):
+        assert await asyncio.to_thread(loop.restart)
+    assert (await running)[-1].finish_reason == "restart"
+    stats = loop.stats()
+    assert (stats.is_alive, stats.num_restarts, stats.batch_limit, stats.kv_cache_usage) == (True, 0, 3, 0.0)
+    assert tokens(await collect(loop, request("a", "hello"))) == tokens(alone)
+    assert caplog.text == ""
+
+
+async def test_an_idle_or_stalled_engine_is_restarted_at_once(start: Start) -> None:
+    """Nobody has to wake it."""
+    loop = start(tiny_engine())
+    began = time.monotonic()
+    assert await asyncio.to_thread(loop.restart)
+    loop.set_stalled(is_stalled=True)
+    assert await asyncio.to_thread(loop.restart)
+    assert time.monotonic() - began < 0.4
+
+
+async def test_a_dead_engine_that_is_asked_to_restart_does_not_wait_any_longer(start: Start) -> None:
+    """Somebody who asks knows better than the pause after a death."""
+    loop = start(tiny_engine())
+    loop.set_crash_every(3600)
+    await until(lambda: not loop.stats().is_alive)
+    began = time.monotonic()
+    assert await asyncio.to_thread(loop.restart)
+    assert time.monotonic() - began < 0.3
+    assert loop.stats().is_alive
+
+
+async def test_several_who_ask_are_all_answered(start: Start) -> None:
+    """However their wishes fall together."""
+    loop = start(tiny_engine())
+    assert await asyncio.gather(*(asyncio.to_thread(loop.restart) for _ in range(5))) == [True] * 5
+    assert len(await collect(loop, request("a", "x"))) == 8
+
+
+async def test_a_restart_of_a_stopped_engine_does_not_happen(start: Start) -> None:
+    """It says so instead of waiting for ever."""
+    loop = start(tiny_engine())
+    loop.stop()
+    assert not loop.restart(5.0)
