@@ -28,6 +28,7 @@ from serving_stub.traffic.wire import Chunk, Models, Probe, ProxyHeaders, encode
 TIMEOUT = httpx.Timeout(connect=5.0, read=300.0, write=10.0, pool=None)
 PROBE_TIMEOUT_S = 60.0
 LONGEST_RETRY_AFTER_S = 3600.0
+USUAL_TOKENS_PER_WORD = 1.3
 _PATH = "/v1/chat/completions"
 _PROBE_WORDS = (
     *("Please", "tell", "me", "how", "a", "small", "garden", "can", "feed", "a", "large"),
@@ -127,6 +128,9 @@ class TrafficClient:
         except (ValidationError, IndexError) as error:
             raise TrafficError(f"{self._http.base_url} does not answer as OpenAI's API does") from error
         tokens_per_word = (large - small) / (len(_PROBE_WORDS) - 2)
+        if tokens_per_word <= 0:
+            # A stand-in that counts every prompt the same; as English usually goes.
+            return PromptSize(0.0, USUAL_TOKENS_PER_WORD, self._longest)
         return PromptSize(small - 2 * tokens_per_word, tokens_per_word, self._longest)
 
     async def ask(self, ask: Ask, max_tokens: int, tally: Tally, started_at: float) -> None:

@@ -15,6 +15,8 @@ from serving_stub.traffic.report import Line, Part, Percentiles, Summary
 from serving_stub.traffic.tally import Tally
 
 _MOST_ROWS = 12
+_LATE_S = 0.05
+"""From here on the generator's own lateness is worth a line."""
 
 
 class LiveView:
@@ -82,6 +84,8 @@ def report(summary: Summary) -> RenderableType:
     )
     parts: list[RenderableType] = [times, Text(goodput), Text(counts)]
     parts += [Text(f"{what}: {_counts(found)}") for what, found in _named(summary) if found]
+    if (late_s := summary.late.p95 or 0.0) > _LATE_S:
+        parts.append(Text(f"the generator itself was late, p95 {_seconds(late_s)}: this machine cannot send more"))
     parts += [_by(kind, groups) for kind, groups in summary.by.items()]
     return Group(*parts)
 

@@ -67,6 +67,8 @@ class Summary(Part):
 
     Args:
         by: the same by class, country or label, each where there is more than one.
+        late: how long after their planned time arrivals were begun; more than a few milliseconds says that the
+            generator, not the server, was at its limit.
         sign_ups: events of the account feed that were taken; `sign_ups_failed` were not.
     """
 
@@ -82,6 +84,7 @@ class Summary(Part):
     tokens_per_s: float
     slo_ttft_s: float
     slo_itl_s: float
+    late: Percentiles
     sign_ups: int
     sign_ups_failed: int
     by: dict[str, dict[str, SerializeAsAny[Part]]]

@@ -70,6 +70,7 @@ async def run_traffic(
     showing = asyncio.create_task(_show(show, started_at, monotonic))
 
     def begin(arrival: Ask | SignUp) -> Coroutine[object, object, None] | None:
+        tally.late.add(max(0.0, monotonic() - started_at - arrival.at_s))
         if isinstance(arrival, SignUp):
             return feed.post(arrival, tally)
         if tally.outstanding >= options.max_outstanding:

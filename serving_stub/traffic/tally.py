@@ -99,6 +99,7 @@ class Tally:
     skipped: int = 0
     sign_ups: int = 0
     sign_ups_failed: int = 0
+    late: Histogram = field(default_factory=Histogram)
     all: Group = field(default_factory=Group)
     by: dict[str, dict[str, Group]] = field(default_factory=dict)
     _recent: deque[tuple[float, float]] = field(default_factory=deque)
@@ -186,6 +187,7 @@ class Tally:
                 "tokens_per_s": round(self.all.tokens / max(1e-9, now_s), 1),
                 "slo_ttft_s": self.slo.ttft_s,
                 "slo_itl_s": self.slo.itl_s,
+                "late": _percentiles(self.late.percentile),
                 "sign_ups": self.sign_ups,
                 "sign_ups_failed": self.sign_ups_failed,
                 "by": {

@@ -213,3 +213,15 @@ async def test_an_impatient_client_cuts_what_is_slow() -> None:
 
     tally, _ = await asked(Server(StreamingResponse(never()), whole()), HELLO, retry=retry)
     assert (tally.all.attempts, tally.all.done) == (2, 1)
+
+
+async def test_a_server_that_counts_every_prompt_the_same_is_taken_as_usual() -> None:
+    """A stand-in without a tokenizer can be loaded too: 130 tokens are 100 words."""
+
+    async def completions(_: Request) -> Response:
+        return Response(json.dumps({"usage": {"prompt_tokens": 8, "completion_tokens": 1}}))
+
+    app = Starlette(routes=[Route("/v1/chat/completions", completions, methods=["POST"])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as http:
+        size = await TrafficClient(http, "trivial", time.monotonic).prepare()
+    assert size.num_words(130) == 100

@@ -117,3 +117,13 @@ def test_a_summary_is_json_that_says_all() -> None:
     said = json.loads(tally.summary(1.0, "long_context", 0, 1.0).model_dump_json())
     assert said["summary"] is True
     assert said["by"]["label"]["long"]["sent"] == 1
+
+
+@pytest.mark.parametrize(("late_s", "is_said"), [(0.002, False), (0.3, True)])
+def test_a_generator_that_was_late_says_so(late_s: float, is_said: bool) -> None:
+    """Whoever reads the summary learns that it was not the server's limit that was met."""
+    tally = Tally()
+    tally.late.add(late_s)
+    shown = io.StringIO()
+    Console(file=shown, width=120).print(report(tally.summary(10.0, "steady", 0, 1.0)))
+    assert ("the generator itself was late" in shown.getvalue()) is is_said
