@@ -49,6 +49,11 @@ class Features:
     scores: Mapping[str, float]
     is_crisis: bool
 
+    @property
+    def simhash_hex(self) -> str:
+        """As the request log writes it, since JSON's readers round integers this large."""
+        return f"{self.simhash:016x}"
+
 
 def screen(prompt_text: str, patterns: PatternSets) -> Screening:
     """Which pattern sets *prompt_text* hits."""

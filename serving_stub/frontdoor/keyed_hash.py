@@ -32,6 +32,8 @@ class Kind(StrEnum):
     NETWORK = "network"
     REQUEST = "request"
     SYSTEM_PROMPT = "system_prompt"
+    CONVERSATION = "conversation"
+    END_USER = "end_user"
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def test_everything_in_one(patterns: PatternSets, model: HazardModel, november: 
     assert found.pattern_hits == ("jailbreak/ignore-instructions", "jailbreak/reveal-prompt")
     assert found.pattern_flags == {Flag.JAILBREAK}
     assert len(found.scores) == 12
+    assert int(found.simhash_hex, 16) == found.simhash
     assert not found.is_crisis
     assert "Ottokar" not in str(dataclasses.asdict(found))
 
