@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import httpx
@@ -153,3 +154,24 @@ async def test_an_unknown_cluster_names_the_known_ones() -> None:
     arguments = ARGUMENTS.model_copy(update={"cluster": "west"})
     with pytest.raises(ActionError, match="no cluster 'west' is configured under `serving`; known are: east"):
         await action(lambda request: error(500)).prior(arguments)
+
+
+async def test_a_mitigation_stacks_on_what_others_have_set() -> None:
+    """A drill's lease that happens to be live must not refuse it."""
+    seen: list[dict[str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(json.loads(request.content))
+        return httpx.Response(201, json=LEASE)
+
+    await action(answer).act(ARGUMENTS, CONTEXT)
+    assert seen[0]["stack"] is True
+    assert seen[0]["owner"] == "run:kv:f:1:1"
+
+
+async def test_knobs_that_are_no_numbers_are_passed_over() -> None:
+    """The server has switches and layers beside the number that is asked for."""
+    number = {"knob": "batch_limit", "base": 32, "in_force": 8, "minimum": 1, "maximum": 32}
+    knobs = [{"knob": "drain", "kind": "switch", "in_force": False}, {"knob": "shed", "layers": []}, number]
+    prior = await action(lambda request: httpx.Response(200, json={"knobs": knobs})).prior(ARGUMENTS)
+    assert prior == {"in_force": 8, "base": 32}
