@@ -10,6 +10,8 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import uvicorn
 
@@ -40,6 +42,9 @@ _ABORT_S = 2.0
 """Time for ended streams to be told so."""
 
 
+Built = TypeVar("Built")
+
+
 class _Server(uvicorn.Server):
     """uvicorn, told by us when to stop: it would cut streams at once."""
 
@@ -65,7 +70,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
     with contextlib.closing(listener):
         port: int = listener.getsockname()[1]
         metrics = ServingMetrics(settings.model, settings.max_model_len)
-        engine, tokenizer = build_engine(_engine_config(settings))
+        engine, tokenizer = _apart(lambda: build_engine(_engine_config(settings)))
         config = engine.config
         loop = EngineLoop(engine, metrics)
         clock = SteadyClock()
@@ -154,6 +159,16 @@ async def _serve(services: Services, listener: socket.socket, on_ready: Callable
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _apart(work: Callable[[], Built]) -> Built:
+    """Do *work* on a thread that ends with it, and with it the threads that computed for it.
+
+    OpenMP keeps a team for each thread that ever computed. With two teams on two cores its threads no longer wait
+    awake for each other, and every one of a step's two hundred products begins with waking somebody.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -112,7 +112,7 @@ class Kernels:
         sizes = (batch, num_heads, kv_heads, d, block_size)
         self._library.attend(
             *(_at(qkv), _at(cos), _at(sin), _at(positions), _at(block_tables), _size(width)),
-            *(_at(keys), _at(values), _at(out), *map(_size, sizes), self._threads),
+            *(_at(keys), _at(values), _at(out), *map(_size, sizes), ctypes.c_int(self._has_tiles), self._threads),
         )
 
 
