@@ -16,6 +16,8 @@ from serving_stub.frontdoor.knob import Value
 from serving_stub.frontdoor.lease import Counted, Ended, Granted, Held, LeaseEvent, Noted, Ramped, Renewed
 
 MAX_NUM_NOTES = 5000
+LONGEST_VALUE = 500
+"""In characters; a longer one stands in the lease alone."""
 SERVER = "server"
 """Who does what time brings about."""
 
@@ -95,7 +97,7 @@ def note_of(event: LeaseEvent, before: LeaseBook, after: LeaseBook, *, by: str, 
         lease.request.owner,
         knob,
         lease_id,
-        lease.request.value,
+        lease.request.value if len(str(lease.request.value)) <= LONGEST_VALUE else None,
         lease.strength if lease.is_in_force else 0.0,
         before.figure(knob) if is_known else None,
         after.figure(knob) if is_known else None,

@@ -29,7 +29,7 @@ _EVENT: TypeAdapter[LeaseEvent] = TypeAdapter(Annotated[LeaseEvent, Field(discri
 _NOTE: TypeAdapter[Note] = TypeAdapter(Note)
 _ONLY_OWNER = 0o600
 LARGE_BYTES = 16 << 20
-"""When a journal is written anew without a restart; what must be kept is a fraction of it."""
+"""From when on a journal may be written anew without a restart."""
 
 
 class _Remembered(BaseModel):
@@ -78,7 +78,7 @@ class LeaseJournal:
         self._path = path
         self._fd = fd
         self._lock_fd = lock_fd
-        self._size = os.fstat(fd).st_size
+        self._size = self._compact_size = os.fstat(fd).st_size
         self._is_damaged = False
         self.notes = notes
 
@@ -107,8 +107,8 @@ class LeaseJournal:
 
     @property
     def is_large(self) -> bool:
-        """Whether it is time to write it anew."""
-        return self._size > LARGE_BYTES
+        """Whether it is time to write it anew: it is large, and half of it is history."""
+        return self._size > max(LARGE_BYTES, 2 * self._compact_size)
 
     def append(self, events: Sequence[LeaseEvent], notes: Sequence[Note] = ()) -> None:
         """Write *events*, each with its note where there are notes, and return when they are on the disk.
@@ -138,7 +138,7 @@ class LeaseJournal:
             return
         os.close(self._fd)
         self._fd = fd
-        self._size = os.fstat(fd).st_size
+        self._size = self._compact_size = os.fstat(fd).st_size
 
     def close(self) -> None:
         """Let another server have the journal."""

@@ -69,7 +69,7 @@ class Leases(RuleBasedStateMachine):
         self.count = 0
 
     @rule(
-        knob=st.sampled_from(sorted(KNOBS)), number=st.integers(1, 32), ttl_s=st.integers(1, 60), pick=st.integers(0, 1)
+        knob=st.sampled_from(sorted(KNOBS)), number=st.integers(1, 32), ttl_s=st.integers(1, 20), pick=st.integers(0, 1)
     )
     def grant(self, knob: str, number: int, ttl_s: int, pick: int) -> None:
         """Somebody wants something."""
@@ -84,7 +84,7 @@ class Leases(RuleBasedStateMachine):
         self.happen([event])
         self.alive[lease_id] = Alive(knob, value, on_end, self.now + ttl_s)
 
-    @rule(which=st.integers(0, 9), ttl_s=st.integers(1, 60))
+    @rule(which=st.integers(0, 9), ttl_s=st.integers(1, 20))
     def renew(self, which: int, ttl_s: int) -> None:
         """Its owner is still there."""
         able = [name for name, one in self.alive.items() if one.reason is not EndReason.RELEASED]
@@ -177,7 +177,7 @@ class Leases(RuleBasedStateMachine):
 
 
 TestLeases = Leases.TestCase
-TestLeases.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestLeases.settings = settings(max_examples=250, stateful_step_count=40, deadline=None)
 
 LAYERS = st.lists(
     st.builds(Layer, st.integers(1, 32), st.sampled_from([0.2, 0.4, 0.6, 0.8, 1.0]), st.just("l"), st.just("finish")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_a_token_expires(tmp_path: Path) -> None:
     known = tokens(tmp_path, row("guest", "g-token", "all", EXPIRES))
     assert known.find("g-token", 1199.9) is not None
     assert known.find("g-token", 1200.0) is None
+
+
+def test_the_documented_file_can_be_read(tmp_path: Path) -> None:
+    """The example of docs/serving.md; its hash is that of `foo`."""
+    page = (Path(__file__).parents[4] / "docs/serving.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(control_tokens:.*?)```", page, re.DOTALL)
+    (tmp_path / "tokens.yaml").write_text(example)
+    known = ControlTokens.load(tmp_path / "tokens.yaml", None)
+    assert known.find("foo", 0.0) == Principal("bot", frozenset({"read", "batch", "shed"}))
 
 
 def test_a_server_without_tokens_has_none() -> None:

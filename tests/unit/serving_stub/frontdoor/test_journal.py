@@ -181,6 +181,23 @@ def test_a_journal_does_not_grow_for_ever(path: Path) -> None:
     assert len(path.read_bytes().splitlines()) == MAX_NUM_NOTES + 3
 
 
+def test_a_journal_is_large_when_half_of_it_is_history(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What must be kept does not make it large, or it would be written anew for ever."""
+    monkeypatch.setattr("serving_stub.frontdoor.journal.LARGE_BYTES", 1000)
+    journal, book = LeaseJournal.open(path, [KNOB], 0.0)
+    seen = []
+    for number in range(20):
+        event = grant(f"l-{number}")
+        journal.append((event,))
+        book = book.apply(event)
+        if journal.is_large:
+            journal.compact(book, [])
+            seen.append(number)
+            assert not journal.is_large
+    journal.close()
+    assert len(seen) == 3
+
+
 def test_a_journal_that_cannot_be_written_anew_goes_on_as_it_is(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A full disk costs no lease."""
     journal, book = LeaseJournal.open(path, [KNOB], 0.0)
