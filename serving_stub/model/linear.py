@@ -1,7 +1,8 @@
 """Products with weights: several ways to the same result; the fastest for each number of rows is measured once.
 
-Which way wins depends on the processor: where it has matrix units, weights that lie as its tiles, or as oneDNN has
-packed them; elsewhere torch's own product, or for a row or two the C++ kernel, which reads each weight once in order.
+Which way wins depends on the processor and the number of rows: weights that lie as tiles, for matrix units or for
+vectors; weights as oneDNN has packed them; torch's own product; or for a row or two the C++ kernel that reads each
+weight once in order.
 What no way uses is let go.
 """
 
@@ -81,7 +82,9 @@ def to_linear(plain: torch.Tensor, kernels: Kernels | None) -> Linear:
         if kernels is not None:
             ways["kernel"] = lambda x: kernels.linear(x, plain)
             tiles = kernels.to_tiles(plain)
-            if tiles is not None:
+            if tiles is not None and kernels.has_vectors:
+                ways["vectors"] = lambda x: kernels.vectors_linear(x, tiles)
+            if tiles is not None and kernels.has_tiles:
                 ways["tiles"] = lambda x: kernels.tiles_linear(x, tiles)
     return Linear(plain.shape[0], plain.shape[1], ways)
 

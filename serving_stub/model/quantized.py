@@ -25,11 +25,11 @@ def quantize(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def to_int8(plain: torch.Tensor, kernels: Kernels | None) -> Product:
-    """A matrix [M, K] as 8-bit integers: on the matrix units where there are some, in plain torch elsewhere."""
+    """A matrix [M, K] as 8-bit integers: by matrix units or vectors where there are some, in plain torch elsewhere."""
     integers, scales = quantize(plain)
     tiles = None if kernels is None else kernels.to_tiles(integers)
     if kernels is not None and tiles is not None:
-        return lambda x: kernels.tiles_linear_int8(x, tiles, scales)
+        return lambda x: kernels.linear_int8(x, tiles, scales)
     turned = integers.t().contiguous()
     return lambda x: _multiply(x, turned, scales)
 

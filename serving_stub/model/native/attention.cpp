@@ -120,8 +120,8 @@ static void attend_anywhere(const bf16* q, const bf16* keys, const bf16* values,
   for (int64_t i = 0; i < groups * d; i++) out[i] = down(mixed[i]);
 }
 
-#ifdef HAS_TILES
-// With matrix units: a block of 16 tokens is one tile of keys for each 32 dimensions, as it lies.
+#ifdef HAS_VECTORS
+// By blocks of 16 tokens, with keys, values and weights multiplied as pairs of bf16.
 
 constexpr int64_t BLOCK = 16;
 constexpr float LOWEST = -3.0e38f;
@@ -139,6 +139,60 @@ static float weigh(const float* scores, bf16* weights, int64_t room, float scale
   return 1.0f / _mm512_reduce_add_ps(sum);
 }
 
+// The sums of 16 vectors, each over its 16 lanes, in their order.
+static inline __m512 sums_of(const __m512* all) {
+  __m512 four[4];
+  for (int i = 0; i < 4; i++) {
+    const __m512 *v = all + 4 * i;
+    const __m512 first = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
+    const __m512 second = _mm512_add_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
+    four[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(first), _mm512_castps_pd(second)));
+    four[i] = _mm512_add_ps(four[i], _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(first), _mm512_castps_pd(second))));
+  }
+  // Each lane of 128 bits holds four vectors' sums over that lane; the lanes are what is left to add.
+  const __m512 low = _mm512_add_ps(_mm512_shuffle_f32x4(four[0], four[1], 0x88), _mm512_shuffle_f32x4(four[0], four[1], 0xdd));
+  const __m512 high = _mm512_add_ps(_mm512_shuffle_f32x4(four[2], four[3], 0x88), _mm512_shuffle_f32x4(four[2], four[3], 0xdd));
+  return _mm512_add_ps(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xdd));
+}
+
+// Calls what lies at 16 tokens' places for, *width* numbers of each.
+template <_mm_hint HINT>
+static inline void call_for(const bf16* block, int64_t stride, int64_t width) {
+  for (int64_t i = 0; i < BLOCK; i++)
+    for (int64_t at = 0; at < width; at += 32) _mm_prefetch(reinterpret_cast<const char*>(block + i * stride + at), HINT);
+}
+
+// scores[h * room + t] = query[h] · key[t] for *heads* KV heads that lie side by side, each with its groups; query
+// [heads * groups, 32 * PARTS]. From num on they are so low that they have no weight. A block's keys are read in the
+// order in which they lie, whoever they belong to, and meanwhile the next block and this one's values are on their way.
+template <int PARTS>
+static void score_vectors(const bf16* query, const bf16* keys, const bf16* values, const int64_t* table, int64_t stride,
+                          float* scores, int64_t num, int64_t room, int64_t groups, int64_t heads) {
+  constexpr int64_t D = 32 * PARTS;
+  call_for<_MM_HINT_T1>(keys + table[0] * BLOCK * stride, stride, heads * D);
+  for (int64_t t = 0; t < num; t += BLOCK) {
+    const bf16* key = keys + table[t / BLOCK] * BLOCK * stride;
+    if (t + BLOCK < num) call_for<_MM_HINT_T1>(keys + table[t / BLOCK + 1] * BLOCK * stride, stride, heads * D);
+    call_for<_MM_HINT_T1>(values + table[t / BLOCK] * BLOCK * stride, stride, heads * D);
+    const __mmask16 seen = num - t >= BLOCK ? 0xffff : (1u << (num - t)) - 1;
+    for (int64_t h = 0; h < heads * groups; h++) {
+      const bf16* own = key + h / groups * D;
+      __m512bh q[PARTS];
+      for (int part = 0; part < PARTS; part++) q[part] = (__m512bh)_mm512_loadu_si512(query + h * D + part * 32);
+      __m512 products[BLOCK];
+#pragma GCC unroll 16
+      for (int64_t i = 0; i < BLOCK; i++) {
+        products[i] = _mm512_setzero_ps();
+        for (int part = 0; part < PARTS; part++)
+          products[i] = _mm512_dpbf16_ps(products[i], q[part], (__m512bh)_mm512_loadu_si512(own + i * stride + part * 32));
+      }
+      _mm512_storeu_ps(scores + h * room + t, _mm512_mask_mov_ps(_mm512_set1_ps(LOWEST), seen, sums_of(products)));
+    }
+  }
+}
+
+#ifdef HAS_TILES
+// With matrix units: a block is one tile of keys for each 32 dimensions, as it lies.
 static void configure(int64_t groups) {
   struct alignas(64) {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -192,6 +246,8 @@ static void score_blocks(const bf16* paired, const bf16* keys, const int64_t* ta
       _mm512_storeu_ps(scores + g * room + t, _mm512_mask_i32gather_ps(_mm512_set1_ps(LOWEST), seen, lanes, block + g, 4));
   }
 }
+
+#endif
 
 // out[g] = shares[g] · Σ weight[g * room + t] · value[t], two tokens at a time; weights are zero from num on.
 template <int PARTS, int GROUPS>
@@ -253,69 +309,89 @@ static void mix_groups(const bf16* weights, const bf16* values, const int64_t* t
   }
 }
 
-// One row's query heads of one KV head; paired, scores and weights are room to work in.
+// What one row needs to work in.
 struct Room {
   std::vector<bf16> paired, weights;
   std::vector<float> scores;
 };
 
+// One row's query heads [heads * groups, 32 * PARTS] of *heads* KV heads that lie side by side.
 template <int PARTS>
-static void attend_by_tiles(const bf16* q, const bf16* keys, const bf16* values, const int64_t* table, int64_t stride, int64_t num,
-                            int64_t groups, float scale, bf16* out, Room& room) {
+static void attend_by_blocks(const bf16* q, const bf16* keys, const bf16* values, const int64_t* table, int64_t stride, int64_t num,
+                             int64_t groups, int64_t heads, float scale, bf16* out, [[maybe_unused]] int has_tiles, Room& room) {
   constexpr int64_t D = 32 * PARTS;
   const int64_t padded = (num + BLOCK - 1) / BLOCK * BLOCK;
-  room.paired.resize(groups * D);
-  room.scores.resize(groups * padded);
+  room.scores.resize(heads * groups * padded);
   room.weights.resize(groups * padded);
-  for (int64_t g = 0; g < groups; g++)
-    for (int64_t pair = 0; pair < D / 2; pair++) std::memcpy(&room.paired[(pair * groups + g) * 2], q + g * D + pair * 2, 4);
-  score_blocks<PARTS>(room.paired.data(), keys, table, stride, room.scores.data(), num, padded, groups);
-  float shares[16];
-  for (int64_t g = 0; g < groups; g++)
-    shares[g] = weigh(room.scores.data() + g * padded, room.weights.data() + g * padded, padded, scale);
-  mix_groups<PARTS>(room.weights.data(), values, table, stride, shares, out, num, padded, groups);
+#ifdef HAS_TILES
+  if (has_tiles) {
+    room.paired.resize(groups * D);
+    for (int64_t h = 0; h < heads; h++) {
+      const bf16* own = q + h * groups * D;
+      for (int64_t g = 0; g < groups; g++)
+        for (int64_t pair = 0; pair < D / 2; pair++) std::memcpy(&room.paired[(pair * groups + g) * 2], own + g * D + pair * 2, 4);
+      score_blocks<PARTS>(room.paired.data(), keys + h * D, table, stride, room.scores.data() + h * groups * padded, num, padded,
+                          groups);
+    }
+  } else
+#endif
+    score_vectors<PARTS>(q, keys, values, table, stride, room.scores.data(), num, padded, groups, heads);
+  for (int64_t h = 0; h < heads; h++) {
+    float shares[16];
+    for (int64_t g = 0; g < groups; g++)
+      shares[g] = weigh(room.scores.data() + (h * groups + g) * padded, room.weights.data() + g * padded, padded, scale);
+    mix_groups<PARTS>(room.weights.data(), values + h * D, table, stride, shares, out + h * groups * D, num, padded, groups);
+  }
 }
 #endif
 
 extern "C" void attend(const bf16* qkv, const bf16* cosines, const bf16* sines, const int64_t* positions,
                        const int64_t* tables, int64_t width, bf16* keys, bf16* values, bf16* out, int64_t n,
-                       int64_t heads, int64_t kv_heads, int64_t d, int64_t block_size, int has_tiles, int threads) {
+                       int64_t heads, int64_t kv_heads, int64_t d, int64_t block_size, [[maybe_unused]] int has_tiles, int threads) {
   const int64_t groups = heads / kv_heads, half = d / 2, row_size = (heads + 2 * kv_heads) * d, stride = kv_heads * d;
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  const bool by_tiles = has_tiles && block_size == 16 && (d == 64 || d == 128) && groups <= 16;
+#ifdef HAS_VECTORS
+  const bool by_blocks = block_size == BLOCK && (d == 64 || d == 128) && groups <= 16;
+#endif
   // A row's heads lie side by side: one thread reads them all, unless there are too few rows to share out.
   const int64_t together = n >= 2 * threads ? kv_heads : 1;
 #pragma omp parallel num_threads(threads)
   {
-    // Kept from call to call: a step of 32 rows comes here 2,880 times.
+    // Kept from call to call: a step of 32 rows comes here 960 times.
     thread_local std::vector<bf16> q;
-    q.resize(groups * d);
-#ifdef HAS_TILES
+    q.resize(together * groups * d);
+#ifdef HAS_VECTORS
     thread_local Room room;
-    if (by_tiles) configure(groups);
 #endif
-#pragma omp for schedule(dynamic, together)
-    for (int64_t item = 0; item < n * kv_heads; item++) {
-      const int64_t row = item / kv_heads, kv = item % kv_heads, last = positions[row], num = last + 1;
+#ifdef HAS_TILES
+    if (by_blocks && has_tiles) configure(groups);
+#endif
+#pragma omp for schedule(dynamic)
+    for (int64_t item = 0; item < n * kv_heads / together; item++) {
+      const int64_t row = item * together / kv_heads, first = item * together % kv_heads, last = positions[row], num = last + 1;
       const bf16 *in = qkv + row * row_size, *c = cosines + row * half, *s = sines + row * half;
       const int64_t* table = tables + row * width;
-      const int64_t newest = (table[last / block_size] * block_size + last % block_size) * stride + kv * d;
-      bf16* const to = out + (row * heads + kv * groups) * d;
-      turn(in + (heads + kv) * d, c, s, half, keys + newest);
-      std::memcpy(values + newest, in + (heads + kv_heads + kv) * d, d * sizeof(bf16));
+      const int64_t newest = (table[last / block_size] * block_size + last % block_size) * stride;
+      bf16* const to = out + (row * heads + first * groups) * d;
+      for (int64_t kv = first; kv < first + together; kv++) {
+        turn(in + (heads + kv) * d, c, s, half, keys + newest + kv * d);
+        std::memcpy(values + newest + kv * d, in + (heads + kv_heads + kv) * d, d * sizeof(bf16));
+      }
       // Rounded as torch would, so that both paths read the same query.
-      for (int64_t g = 0; g < groups; g++) turn(in + (kv * groups + g) * d, c, s, half, q.data() + g * d);
-#ifdef HAS_TILES
-      if (by_tiles) {
-        (d == 64 ? attend_by_tiles<2> : attend_by_tiles<4>)(q.data(), keys + kv * d, values + kv * d, table, stride, num, groups,
-                                                           scale, to, room);
+      for (int64_t h = 0; h < together * groups; h++) turn(in + (first * groups + h) * d, c, s, half, q.data() + h * d);
+#ifdef HAS_VECTORS
+      if (by_blocks) {
+        (d == 64 ? attend_by_blocks<2> : attend_by_blocks<4>)(q.data(), keys + first * d, values + first * d, table, stride, num,
+                                                              groups, together, scale, to, has_tiles, room);
         continue;
       }
 #endif
-      attend_anywhere(q.data(), keys + kv * d, values + kv * d, table, stride, num, groups, d, block_size, scale, to);
+      for (int64_t h = 0; h < together; h++)
+        attend_anywhere(q.data() + h * groups * d, keys + (first + h) * d, values + (first + h) * d, table, stride, num, groups, d,
+                        block_size, scale, to + h * groups * d);
     }
 #ifdef HAS_TILES
-    if (by_tiles) _tile_release();
+    if (by_blocks && has_tiles) _tile_release();
 #endif
   }
 }

@@ -18,7 +18,7 @@ from serving_stub.fetch_model import cache_dir
 
 FOLDER = Path(__file__).parent
 HEADER = FOLDER / "common.h"
-SOURCES = tuple(FOLDER / name for name in ("kernels.cpp", "tiles.cpp", "attention.cpp"))
+SOURCES = tuple(FOLDER / name for name in ("kernels.cpp", "vectors.cpp", "tiles.cpp", "attention.cpp"))
 # Not -ffast-math: a library that is linked with it switches the whole process to numbers without subnormals.
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-freciprocal-math")
 FLAGS = ("-O3", "-march=native", *MATH, "-fopenmp", "-std=c++17", "-shared", "-fPIC")

@@ -68,6 +68,24 @@ static inline __m512 exponentials(__m512 x) {
 }
 #endif
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) && defined(__linux__)
+#if defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512BW__)
+#define HAS_VECTORS
+
+// What a row's numbers are multiplied with to become whole ones from -127 to 127, and what one of those is worth.
+static inline float to_whole(const bf16* row, int64_t k, float* worth) {
+  const __m512i sign = _mm512_set1_epi32(0x7fffffff);
+  __m512i most = _mm512_setzero_si512();
+  for (int64_t at = 0; at < k; at += 16)
+    most = _mm512_max_epi32(most, _mm512_and_epi32(_mm512_castps_si512(up16(row + at)), sign));
+  const int32_t bits = _mm512_reduce_max_epi32(most);
+  float largest;
+  std::memcpy(&largest, &bits, 4);
+  *worth = largest / 127.0f;
+  // A true quotient: compilers may make a plain one the product with a reciprocal, and a number in a thousand another.
+  return largest > 0 ? _mm_cvtss_f32(_mm_div_ss(_mm_set_ss(127.0f), _mm_set_ss(largest))) : 0.0f;
+}
+#endif
+
+#if defined(HAS_VECTORS) && defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__linux__)
 #define HAS_TILES
 #endif

@@ -70,7 +70,9 @@ extern "C" void linear(const bf16* x, const bf16* w, bf16* y, int64_t n, int64_t
 
 // -- x[n, h] += added (when there is any); out = x / rms(x) · weight
 
-extern "C" void add_norm(bf16* x, const bf16* added, const bf16* weight, bf16* out, int64_t n, int64_t h, float eps) {
+extern "C" void add_norm(bf16* x, const bf16* added, const bf16* weight, bf16* out, int64_t n, int64_t h, float eps,
+                         int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads) if (n >= 8)
   for (int64_t row = 0; row < n; row++) {
     bf16 *values = x + row * h, *to = out + row * h;
     const bf16* more = added == nullptr ? nullptr : added + row * h;

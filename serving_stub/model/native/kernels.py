@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +15,17 @@ _BF16 = torch.bfloat16
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """A matrix [M, K] as tiles.cpp reads it: 32 features at a time, for each step of K two tiles of 16 features."""
+    """A matrix [M, K] as tiles.cpp and vectors.cpp read it: 32 features at a time, for each step of K two tiles of 16
+    features.
+
+    Args:
+        extra: of an int8 matrix, what rows that are by 128 too large add to each feature's sum: [M] int32.
+    """
 
     data: torch.Tensor
     num_features: int
     width: int
+    extra: torch.Tensor | None
 
 
 class Kernels:
@@ -38,9 +45,11 @@ class Kernels:
         except OSError as error:
             raise NoKernels(f"the kernels could not be loaded: {error}") from error
         self._threads = ctypes.c_int(num_threads)
-        for name in ("linear", "add_norm", "gated", "attend", "tiles_bf16", "tiles_int8"):
-            getattr(self._library, name).restype = None
-        self._has_tiles = bool(self._library.tiles_ready())
+        for name, arguments in _ARGUMENTS.items():
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = None, arguments
+        self.has_vectors = bool(self._library.vectors_ready())
+        self.has_tiles = bool(self._library.tiles_ready())
 
     def linear(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """x [N, K] times weight [M, K] transposed: [N, M]; meant for few rows."""
@@ -51,12 +60,13 @@ class Kernels:
         return out
 
     def to_tiles(self, matrix: torch.Tensor) -> Tiles | None:
-        """A bf16 or int8 matrix [M, K] for the matrix units; None without them, or if its sizes do not fit theirs."""
+        """A bf16 or int8 matrix [M, K] for matrix units or vectors; None without them, or if its sizes do not fit."""
         (m, k), together = matrix.shape, 4 // matrix.itemsize
-        if not self._has_tiles or m % 32 or k % (16 * together):
+        if not (self.has_tiles or self.has_vectors) or m % 32 or k % (16 * together):
             return None
         split = matrix.reshape(m // 32, 2, 16, k // (16 * together), 16, together)
-        return Tiles(split.permute(0, 3, 1, 4, 2, 5).contiguous(), m, k)
+        extra = None if matrix.dtype is _BF16 else matrix.sum(dim=1, dtype=torch.int32) * 128
+        return Tiles(split.permute(0, 3, 1, 4, 2, 5).contiguous(), m, k, extra)
 
     def tiles_linear(self, x: torch.Tensor, weight: Tiles) -> torch.Tensor:
         """x [N, K] times a bf16 weight [M, K] transposed: [N, M]."""
@@ -64,8 +74,30 @@ class Kernels:
         self._library.tiles_bf16(_at(x), _at(weight.data), _at(out), *_sizes(x, weight), self._threads)
         return out
 
+    def vectors_linear(self, x: torch.Tensor, weight: Tiles) -> torch.Tensor:
+        """The same without matrix units."""
+        out = _product_of(x, weight)
+        self._library.vectors_bf16(_at(x), _at(weight.data), _at(out), *_sizes(x, weight), self._threads)
+        return out
+
+    def linear_int8(self, x: torch.Tensor, weight: Tiles, scales: torch.Tensor) -> torch.Tensor:
+        """x [N, K] times an int8 weight [M, K] transposed: [N, M], on the matrix units where there are some.
+
+        One of the weight's numbers is worth scales [M] in fp32; rows become int8 one by one.
+        """
+        return (self.tiles_linear_int8 if self.has_tiles else self.vectors_linear_int8)(x, weight, scales)
+
+    def vectors_linear_int8(self, x: torch.Tensor, weight: Tiles, scales: torch.Tensor) -> torch.Tensor:
+        """`linear_int8` without matrix units."""
+        assert weight.extra is not None
+        out = _product_of(x, weight)
+        self._library.vectors_int8(
+            *(_at(x), _at(weight.data), _at(scales), _at(weight.extra), _at(out)), *_sizes(x, weight), self._threads
+        )
+        return out
+
     def tiles_linear_int8(self, x: torch.Tensor, weight: Tiles, scales: torch.Tensor) -> torch.Tensor:
-        """The same with an int8 weight, of which one is worth scales [M] in fp32; rows become int8 one by one."""
+        """`linear_int8` on the matrix units."""
         out = _product_of(x, weight)
         self._library.tiles_int8(_at(x), _at(weight.data), _at(scales), _at(out), *_sizes(x, weight), self._threads)
         return out
@@ -77,7 +109,9 @@ class Kernels:
         assert added is None or added.shape == x.shape
         out = torch.empty_like(x)
         more = None if added is None else _at(added)
-        self._library.add_norm(_at(x), more, _at(weight), _at(out), _size(n), _size(h), ctypes.c_float(eps))
+        self._library.add_norm(
+            _at(x), more, _at(weight), _at(out), _size(n), _size(h), ctypes.c_float(eps), self._threads
+        )
         return out
 
     def gated(self, gate_and_up: torch.Tensor) -> torch.Tensor:
@@ -112,11 +146,23 @@ class Kernels:
         sizes = (batch, num_heads, kv_heads, d, block_size)
         self._library.attend(
             *(_at(qkv), _at(cos), _at(sin), _at(positions), _at(block_tables), _size(width)),
-            *(_at(keys), _at(values), _at(out), *map(_size, sizes), ctypes.c_int(self._has_tiles), self._threads),
+            *(_at(keys), _at(values), _at(out), *map(_size, sizes), ctypes.c_int(self.has_tiles), self._threads),
         )
 
 
 _size = ctypes.c_int64
+_ADDRESS, _SIZE, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_float
+_ARGUMENTS: Mapping[str, list[type[ctypes.c_void_p | ctypes.c_int64 | ctypes.c_int | ctypes.c_float]]] = {
+    "linear": [*[_ADDRESS] * 3, *[_SIZE] * 3, _INT],
+    "add_norm": [*[_ADDRESS] * 4, *[_SIZE] * 2, _FLOAT, _INT],
+    "gated": [*[_ADDRESS] * 2, *[_SIZE] * 2, _INT],
+    "attend": [*[_ADDRESS] * 5, _SIZE, *[_ADDRESS] * 3, *[_SIZE] * 5, _INT, _INT],
+    "vectors_bf16": [*[_ADDRESS] * 3, *[_SIZE] * 3, _INT],
+    "vectors_int8": [*[_ADDRESS] * 5, *[_SIZE] * 3, _INT],
+    "tiles_bf16": [*[_ADDRESS] * 3, *[_SIZE] * 3, _INT],
+    "tiles_int8": [*[_ADDRESS] * 4, *[_SIZE] * 3, _INT],
+}
+"""What each function takes: one argument too few would be read from wherever it lies."""
 
 
 def _product_of(x: torch.Tensor, weight: Tiles) -> torch.Tensor:

@@ -96,22 +96,9 @@ static void pack_row(const bf16* from, uint8_t* tiles, int64_t k, Bf16, float*) 
 
 // Each row has a scale of its own, so what it becomes does not depend on its neighbours.
 static void pack_row(const bf16* from, uint8_t* tiles, int64_t k, Int8, float* scale) {
-  const __m512i sign = _mm512_set1_epi32(0x7fffffff);
-  __m512i most = _mm512_setzero_si512();
-  auto wide = [&](int64_t at) {
-    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at));
-    return _mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16);
-  };
-  for (int64_t at = 0; at < k; at += 16) most = _mm512_max_epi32(most, _mm512_and_epi32(wide(at), sign));
-  const int32_t bits = _mm512_reduce_max_epi32(most);
-  float largest;
-  std::memcpy(&largest, &bits, 4);
-  *scale = largest / 127.0f;
-  // A true quotient: compilers may make a plain one the product with a reciprocal, and a number in a thousand another.
-  const float quotient = _mm_cvtss_f32(_mm_div_ss(_mm_set_ss(127.0f), _mm_set_ss(largest)));
-  const __m512 factor = _mm512_set1_ps(largest > 0 ? quotient : 0.0f);
+  const __m512 factor = _mm512_set1_ps(to_whole(from, k, scale));
   for (int64_t at = 0; at < k; at += 16) {
-    const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_castsi512_ps(wide(at)), factor));
+    const __m512i whole = _mm512_cvtps_epi32(_mm512_mul_ps(up16(from + at), factor));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(tiles + at / 64 * TILE + at % 64), _mm512_cvtsepi32_epi8(whole));
   }
 }

@@ -165,7 +165,7 @@ def test_no_compiler_at_all_names_the_package(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_every_way_gives_the_same_product(kernels: Kernels) -> None:
-    """Packed, plain, by the kernel or on matrix units: the same numbers but for rounding, for every number of rows."""
+    """Packed, plain, by kernel, by vectors or on matrix units: the same numbers but for rounding, whatever the rows."""
     matrix = noise(96, 64)
     ways = to_linear(matrix, kernels).ways
     for rows in (1, 3, 7, 16, 17, 32, 33, 40, 200):
@@ -175,23 +175,32 @@ def test_every_way_gives_the_same_product(kernels: Kernels) -> None:
 
 
 @pytest.mark.parametrize(("m", "k"), [(32, 32), (96, 64), (160, 576), (576, 1536)])
-def test_tiles_hold_any_size_that_fits(kernels: Kernels, m: int, k: int) -> None:
-    """An odd number of feature groups, one step of k, many: each is the product."""
+@pytest.mark.parametrize("by", ["matrix units", "vectors"])
+def test_tiles_hold_any_size_that_fits(kernels: Kernels, m: int, k: int, by: str) -> None:
+    """An odd number of feature groups, one step of k, many: each is the product, with any number of rows."""
+    if not (kernels.has_tiles if by == "matrix units" else kernels.has_vectors):
+        pytest.skip(f"this processor has no {by}")
+    multiply = kernels.tiles_linear if by == "matrix units" else kernels.vectors_linear
     matrix = noise(m, k, seed=1)
     tiles = kernels.to_tiles(matrix)
-    if tiles is None:
-        pytest.skip("this processor has no matrix units")
-    for rows in (1, 16, 31, 70):
+    assert tiles is not None
+    for rows in (*range(1, 27), 31, 70):
         x = noise(rows, k, seed=2)
-        assert_rounded_alike(kernels.tiles_linear(x, tiles), F.linear(x.float(), matrix.float()), floor=2e-2)
+        assert_rounded_alike(multiply(x, tiles), F.linear(x.float(), matrix.float()), floor=2e-2)
 
 
 @pytest.mark.parametrize(("m", "k"), [(32, 64), (96, 128), (160, 576)])
-def test_8_bit_products_are_the_same_on_matrix_units(kernels: Kernels, m: int, k: int) -> None:
-    """Sums are exact integers, so the two ways differ by the last rounding only; rows do not know each other."""
+@pytest.mark.parametrize("has_tiles", [True, False], ids=["matrix units", "vectors"])
+def test_8_bit_products_are_the_same_in_every_way(
+    kernels: Kernels, m: int, k: int, has_tiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums are exact integers, so the ways differ by the last rounding only; rows do not know each other."""
+    if has_tiles and not kernels.has_tiles:
+        pytest.skip("this processor has no matrix units")
+    monkeypatch.setattr(kernels, "has_tiles", has_tiles)
     matrix = noise(m, k, seed=1)
     by_tiles, plain = to_int8(matrix, kernels), to_int8(matrix, None)
-    for rows in (1, 16, 31, 70):
+    for rows in (1, 2, 5, 11, 16, 31, 70):
         x = noise(rows, k, seed=2) * torch.linspace(0.01, 30, rows)[:, None].to(BF16)
         x[0] = 0
         assert_rounded_alike(by_tiles(x), plain(x).float())
