@@ -1,4 +1,4 @@
-"""`python -m serving_stub`: start the server, load one (`traffic`), or see what to expect (`roofline`, `calibrate`).
+"""`python -m serving_stub`: start the server or a gateway, load one (`traffic`), see what to expect (`roofline`), …
 
 The server's parts are imported when it starts, so that the other commands stay light.
 """
@@ -15,6 +15,8 @@ import click
 
 from serving_stub.config import CONTROL_TOKEN_ENV, ServerSettings, settings_from
 from serving_stub.errors import ServingError
+from serving_stub.frontdoor.key_command import key
+from serving_stub.frontdoor.prompt_command import prompts
 from serving_stub.roofline.command import calibrate, roofline
 from serving_stub.traffic.command import traffic
 
@@ -51,14 +53,15 @@ def _help(name: str) -> str:
 @click.option("--journal", type=click.Path(path_type=Path), help=_help("journal"))
 @click.option("--grace-s", type=float, help=_help("grace_s"))
 @click.option("--max-body-bytes", type=int, help=_help("max_body_bytes"))
+@click.option("--door", type=click.Path(path_type=Path), help=_help("door"))
+@click.option("--tenants", type=click.Path(path_type=Path), help=_help("tenants"))
+@click.option("--control-tokens", type=click.Path(path_type=Path), help=_help("control_tokens"))
+@click.option("--upstream", help=_help("upstream"))
 @click.pass_context
 def main(context: click.Context, /, **flags: object) -> None:
     """Serve a model over OpenAI's API. The control API's token comes from SERVING_CONTROL_TOKEN."""
     if context.invoked_subcommand is not None:
         return
-    from serving_stub.api.server import run
-    from serving_stub.fetch_model import ModelFileMissing
-
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for noisy in ("uvicorn", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -66,8 +69,23 @@ def main(context: click.Context, /, **flags: object) -> None:
         settings = settings_from(flags, os.environ)
         if settings.control_token is None:
             logging.getLogger(__name__).warning("%s is not set: the control API is off", CONTROL_TOKEN_ENV)
+        _run(settings)
+    except ServingError as error:
+        _refuse(error)
+
+
+def _run(settings: ServerSettings) -> None:
+    if settings.upstream is not None:
+        from serving_stub.api.gateway import run as run_gateway
+
+        run_gateway(settings, click.echo)
+        return
+    from serving_stub.api.server import run
+    from serving_stub.fetch_model import ModelFileMissing
+
+    try:
         run(settings, click.echo)
-    except (ServingError, ModelFileMissing) as error:
+    except ModelFileMissing as error:
         _refuse(error)
 
 
@@ -76,7 +94,7 @@ def _refuse(error: Exception) -> NoReturn:
     sys.exit(_WRONG_SETTING)
 
 
-for command in (traffic, calibrate, roofline):
+for command in (traffic, calibrate, roofline, key, prompts):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from serving_stub.errors import SettingError
 
 CONTROL_TOKEN_ENV = "SERVING_CONTROL_TOKEN"  # noqa: S105  (the name of the variable, not its value)
+FEED_TOKEN_ENV = "SERVING_FEED_TOKEN"  # noqa: S105
+UPSTREAM_KEY_ENV = "SERVING_UPSTREAM_KEY"
+_SECRETS = {"control_token": CONTROL_TOKEN_ENV, "feed_token": FEED_TOKEN_ENV, "upstream_key": UPSTREAM_KEY_ENV}
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -62,7 +65,17 @@ class ServerSettings(BaseModel):
     journal: Path | None = Field(default=None, description="File of the lease journal.")
     grace_s: float = Field(default=5.0, ge=0, le=600, description="Seconds that streams get to finish when stopped.")
     max_body_bytes: Positive = Field(default=1 << 20, description="Largest request body.")
+    door: Path | None = Field(default=None, description="File of the front door's settings.")
+    tenants: Path | None = Field(
+        default=None, description="File of tenants and their API keys; unset: no key is asked."
+    )
+    control_tokens: Path | None = Field(default=None, description="File of control tokens with scopes.")
+    upstream: str | None = Field(
+        default=None, description="URL of an OpenAI-compatible server to stand before; no model is loaded then."
+    )
     control_token: SecretStr | None = Field(default=None, description=f"Token of the control API: {CONTROL_TOKEN_ENV}.")
+    feed_token: SecretStr | None = Field(default=None, description=f"Token of the account feed: {FEED_TOKEN_ENV}.")
+    upstream_key: SecretStr | None = Field(default=None, description=f"The upstream's key: {UPSTREAM_KEY_ENV}.")
 
     def journal_path(self, port: int) -> Path:
         """Where leases are journalled when the server listens on *port*: one file a port unless stated."""
@@ -72,18 +85,30 @@ class ServerSettings(BaseModel):
         return Path(state_home) / "serving_stub" / f"leases-{port}.jsonl"
 
 
+_ENGINE_ONLY = frozenset(
+    {"model", "dtype", "quantization", "max_num_seqs", "max_num_batched_tokens", "device", "num_blocks"}
+    | {"gpu_memory_utilization", "num_swap_blocks", "roofline", "max_model_len", "num_threads", "seed", "kernels"}
+    | {"enable_prefix_caching", "cache_dir"}
+)
+
+
 def settings_from(flags: Mapping[str, object], environment: Mapping[str, str]) -> ServerSettings:
     """Check the command line's *flags* (None means not given).
 
     Raises: SettingError with one line for each wrong flag.
     """
     given = {name: value for name, value in flags.items() if value is not None}
+    useless = sorted(_ENGINE_ONLY & given.keys()) if "upstream" in given else []
+    if useless:
+        told = ", ".join(f"--{name.replace('_', '-')}" for name in useless)
+        raise SettingError(f"{told}: a gateway loads no model, so leave it out beside --upstream")
     try:
-        return ServerSettings.model_validate({**given, "control_token": environment.get(CONTROL_TOKEN_ENV) or None})
+        secrets = {name: environment.get(variable) or None for name, variable in _SECRETS.items()}
+        return ServerSettings.model_validate({**given, **secrets})
     except ValidationError as error:
         problems = [
             f"--{'-'.join(map(str, problem['loc'])).replace('_', '-')}: {problem['msg']}, got {problem['input']!r}"
             for problem in error.errors()
-            if problem["loc"][0] != "control_token"
+            if problem["loc"][0] not in _SECRETS
         ]
         raise SettingError("\n".join(problems)) from error

@@ -215,6 +215,10 @@ class ServingMetrics:
         """Read the gauges from *stats* and *open_leases* (live leases by knob) at every scrape from now on."""
         self._registry.register(_Live(self, self._values, stats, open_leases, cache_config, device))
 
+    def register(self, collector: Collector) -> None:
+        """Show what somebody else counts, too."""
+        self._registry.register(collector)
+
     def exposition(self) -> bytes:
         """The text of `/metrics`."""
         return generate_latest(self._registry)

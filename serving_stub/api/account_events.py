@@ -12,9 +12,9 @@ from starlette.routing import BaseRoute, Route
 
 from serving_stub.api.body import read
 from serving_stub.api.errors import ApiError, json_response
+from serving_stub.config import FEED_TOKEN_ENV
 from serving_stub.frontdoor.account_feed import MOST_IN_BATCH, AccountFeed
 
-FEED_TOKEN_ENV = "SERVING_FEED_TOKEN"  # noqa: S105  (the name of the variable, not its value)
 MAX_BODY_BYTES = 1 << 20
 
 

@@ -1,34 +1,44 @@
-"""The ASGI application: every route of the contract and what each kind of error answers."""
+"""Our own server's application: the completion routes behind the door, everything else beside it."""
 
 from __future__ import annotations
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
+from pydantic import SecretStr
 
 from serving_stub.api import openapi
+from serving_stub.api.account_events import AccountEvents
+from serving_stub.api.ask import BackendAsk
 from serving_stub.api.completions import Completions
-from serving_stub.api.control import answer_journal_error, answer_lease_error
+from serving_stub.api.control_commands import EngineRestart
 from serving_stub.api.control_routes import control_routes
-from serving_stub.api.errors import ApiError, answer_api_error, answer_failure, answer_http_exception
+from serving_stub.api.door import Door
+from serving_stub.api.front import Front, application
 from serving_stub.api.observe import Observe
 from serving_stub.api.services import Services
-from serving_stub.errors import JournalError, LeaseError
+from serving_stub.frontdoor.fallback_vetting import FallbackVetting
+from serving_stub.frontdoor.probe import Prober
 
 
-def build_app(services: Services) -> Starlette:
+def build_app(services: Services) -> Front:
     """The application over *services*, which somebody else starts and stops."""
-    return Starlette(
-        routes=[
-            *Completions(services).routes(),
-            *control_routes(services),
+    parts, desk = services.door, services.desk
+    backend = application(Completions(services).routes())
+    prober = Prober(BackendAsk(backend, services.model_name), services.model_name)
+    vetting = FallbackVetting(parts.library, prober, desk.layers)
+    feed_token: SecretStr | None = services.settings.feed_token
+    outside = application(
+        [
+            *control_routes(
+                desk,
+                services.control_tokens,
+                services.clock,
+                server=services.model_name,
+                faults=services.faults,
+                restart=EngineRestart(services.loop, services.in_flight, services.gate),
+                vet=vetting.vet,
+            ),
             *Observe(services).routes(),
+            *AccountEvents(parts.accounts, feed_token).routes(),
             *openapi.routes(),
-        ],
-        exception_handlers={
-            ApiError: answer_api_error,
-            LeaseError: answer_lease_error,
-            JournalError: answer_journal_error,
-            HTTPException: answer_http_exception,
-            Exception: answer_failure,
-        },
+        ]
     )
+    return Front(Door(parts, desk.layers, vetting, backend, services.model_name), outside, parts, vetting)

@@ -15,7 +15,8 @@ from serving_stub.api.errors import ApiError, json_response
 from serving_stub.api.schema import ChatCompletionRequest, CompletionRequest, ModelCard, ModelList
 from serving_stub.api.services import Services
 from serving_stub.api.shape import ChatShape, Shape, TextShape
-from serving_stub.api.stream import ENGINE_DEAD, GenerationResponse
+from serving_stub.api.stopping import ENGINE_DEAD
+from serving_stub.api.stream import GenerationResponse
 from serving_stub.engine.interface import GenerationRequest, SamplingParams
 from serving_stub.model.tokenizer import Message
 
@@ -53,7 +54,7 @@ class Completions:
         )
         await self._meet_faults()
         max_tokens = asked.max_completion_tokens or asked.max_tokens or self._room(len(token_ids))
-        return self._generate(asked, "chatcmpl", token_ids, max_tokens)
+        return self._generate(request, asked, "chatcmpl", token_ids, max_tokens)
 
     async def create_completion(self, request: Request) -> Response:
         """POST /v1/completions."""
@@ -66,7 +67,7 @@ class Completions:
         else:
             token_ids = prompt
         await self._meet_faults()
-        return self._generate(asked, "cmpl", token_ids, asked.max_tokens or _DEFAULT_TEXT_TOKENS)
+        return self._generate(request, asked, "cmpl", token_ids, asked.max_tokens or _DEFAULT_TEXT_TOKENS)
 
     async def list_models(self, request: Request) -> Response:
         """GET /v1/models."""
@@ -82,11 +83,13 @@ class Completions:
         return self._services.settings.max_body_bytes
 
     def _generate(
-        self, asked: ChatCompletionRequest | CompletionRequest, prefix: str, token_ids: Sequence[int], max_tokens: int
+        self,
+        request: Request,
+        asked: ChatCompletionRequest | CompletionRequest,
+        prefix: str,
+        token_ids: Sequence[int],
+        max_tokens: int,
     ) -> Response:
-        refusal = self._services.gate.refusal()
-        if refusal is not None:
-            raise ApiError(refusal.status, refusal.code, refusal.message, headers=dict(refusal.wire_headers()))
         if not self._services.loop.stats().is_alive:
             raise ENGINE_DEAD
         request_id = f"{prefix}-{secrets.token_hex(12)}"
@@ -109,7 +112,8 @@ class Completions:
                 stop=tuple(asked.stop or ()),
                 ignore_eos=asked.ignore_eos,
             ),
-            priority=asked.priority,
+            # The door's word, where it gives one: nobody promotes himself.
+            priority=getattr(request.state, "priority", asked.priority),
             deadline_s=asked.deadline_s,
         )
         return GenerationResponse(

@@ -48,6 +48,7 @@ from serving_stub.frontdoor.audit import Note
 from serving_stub.frontdoor.clock import Clock
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.faults import Faults
+from serving_stub.frontdoor.knob import Value
 from serving_stub.frontdoor.lease import Lease, LeaseState
 
 MAX_BODY_BYTES = 16 * 1024
@@ -85,6 +86,10 @@ class StaleRevision(ApiError):
 
     def body(self) -> ErrorBody:
         return StaleBody(error=super().body().error, knob=self._knob)
+
+
+Vet = Callable[[str, Value | None], Awaitable[None]]
+"""Whether a knob may have a value, where finding out takes a while; raises LeaseError where it may not."""
 
 
 class ControlDesk:
@@ -126,7 +131,8 @@ class ControlDesk:
 class Control:
     """The routes of knobs, leases and the audit."""
 
-    def __init__(self, control_desk: ControlDesk, faults: Faults) -> None:
+    def __init__(self, control_desk: ControlDesk, faults: Faults, vet: Vet | None = None) -> None:
+        self._vet = vet
         self._control = control_desk
         self._desk = control_desk.desk
         self._faults = faults
@@ -184,6 +190,8 @@ class Control:
         body = await read(request, GrantBody, MAX_BODY_BYTES, status=422, code="invalid_request")
         scope = self._desk.book.knob(body.knob).scope
         async with self._control.doing(request, scope, owner=body.owner, knob=body.knob) as name:
+            if self._vet is not None:
+                await self._vet(body.knob, body.value)
             lease, is_new = await self._desk.grant(
                 body.request(), by=name, if_match=if_match(request), stack=body.stack
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,9 +18,11 @@ from serving_stub.api.control import MAX_BODY_BYTES, ControlDesk, must_read
 from serving_stub.api.control_schema import CommandView, ReadmitBody, RestartBody
 from serving_stub.api.errors import json_response
 from serving_stub.api.inflight import InFlight
-from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.command import Command, CommandKind, CommandRequest, CommandState
 from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate
+
+if TYPE_CHECKING:  # a gateway has no engine, and loading one takes seconds
+    from serving_stub.engine.loop import EngineLoop
 
 _LOG = logging.getLogger(__name__)
 RESTART_LIMIT_S = 30.0
@@ -60,6 +62,17 @@ class EngineRestart:
         if not is_done:
             return CommandState.FAILED, f"the engine did not come to the end of its step within {RESTART_LIMIT_S:.0f} s"
         return CommandState.DONE, f"started anew, {'with nobody in it' if was_empty else 'who was in it was told so'}"
+
+
+class NoRestart:
+    """A gateway has no engine of its own to start anew."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    async def run(self, request: CommandRequest) -> tuple[CommandState, str]:
+        """It fails and says why."""
+        return CommandState.FAILED, "this is a gateway: its upstream is started anew by whoever runs it"
 
 
 class Commands:

@@ -1,22 +1,37 @@
-"""All routes of the control API together, over the services of one server."""
+"""All routes of the control API together, over the parts of one server."""
 
 from __future__ import annotations
 
 from starlette.routing import BaseRoute
 
-from serving_stub.api.control import Control, ControlDesk, guarded
-from serving_stub.api.control_commands import Commands, EngineRestart
+from serving_stub.api.control import Control, ControlDesk, Vet, guarded
+from serving_stub.api.control_commands import Commands, Restart
 from serving_stub.api.control_page import ControlPage
-from serving_stub.api.services import Services
+from serving_stub.api.control_tokens import ControlTokens
+from serving_stub.frontdoor.clock import Clock
+from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.faults import Faults
 
 
-def control_routes(services: Services) -> list[BaseRoute]:
-    """What to mount at the root."""
-    tokens = services.tokens()
-    desk = ControlDesk(services.desk, services.clock)
-    restart = EngineRestart(services.loop, services.in_flight, services.gate)
-    routes = [*Control(desk, services.faults).routes(), *Commands(desk, restart).routes()]
+def control_routes(
+    lease_desk: LeaseDesk,
+    tokens: ControlTokens,
+    clock: Clock,
+    *,
+    server: str,
+    faults: Faults,
+    restart: Restart,
+    vet: Vet,
+) -> list[BaseRoute]:
+    """What to mount at the root.
+
+    Args:
+        server: its name on the page.
+        vet: asked before a lease is granted.
+    """
+    desk = ControlDesk(lease_desk, clock)
+    routes = [*Control(desk, faults, vet).routes(), *Commands(desk, restart).routes()]
     return [
-        *guarded(routes, tokens, services.clock),
-        *ControlPage(services.desk, tokens, services.clock, services.model_name).routes(),
+        *guarded(routes, tokens, clock),
+        *ControlPage(lease_desk, tokens, clock, server).routes(),
     ]

@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from serving_stub.config import ServerSettings
 from serving_stub.frontdoor.audit import SERVER
 from serving_stub.yamlfile import Location, load
 
@@ -94,6 +95,15 @@ class ControlTokens:
         given = _hash(token)
         found = [(who, expires) for known, who, expires in self._known if hmac.compare_digest(given, known)]
         return next((who for who, expires in found if expires is None or now < expires), None)
+
+
+def tokens_of(settings: ServerSettings) -> ControlTokens:
+    """Who may use the control API of a server with these settings.
+
+    Raises: FileError.
+    """
+    full = None if settings.control_token is None else settings.control_token.get_secret_value()
+    return ControlTokens(full) if settings.control_tokens is None else ControlTokens.load(settings.control_tokens, full)
 
 
 def _hash(token: str) -> str:

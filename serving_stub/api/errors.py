@@ -12,6 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from serving_stub.frontdoor.served import served_of
+
 _TYPES = {
     401: "authentication_error",
     403: "permission_error",
@@ -92,6 +94,7 @@ async def answer_api_error(request: Request, error: Exception) -> Response:
     """Exception handler for ApiError."""
     if not isinstance(error, ApiError):
         raise error
+    served_of(request.scope).error_code = error.code
     return error.response()
 
 
@@ -100,6 +103,7 @@ async def answer_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code = {404: "path_not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    served_of(request.scope).error_code = code
     message = f"{request.method} on this path: {error.detail.lower()}; docs/serving.md lists what there is"
     return ApiError(error.status_code, code, message, headers=error.headers).response()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,9 +11,11 @@ from starlette.routing import BaseRoute, Route
 
 from serving_stub.api.errors import ApiError, json_response
 from serving_stub.api.schema import Version
-from serving_stub.api.services import Services
-from serving_stub.api.stream import ENGINE_DEAD, STOPPING
+from serving_stub.api.stopping import ENGINE_DEAD, STOPPING
 from serving_stub.metrics import CONTENT_TYPE
+
+if TYPE_CHECKING:  # a gateway has no engine, and loading one takes seconds
+    from serving_stub.api.services import Services
 
 
 class Observe:
@@ -26,7 +29,7 @@ class Observe:
         return [
             Route("/health", self.health, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
-            Route("/version", self.version, methods=["GET"]),
+            version_route(),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -46,6 +49,11 @@ class Observe:
             raise ApiError(503, "metrics_blackout", "a fault was asked for: there are no metrics until its lease ends")
         return Response(self._services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
 
-    async def version(self, request: Request) -> Response:
-        """GET /version."""
+
+def version_route() -> BaseRoute:
+    """GET /version, of a server or a gateway."""
+
+    async def show(request: Request) -> Response:
         return json_response(Version(version=version("opsbot")))
+
+    return Route("/version", show, methods=["GET"])

@@ -1,32 +1,30 @@
-"""One server from start to stop: bind, load, replay leases, serve, and on a signal let streams finish first.
-
-The port is bound before the model is loaded, so that a taken port is told at once; it answers only when all is ready.
-"""
+"""Our own server: the engine on its model, its leases and its door, from start to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
-import socket
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import uvicorn
-
 from serving_stub.api.app import build_app
+from serving_stub.api.control_tokens import tokens_of
+from serving_stub.api.door_parts import build_parts
+from serving_stub.api.door_settings import load_door
 from serving_stub.api.inflight import InFlight
+from serving_stub.api.serve import bind, serve, url_of
 from serving_stub.api.services import Services
 from serving_stub.config import ServerSettings
 from serving_stub.engine.build import build_engine
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.loop import EngineLoop
-from serving_stub.errors import SettingError
 from serving_stub.frontdoor.clock import SteadyClock
 from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.door_knobs import DOOR_KNOBS, FAILWHALE
 from serving_stub.frontdoor.faults import Faults, fault_knobs
-from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, why_unhealthy
+from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, gate_setters, why_unhealthy
 from serving_stub.frontdoor.journal import LeaseJournal
 from serving_stub.frontdoor.knob import Knob, NumberKnob
 from serving_stub.frontdoor.lease_id import new_lease_id
@@ -36,29 +34,11 @@ from serving_stub.metrics import ServingMetrics
 BATCH_LIMIT = "batch_limit"
 TOKEN_BUDGET = "token_budget"  # noqa: S105  (a knob's name)
 MIN_TOKEN_BUDGET = 16
-_KEEP_ALIVE_S = 75
-"""Longer than clients keep an idle connection (httpx: 5 s), or both would close it at the moment that one uses it."""
-_ABORT_S = 2.0
-"""Time for ended streams to be told so."""
+IN_FLIGHT_PER_SEQ = 4
+"""How many requests the door lets in for each place in the batch: the engine's own queue is to show that it is full."""
 
 
 Built = TypeVar("Built")
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, told by us when to stop: it would cut streams at once."""
-
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_ready = on_ready
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._on_ready()
 
 
 def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
@@ -66,19 +46,29 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
     Raises: SettingError, JournalError, and what `build_engine` raises.
     """
-    listener = _bind(settings.host, settings.port)
+    listener = bind(settings.host, settings.port)
     with contextlib.closing(listener):
         port: int = listener.getsockname()[1]
+        clock = SteadyClock()
+        gate = Gate()
+        door = build_parts(
+            load_door(settings.door),
+            tenants=settings.tenants,
+            clock=clock,
+            gate=gate,
+            max_in_flight=IN_FLIGHT_PER_SEQ * settings.max_num_seqs,
+            max_body_bytes=settings.max_body_bytes,
+            environment=os.environ,
+        )
+        tokens = tokens_of(settings)
         metrics = ServingMetrics(settings.model, settings.max_model_len)
         engine, tokenizer = _apart(lambda: build_engine(_engine_config(settings)))
         config = engine.config
         loop = EngineLoop(engine, metrics)
-        clock = SteadyClock()
         journal, book = LeaseJournal.open(settings.journal_path(port), _knobs(config), clock.now())
 
-        async def serve() -> None:
+        async def serving() -> None:
             faults = Faults()
-            gate = Gate()
             desk = LeaseDesk(
                 book,
                 journal,
@@ -89,10 +79,11 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                     **faults.setters(loop),
                 },
                 new_lease_id,
-                layer_setters={DRAIN.name: gate.set_drain, FENCE.name: gate.set_fence},
+                layer_setters={**gate_setters(gate), **door.setters()},
                 notes=journal.notes,
+                ramp=door.settings.ramp.plan(),
                 why_unhealthy=lambda: why_unhealthy(loop.stats()),
-                may_ramp=lambda: has_room(loop.stats()),
+                may_ramp=lambda: has_room(loop.stats()) and door.has_room(),
             )
             services = Services(
                 settings=settings,
@@ -104,61 +95,24 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 faults=faults,
                 clock=clock,
                 gate=gate,
+                door=door,
                 model_name=settings.model,
                 max_context=min(loop.max_model_len, config.num_pool_blocks * config.block_size),
+                control_tokens=tokens,
             )
             metrics.watch(loop.stats, desk.num_open, _cache_config(config), engine.device)
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            await _serve(
-                services, listener, lambda: announce(f"serving_stub: {settings.model} is ready on http://{host}:{port}")
+            metrics.register(door.collector(lambda: len(desk.layers(FAILWHALE.name))))
+            ready = f"serving_stub: {settings.model} is ready on {url_of(settings.host, port)}"
+            await serve(
+                build_app(services), listener, desk, services.in_flight, settings.grace_s, lambda: announce(ready)
             )
 
         loop.start()
         try:
-            asyncio.run(serve())
+            asyncio.run(serving())
         finally:
             loop.stop()
             journal.close()
-
-
-async def _serve(services: Services, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    server = _Server(
-        uvicorn.Config(
-            build_app(services),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            lifespan="off",
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(_ABORT_S),
-        ),
-        on_ready,
-    )
-    stop = asyncio.Event()
-    running_loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        running_loop.add_signal_handler(number, stop.set)
-    tasks = (
-        asyncio.create_task(server.serve([listener]), name="http"),
-        asyncio.create_task(services.desk.run(), name="leases"),
-        asyncio.create_task(stop.wait(), name="stop"),
-    )
-    serving = tasks[0]
-    try:
-        # The first to return is the stop signal, unless something broke; then the server stops as well, loudly.
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        services.in_flight.close()
-        if not await services.in_flight.wait_empty(services.settings.grace_s):
-            services.in_flight.stop()
-            await services.in_flight.wait_empty(_ABORT_S)
-        server.should_exit = True
-        await serving
-        for task in done:
-            await task
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _apart(work: Callable[[], Built]) -> Built:
@@ -169,21 +123,6 @@ def _apart(work: Callable[[], Built]) -> Built:
     """
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise SettingError(
-            f"--host {host} --port {port} cannot be listened on: {error.strerror or error}; "
-            "choose another port, or 0 for a free one"
-        ) from error
-    return listener
 
 
 def _engine_config(settings: ServerSettings) -> EngineConfig:
@@ -219,6 +158,7 @@ def _knobs(config: EngineConfig) -> Sequence[Knob]:
             maximum=tokens,
             on_ends=("release", "ramp"),
         ),
+        *DOOR_KNOBS,
         DRAIN,
         FENCE,
         *fault_knobs(config.num_pool_blocks),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from serving_stub.api.control_tokens import ControlTokens
+from serving_stub.api.door_parts import DoorParts
 from serving_stub.api.inflight import InFlight
 from serving_stub.config import ServerSettings
 from serving_stub.engine.loop import EngineLoop
@@ -21,9 +22,10 @@ class Services:
     """One server's parts.
 
     Args:
+        door: what the front door is made of.
         model_name: as clients name it.
         max_context: most tokens of prompt and answer together, whatever limits it.
-        control_tokens: who may use the control API; only the full token of the settings unless stated.
+        control_tokens: who may use the control API.
     """
 
     settings: ServerSettings
@@ -34,12 +36,8 @@ class Services:
     in_flight: InFlight
     faults: Faults
     clock: Clock
+    gate: Gate
+    door: DoorParts
     model_name: str
     max_context: int
-    gate: Gate = field(default_factory=Gate)
-    control_tokens: ControlTokens | None = None
-
-    def tokens(self) -> ControlTokens:
-        """Who may use the control API."""
-        full = self.settings.control_token
-        return self.control_tokens or ControlTokens(None if full is None else full.get_secret_value())
+    control_tokens: ControlTokens

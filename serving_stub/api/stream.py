@@ -6,6 +6,7 @@ the engine's iterator is closed, which frees the request's KV blocks.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import aclosing
 
@@ -17,8 +18,10 @@ from serving_stub.api.errors import ApiError, json_response
 from serving_stub.api.inflight import Ending, InFlight
 from serving_stub.api.schema import PromptTokensDetails, Usage
 from serving_stub.api.shape import Shape
+from serving_stub.api.stopping import STOPPING
 from serving_stub.engine.interface import GenerationRequest, RequestRefused, TokenChunk
 from serving_stub.engine.loop import EngineLoop
+from serving_stub.frontdoor.served import Served, served_of
 
 _DONE = b"data: [DONE]\n\n"
 _STREAM_HEADERS = [
@@ -51,13 +54,6 @@ _FAILURES: Mapping[str, ApiError] = {
     "crash": _ENGINE_DIED,
     "restart": _RESTARTED,
 }
-ENGINE_DEAD = ApiError(
-    503,
-    "engine_dead",
-    "the engine has died and is being started again; try again, or ask another server",
-    headers={"retry-after": "1"},
-)
-STOPPING = ApiError(503, "server_stopping", "the server is stopping; ask another one", headers={"retry-after": "5"})
 
 
 class GenerationResponse(Response):
@@ -92,14 +88,19 @@ class GenerationResponse(Response):
         self._text = ""
         self._last: TokenChunk | None = None
         self._answer: Response | None = None
+        self._served = Served()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._served = served_of(scope)
         if self._in_flight.is_closed:
+            self._served.error_code = STOPPING.code
             await STOPPING.response()(scope, receive, send)
             return
         with self._in_flight.counted():
             ending = await self._in_flight.watch(self._stream(send) if self._is_streamed else self._collect(), receive)
+            self._note()
             if ending is Ending.CLIENT_GONE:
+                self._served.error_code = "client_gone"
                 return
             if ending is Ending.STOPPED:
                 await self._abort(send)
@@ -116,10 +117,12 @@ class GenerationResponse(Response):
                         await self._fail(send, failure)
                         return
                     await self._start(send)
+                    if chunk.text:
+                        self._served.say(chunk.text)
                     if chunk.text or chunk.finish_reason:
                         await self._send(send, self._shape.piece(chunk.text, chunk.finish_reason))
         except RequestRefused as refused:
-            self._answer = _refusal(refused).response()
+            self._answer = self._failure(_refusal(refused))
             return
         await self._finish(send)
 
@@ -130,21 +133,22 @@ class GenerationResponse(Response):
                     self._last = chunk
                     self._text += chunk.text
         except RequestRefused as refused:
-            self._answer = _refusal(refused).response()
+            self._answer = self._failure(_refusal(refused))
             return
         self._answer = self._whole(self._last.finish_reason if self._last else "error")
 
     def _whole(self, finish_reason: str | None) -> Response:
         if self._last is None or finish_reason is None:
-            return _ENGINE_FAILED.response()
+            return self._failure(_ENGINE_FAILED)
         if finish_reason in _FAILURES:
-            return _FAILURES[finish_reason].response()
+            return self._failure(_FAILURES[finish_reason])
+        self._served.say(self._text)
         return json_response(self._shape.whole(self._text, str(finish_reason), _usage(self._last)))
 
     async def _abort(self, send: Send) -> None:
         """End early because the server stops: with what there is, or with 503 when there is nothing yet."""
         if self._last is None:
-            self._answer = STOPPING.response()
+            self._answer = self._failure(STOPPING)
         elif self._is_streamed:
             if self._last.finish_reason is None:
                 await self._send(send, self._shape.piece("", "abort"))
@@ -154,8 +158,9 @@ class GenerationResponse(Response):
 
     async def _fail(self, send: Send, failure: ApiError) -> None:
         if not self._is_started:
-            self._answer = failure.response()
+            self._answer = self._failure(failure)
             return
+        self._served.error_code = failure.code
         await self._send(send, failure.body())
         await send({"type": "http.response.body", "body": _DONE})
 
@@ -164,6 +169,7 @@ class GenerationResponse(Response):
             return
         self._is_started = True
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
+        self._served.first_token_at = time.monotonic()
         opening = self._shape.opening()
         if opening is not None:
             await self._send(send, opening)
@@ -172,6 +178,19 @@ class GenerationResponse(Response):
         if self._last is not None and self._wants_usage:
             await self._send(send, self._shape.usage_piece(_usage(self._last)))
         await send({"type": "http.response.body", "body": _DONE})
+
+    def _failure(self, failure: ApiError) -> Response:
+        self._served.error_code = failure.code
+        return failure.response()
+
+    def _note(self) -> None:
+        """What the engine counted, for whoever reads it when the answer is over."""
+        last, served = self._last, self._served
+        if last is None:
+            return
+        served.prompt_tokens, served.cached_tokens = last.num_prompt_tokens, last.num_cached_tokens
+        served.completion_tokens = last.num_generated_tokens
+        served.finish_reason = last.finish_reason
 
     async def _send(self, send: Send, event: BaseModel) -> None:
         # A stream that asked for usage shows `usage: null` until its last chunk; one that did not never shows it.

@@ -22,6 +22,7 @@ from yarl import URL
 from serving_stub.api.errors import ApiError
 from serving_stub.api.inflight import Ending, InFlight
 from serving_stub.api.patience import Patience
+from serving_stub.api.stopping import STOPPING
 from serving_stub.api.upstream_request import (
     Asked,
     BodyTooLarge,
@@ -45,7 +46,6 @@ _STALE_AFTER_S = 4.0
 """Idle connections are given up just before uvicorn's servers, vLLM's too, would close them (5 s)."""
 _MOST_ERROR_BYTES = 1 << 16
 
-_STOPPING = ApiError(503, "server_stopping", "the server is stopping; ask another one", headers={"retry-after": "5"})
 _UNREACHABLE = ApiError(
     503, "upstream_unreachable", "the model server cannot be reached; try again later", headers={"retry-after": "5"}
 )
@@ -84,7 +84,7 @@ class Upstream:
         served = served_of(scope)
         exchange = _Exchange(self, self._settings, served, scope, send)
         if self._in_flight.is_closed:
-            await exchange.fail(_STOPPING)
+            await exchange.fail(STOPPING)
             return
         with self._in_flight.counted():
             try:
@@ -101,7 +101,7 @@ class Upstream:
             if ending is Ending.CLIENT_GONE:
                 served.error_code = "client_gone"
             elif ending is Ending.STOPPED:
-                await exchange.fail(_STOPPING)
+                await exchange.fail(STOPPING)
 
     def session(self) -> aiohttp.ClientSession:
         """The connections; made at first use, inside the loop that they belong to."""
@@ -239,6 +239,10 @@ class _Exchange:
         if isinstance(choices, list) and choices and isinstance(choices[0], dict):
             reason = choices[0].get("finish_reason")
             self._served.finish_reason = reason if isinstance(reason, str) else None
+            message = choices[0].get("message")
+            text = message.get("content") if isinstance(message, dict) else choices[0].get("text")
+            if isinstance(text, str):
+                self._served.say(text)
         await self._answer(answer, content)
 
     async def _pass_refusal(self, answer: aiohttp.ClientResponse) -> None:

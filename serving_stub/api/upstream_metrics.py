@@ -74,12 +74,26 @@ class UpstreamMetrics:
 
     async def exposition(self) -> bytes:
         """Both expositions, plain text 0.0.4."""
-        async with self._lock:
-            if not self._is_fresh(self._tried_at):
-                await self._scrape()
+        await self.refresh()
         age_s = self._age_s()
         shown = self._text if age_s is not None and age_s <= self._keep_s else b""
         return joined(shown, self._ours() + self._own(age_s))
+
+    async def refresh(self) -> None:
+        """Scrape, unless that was done a moment ago."""
+        async with self._lock:
+            if not self._is_fresh(self._tried_at):
+                await self._scrape()
+
+    @property
+    def text(self) -> bytes:
+        """The upstream's last good exposition."""
+        return self._text
+
+    @property
+    def was_healthy(self) -> bool:
+        """What the last look at its health said; True before the first."""
+        return self._is_healthy or self._looked_at is None
 
     async def is_healthy(self) -> bool:
         """Whether the upstream's /health answers with success."""
@@ -147,10 +161,17 @@ class UpstreamObserve:
 
     Args:
         is_open: whether the gateway itself takes requests.
+        why_closed: what to answer while it was taken out of service.
     """
 
-    def __init__(self, upstream: UpstreamMetrics, is_open: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        upstream: UpstreamMetrics,
+        is_open: Callable[[], bool],
+        why_closed: Callable[[], ApiError | None] = lambda: None,
+    ) -> None:
         self._upstream = upstream
+        self._why_closed = why_closed
         self._is_open = is_open
 
     def routes(self) -> list[BaseRoute]:
@@ -161,6 +182,9 @@ class UpstreamObserve:
         """GET /health: 200 while the gateway takes requests and its upstream is healthy."""
         if not self._is_open():
             raise ApiError(503, "server_stopping", "the server is stopping; ask another one")
+        closed = self._why_closed()
+        if closed is not None:
+            raise closed
         if not await self._upstream.is_healthy():
             raise _NOT_HEALTHY
         return Response()

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-UPSTREAM_KEY_ENV = "SERVING_UPSTREAM_KEY"
 
-
-class UpstreamSettings(BaseModel):
-    """One upstream.
+class UpstreamLimits(BaseModel):
+    """How long the upstream is waited for, and how much of its answers is read.
 
     Args:
-        url: of its root, or ending in /v1 as OpenAI's clients write it.
-        key: sent as the bearer token instead of the client's.
-        passes_key: whether, without a *key*, the client's own is sent on; for gateways that know no tenants.
         asks_usage: whether streams are asked for their token count; not every old server knows how.
         connect_s: to have a connection.
         first_byte_s: from the request to the first byte of a stream.
@@ -23,17 +18,28 @@ class UpstreamSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
-    key: SecretStr | None = None
-    passes_key: bool = False
     asks_usage: bool = True
     connect_s: float = Field(default=5.0, gt=0, allow_inf_nan=False)
     first_byte_s: float = Field(default=120.0, gt=0, allow_inf_nan=False)
     whole_s: float = Field(default=600.0, gt=0, allow_inf_nan=False)
     idle_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     max_connections: int = Field(default=1024, ge=1)
-    max_body_bytes: int = Field(default=1 << 20, ge=1)
     max_answer_bytes: int = Field(default=16 << 20, ge=1)
+
+
+class UpstreamSettings(UpstreamLimits):
+    """One upstream.
+
+    Args:
+        url: of its root, or ending in /v1 as OpenAI's clients write it.
+        key: sent as the bearer token instead of the client's.
+        passes_key: whether, without a *key*, the client's own is sent on; for gateways that know no tenants.
+    """
+
+    url: str = Field(pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    key: SecretStr | None = None
+    passes_key: bool = False
+    max_body_bytes: int = Field(default=1 << 20, ge=1)
 
     @property
     def root(self) -> str:

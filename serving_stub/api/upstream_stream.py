@@ -134,12 +134,15 @@ class StreamRelay:
             choice = choices[0]
             delta = choice.get("delta")
             has_content = bool(choice.get("text")) if delta is None else _has_content(delta)
+            text = choice.get("text") if delta is None else delta.get("content")
             finish_reason = choice.get("finish_reason")
         except (AttributeError, KeyError, TypeError):
             raise BadStream from None
         if has_content:
             self.has_content = True
             self._num_contents += 1
+            if isinstance(text, str):
+                self._served.say(text)
         if isinstance(finish_reason, str) and self._served.finish_reason is None:
             self._served.finish_reason = finish_reason
 

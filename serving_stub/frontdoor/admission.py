@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from serving_stub.frontdoor.admission_queue import AdmissionQueue, Place, Ticket, TooMany
 from serving_stub.frontdoor.refusal import Reason, Refusal
@@ -51,7 +52,7 @@ class Admission:
 
     @asynccontextmanager
     async def slot(
-        self, service_class: ServiceClass, identity: str, gone: asyncio.Future[object] | None = None
+        self, service_class: ServiceClass, identity: str, gone: asyncio.Future[Any] | None = None
     ) -> AsyncIterator[Refusal | None]:
         """A slot that is held until the block ends, or a refusal and no slot.
 
@@ -76,7 +77,7 @@ class Admission:
             self.expire()
             self._wake(self._queue.leave(arrived, self._clock()))
 
-    async def _turn_of(self, ticket: Ticket, gone: asyncio.Future[object] | None) -> None:
+    async def _turn_of(self, ticket: Ticket, gone: asyncio.Future[Any] | None) -> None:
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         self._turns[ticket] = turn

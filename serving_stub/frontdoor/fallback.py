@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from serving_stub.errors import InvalidValue
+from serving_stub.frontdoor.asked import Endpoint, prompt_text_of
 from serving_stub.frontdoor.caller import Caller, ClientKnown
 from serving_stub.frontdoor.fold import Layer
 from serving_stub.frontdoor.prompt_library import FallbackMode, FallbackPrompt, PromptLibrary
 from serving_stub.frontdoor.selector import Selector
 from serving_stub.frontdoor.share import place_of
-
-Endpoint = Literal["chat", "text"]
 
 MOST_QUESTION_CHARACTERS = 1_000
 NO_QUESTION = "Hello"
@@ -181,7 +180,7 @@ def rewrite(body: Mapping[str, Any], chosen: Chosen, endpoint: Endpoint) -> dict
 
 def question_of(body: Mapping[str, Any], endpoint: Endpoint) -> str:
     """The caller's last question as one line of plain text, shortened, without anything a model reads as structure."""
-    text = _last_text(body["prompt"]) if endpoint == "text" else _last_message(body["messages"])
+    text = prompt_text_of(body, endpoint)
     plain = " ".join(_CONTROL.sub(" ", text[: 4 * MOST_QUESTION_CHARACTERS]).split())
     return plain[:MOST_QUESTION_CHARACTERS] or NO_QUESTION
 
@@ -210,23 +209,6 @@ def _limit(body: Mapping[str, Any], most: int, endpoint: Endpoint) -> dict[str, 
         name: min(value, most) if isinstance(value, int) and not isinstance(value, bool) else value
         for name, value in asked.items()
     }
-
-
-def _last_message(messages: Iterable[Mapping[str, Any]]) -> str:
-    said = [one.get("content") for one in messages if one.get("role") == "user"]
-    return _last_text(said[-1:]) if said else ""
-
-
-def _last_text(content: Any) -> str:
-    """The text in a message's content or a prompt, whichever of their many shapes it has."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return ""
-    if any(isinstance(part, list) for part in content):
-        return _last_text(content[-1])
-    parts = (part.get("text") if isinstance(part, Mapping) else part for part in content)
-    return " ".join(part for part in parts if isinstance(part, str))
 
 
 def _is_number(value: Any) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
-from serving_stub.frontdoor.fallback import Endpoint
+from serving_stub.frontdoor.asked import Endpoint
 from serving_stub.frontdoor.fallback_guard import Guard
 from serving_stub.frontdoor.prompt_library import FallbackPrompt
 

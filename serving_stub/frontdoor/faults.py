@@ -10,10 +10,13 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.fold import InForce
 from serving_stub.frontdoor.knob import NumberKnob
+
+if TYPE_CHECKING:  # a gateway has no engine, and loading one takes seconds
+    from serving_stub.engine.loop import EngineLoop
 
 LATENCY_MS = "fault.latency_ms"
 ERROR_PERCENT = "fault.error_percent"

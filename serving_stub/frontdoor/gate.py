@@ -4,6 +4,8 @@ says so in its health, so that a router takes it out; during a restart of the en
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from serving_stub.engine.interface import EngineStats
 from serving_stub.frontdoor.fold import Layers
 from serving_stub.frontdoor.knob import SwitchKnob
@@ -46,6 +48,11 @@ class Gate:
     def health(self) -> Refusal | None:
         """What `/health` says on behalf of the gate: a drain is nobody's business but the clients'."""
         return _FENCED if self._is_fenced else None
+
+
+def gate_setters(gate: Gate) -> Mapping[str, Callable[[Layers], None]]:
+    """What turns the gate's knobs."""
+    return {DRAIN.name: gate.set_drain, FENCE.name: gate.set_fence}
 
 
 def why_unhealthy(stats: EngineStats) -> str | None:

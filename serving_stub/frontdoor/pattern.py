@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import re2  # type: ignore[import-untyped]
+import re2
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serving_stub.errors import SettingError

@@ -6,8 +6,9 @@ than what was written.
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-from typing import Annotated, Any
+from functools import cached_property, lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
@@ -46,6 +47,19 @@ class Selector(BaseModel):
     def _are_prefixes(cls, values: tuple[str, ...] | None) -> tuple[str, ...] | None:
         return None if values is None else tuple(str(ip_network(value)) for value in values)
 
+    @cached_property
+    def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        return tuple(map(ip_network, self.network or ()))
+
+    @cached_property
+    def _wanted(self) -> tuple[tuple[str, frozenset[str]], ...]:
+        """What is compared as it stands, by field."""
+        return tuple(
+            (name, frozenset(values))
+            for name in type(self).model_fields
+            if name != "network" and (values := getattr(self, name)) is not None
+        )
+
     @property
     def is_everybody(self) -> bool:
         """Whether nobody is left out."""
@@ -53,11 +67,10 @@ class Selector(BaseModel):
 
     def matches(self, caller: Caller) -> bool:
         """Whether *caller* is meant."""
-        return all(
-            _is_within(caller.network, wanted) if name == "network" else getattr(caller, name) in wanted
-            for name in type(self).model_fields
-            if (wanted := getattr(self, name)) is not None
-        )
+        for name, values in self._wanted:
+            if getattr(caller, name) not in values:
+                return False
+        return self.network is None or _is_within(caller.network, self._networks)
 
     def describe(self) -> str:
         """For people: `class free, country JP or US`; `everybody` when empty."""
@@ -65,8 +78,18 @@ class Selector(BaseModel):
         return ", ".join(f"{name} {' or '.join(values)}" for name, values in parts.items()) or "everybody"
 
 
-def _is_within(network: str | None, wanted: tuple[str, ...]) -> bool:
+def _is_within(network: str | None, wanted: tuple[IPv4Network | IPv6Network, ...]) -> bool:
     if network is None:
         return False
-    own: Any = ip_network(network)
-    return any(own.version == other.version and own.subnet_of(other) for other in map(ip_network, wanted))
+    own = _parsed(network)
+    for other in wanted:
+        if isinstance(own, IPv4Network):
+            if isinstance(other, IPv4Network) and own.subnet_of(other):
+                return True
+        elif isinstance(other, IPv6Network) and own.subnet_of(other):
+            return True
+    return False
+
+
+_parsed = lru_cache(4096)(ip_network)
+"""Reading a prefix takes 13 µs, and callers come from the same ones again and again."""

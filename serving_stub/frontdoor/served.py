@@ -22,6 +22,8 @@ class Served:
         first_token_at: monotonic seconds when the first content was handed to the client's connection; None for an
             answer that came in one piece.
         error_code: why there was no whole answer: the machine-readable code that the client saw, or `client_gone`.
+        most_said: how many characters of the answer are wanted; 0 where nobody reads them.
+        said: the answer's text so far, about as much as is wanted.
     """
 
     status: int | None = None
@@ -31,6 +33,13 @@ class Served:
     finish_reason: str | None = None
     first_token_at: float | None = None
     error_code: str | None = None
+    most_said: int = 0
+    said: str = ""
+
+    def say(self, text: str) -> None:
+        """The answer goes on with *text*; what is more than wanted is left out."""
+        if len(self.said) < self.most_said:
+            self.said += text[: self.most_said - len(self.said)]
 
 
 def served_of(scope: MutableMapping[str, Any]) -> Served:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-import re2  # type: ignore[import-untyped]
+import re2
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serving_stub.errors import SettingError

@@ -172,7 +172,8 @@ class Directory:
         return holder
 
 
-OPEN_DIRECTORY = Directory({"default": ServiceClass()}, None)
+_EVERYBODY = ServiceClass(queue_bound=256, deadline_s=30.0)
+OPEN_DIRECTORY = Directory({_EVERYBODY.name: _EVERYBODY}, None, Holder(service_class=_EVERYBODY))
 """How a server without a tenants file works."""
 
 

@@ -12,7 +12,8 @@ import pytest
 from starlette.types import Message
 
 from serving_stub.frontdoor.caller import ClientKnown
-from serving_stub.frontdoor.fallback import Chosen, Endpoint, FallbackValue, rewrite
+from serving_stub.frontdoor.asked import Endpoint
+from serving_stub.frontdoor.fallback import Chosen, FallbackValue, rewrite
 from serving_stub.frontdoor.fallback_answer import GuardedSend
 from serving_stub.frontdoor.probe import run_probes
 from serving_stub.frontdoor.prompt_library import load_library

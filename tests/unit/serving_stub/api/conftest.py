@@ -10,6 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from serving_stub.api.app import build_app
+from serving_stub.api.control_tokens import ControlTokens
+from serving_stub.api.door_parts import build_parts
+from serving_stub.api.door_settings import DoorSettings
 from serving_stub.api.inflight import InFlight
 from serving_stub.api.services import Services
 from serving_stub.config import ServerSettings
@@ -17,8 +20,9 @@ from serving_stub.engine.build import build_engine
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.desk import LeaseDesk
+from serving_stub.frontdoor.door_knobs import DOOR_KNOBS
 from serving_stub.frontdoor.faults import Faults
-from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, why_unhealthy
+from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, gate_setters, why_unhealthy
 from serving_stub.frontdoor.journal import LeaseJournal
 from serving_stub.frontdoor.lease_id import new_lease_id
 from serving_stub.metrics import ServingMetrics
@@ -54,8 +58,17 @@ def services(
 ) -> Iterator[Services]:
     """The parts of one server."""
     loop, tokenizer, metrics = engine
-    journal, book = LeaseJournal.open(tmp_path / "leases.jsonl", [KNOB, DRAIN, FENCE], clock.now())
+    journal, book = LeaseJournal.open(tmp_path / "leases.jsonl", [KNOB, *DOOR_KNOBS, DRAIN, FENCE], clock.now())
     gate = Gate()
+    door = build_parts(
+        DoorSettings(),
+        tenants=None,
+        clock=clock,
+        gate=gate,
+        max_in_flight=128,
+        max_body_bytes=4096,
+        environment={},
+    )
     yield Services(
         faults=Faults(),
         settings=ServerSettings(model="tiny", control_token=SecretStr(CONTROL_TOKEN), max_body_bytes=4096),
@@ -68,11 +81,13 @@ def services(
             clock,
             {KNOB.name: lambda in_force: loop.set_batch_limit(in_force.value, in_force.mode)},
             new_lease_id,
-            layer_setters={DRAIN.name: gate.set_drain, FENCE.name: gate.set_fence},
+            layer_setters={**gate_setters(gate), **door.setters()},
             notes=journal.notes,
             why_unhealthy=lambda: why_unhealthy(loop.stats()),
         ),
         gate=gate,
+        door=door,
+        control_tokens=ControlTokens(CONTROL_TOKEN),
         in_flight=InFlight(),
         clock=clock,
         model_name="tiny",

@@ -60,7 +60,7 @@ async def test_it_shows_what_is_in_force_and_what_changed(client: httpx.AsyncCli
     assert "batch_limit 8 in force, 32 without leases 58 min 30 s left 8 why KV cache pressure who run:1" in text
     assert "at its end gone at once" in text
     assert "drain granted: 0 → 1 1 min 30 s ago , run:2 (token full): maintenance" in text
-    assert "As configured: fence." in text
+    assert "As configured: failwhale, shed, fallback_prompt, throttle, block, fence." in text
 
 
 async def test_what_was_typed_stays_text(client: httpx.AsyncClient) -> None:

@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from serving_stub.errors import InvalidValue
+from serving_stub.frontdoor.asked import Endpoint
 from serving_stub.frontdoor.caller import Caller, ClientKnown
 from serving_stub.frontdoor.fallback import (
     NO_QUESTION,
     Applied,
-    Endpoint,
     FallbackValue,
     check,
     decide,

@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from serving_stub.api.schema import PromptTokensDetails, Usage
 from serving_stub.api.shape import ChatShape, TextShape
-from serving_stub.frontdoor.fallback import Endpoint
+from serving_stub.frontdoor.asked import Endpoint
 from serving_stub.frontdoor.fallback_answer import GuardedSend, notice_answer
 from serving_stub.frontdoor.prompt_library import FallbackPrompt
 from tests.support.fallback_layers import prompt
