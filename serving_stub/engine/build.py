@@ -9,6 +9,7 @@ import torch
 
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import Engine
+from serving_stub.engine.interface import GenerationRequest, SamplingParams
 from serving_stub.engine.pool import num_blocks, to_device
 from serving_stub.engine.runner import TorchRunner, graphs_for
 from serving_stub.model.load import load_model
@@ -20,6 +21,8 @@ from serving_stub.roofline.catalogue import load_catalogue
 from serving_stub.roofline.roof import Device
 
 logger = logging.getLogger(__name__)
+
+WARM_UP_TOKENS = 64
 
 
 def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
@@ -50,7 +53,21 @@ def build_engine(config: EngineConfig) -> tuple[Engine, Tokenizer]:
         config.num_swap_blocks,
         capture=graphs_for(device),
     )
-    return Engine(config, model.config, runner, tokenizer, device=roof), tokenizer
+    engine = Engine(config, model.config, runner, tokenizer, device=roof)
+    _warm_up(engine)
+    return engine, tokenizer
+
+
+def _warm_up(engine: Engine) -> None:
+    """One short request before any client's: what libraries set up at first use costs half a second."""
+    room = min(engine.max_model_len, engine.config.num_pool_blocks * engine.config.block_size)
+    length, answer = min(WARM_UP_TOKENS, room - 2), SamplingParams(max_tokens=2, ignore_eos=True)
+    if length < 1:
+        return
+    engine.add(GenerationRequest("warm-up", (0,) * length, answer))
+    while engine.has_work:
+        engine.step()
+    engine.reset()
 
 
 def _kernels(config: EngineConfig, device: torch.device) -> Kernels | None:
