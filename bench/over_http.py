@@ -75,14 +75,19 @@ async def ask(http: httpx.AsyncClient, rng: random.Random, load: Load) -> float:
 
 
 async def measure(http: httpx.AsyncClient, load: Load, seed: int) -> Reading:
-    """Closed-loop clients, each asking one after another."""
+    """Closed-loop clients, each asking one after another.
+
+    Every request has a connection of its own: a server that was stopped for a while closes those that it kept.
+    """
     rng = random.Random(seed)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=http.base_url, timeout=600.0, trust_env=False, limits=limits) as fresh:
 
-    async def client() -> list[float]:
-        return [await ask(http, rng, load) for _ in range(load.requests_each)]
+        async def client() -> list[float]:
+            return [await ask(fresh, rng, load) for _ in range(load.requests_each)]
 
-    began = time.perf_counter()
-    answers = await asyncio.gather(*(client() for _ in range(load.concurrency)))
+        began = time.perf_counter()
+        answers = await asyncio.gather(*(client() for _ in range(load.concurrency)))
     num_tokens = load.concurrency * load.requests_each * load.num_new_tokens
     return Reading(num_tokens / (time.perf_counter() - began), [ttft for one in answers for ttft in one])
 
