@@ -97,7 +97,7 @@ class Serving(RuleBasedStateMachine):
         priority=st.integers(0, 2),
     )
     def add(self, prompt: list[int], max_tokens: int, priority: int) -> None:
-        room = self.engine.config.num_blocks * self.engine.config.block_size
+        room = self.engine.config.num_pool_blocks * self.engine.config.block_size
         prompt = prompt[: max(1, room - max_tokens)]
         params = SamplingParams(max_tokens=min(max_tokens, room - len(prompt)), ignore_eos=True)
         if params.max_tokens < 1:
@@ -136,7 +136,7 @@ class Serving(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def lose_blocks(self, data: st.DataObject) -> None:
-        pool = self.engine.config.num_blocks
+        pool = self.engine.config.num_pool_blocks
         self.engine.lose_blocks(data.draw(st.integers(0, pool - 1)))
         blocks = self.engine.scheduler.blocks
         assert blocks.num_held_blocks <= pool - blocks.num_lost_blocks
