@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from starlette.applications import Starlette
 
 from opsbot.clock import SystemClock
@@ -16,6 +18,9 @@ from opsbot.source.scrape import Target
 from opsbot.telemetry import CoreMetrics
 from opsbot.watch.watcher import Watcher, WatchSettings
 from opsbot.web.tokens import Tokens
+from serving_stub.frontdoor.door_metrics import DoorCollector, DoorCounts, DoorGauges, LogGauges
+from serving_stub.frontdoor.moderation import Outcome
+from serving_stub.frontdoor.request_log import DropReason
 
 PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
 
@@ -67,3 +72,16 @@ def test_the_promql_subset_is_documented() -> None:
     assert set(re.findall(r"`(\w+)`", functions)) == SUPPORTED_FUNCTIONS
     aggregations = next(line for line in section.splitlines() if line.startswith("- the aggregations"))
     assert set(aggregations.split("`")[1].split()) == AGGREGATIONS
+
+
+@pytest.mark.parametrize("is_whole", [False, True], ids=["bare", "with log and moderation"])
+def test_the_doors_metrics_are_documented(is_whole: bool) -> None:
+    """Each metric of the door's collector has its row, and with everything configured there is no other row."""
+    log = LogGauges(0, 0, {DropReason.REJECTED: 1}, 0) if is_whole else None
+    gauges = DoorGauges(0, 0, {"default": 0}, 0, 1, log=log, moderation={Outcome.SCORED: 1} if is_whole else None)
+    registry = CollectorRegistry()
+    registry.register(DoorCollector(DoorCounts(), lambda: gauges))
+    exposed = re.findall(r"^# TYPE (frontdoor_\w+) (\w+)$", generate_latest(registry).decode(), re.MULTILINE)
+    documented = re.findall(r"^\| `(frontdoor_\w+)` \| (\w+) \|", PAGE, re.MULTILINE)
+    assert set(exposed) <= set(documented)
+    assert not is_whole or sorted(exposed) == sorted(documented)
