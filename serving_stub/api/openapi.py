@@ -49,12 +49,13 @@ _Method = Literal["get", "post", "delete"]
 _TOKEN_SCHEME = "controlToken"  # noqa: S105  (the scheme's name)
 _MEANINGS = {
     400: "What was asked cannot be done; `error.param` names the field.",
-    401: "The token is missing or wrong.",
-    403: "The server was started without a token, or this one is not good for it.",
+    401: "The key or token is missing, wrong or expired.",
+    403: "This key is blocked, or this token is not good for it, or the server was started without one.",
     404: "There is no such thing here.",
     409: "It contradicts what was done before.",
     412: "The knob is not as the writer has seen it; `knob` shows it.",
     413: "The body is larger than the server accepts.",
+    429: "Too many now; `retry-after` says when to ask again.",
     422: "A value is not one of those allowed; `error.param` names the field.",
     500: "The engine failed on this request.",
     503: "Not now; `retry-after` says when to ask again.",
@@ -108,7 +109,7 @@ _OPERATIONS = (
         "Continue a conversation.",
         ChatCompletion,
         ChatCompletionRequest,
-        (400, 404, 413, 500, 503),
+        (400, 401, 403, 404, 413, 429, 500, 503),
         is_streamed=True,
     ),
     _Operation(
@@ -117,7 +118,7 @@ _OPERATIONS = (
         "Continue a text.",
         Completion,
         CompletionRequest,
-        (400, 404, 413, 500, 503),
+        (400, 401, 403, 404, 413, 429, 500, 503),
         is_streamed=True,
     ),
     _Operation("/v1/models", "get", "The one model that is served.", ModelList),
