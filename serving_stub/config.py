@@ -29,7 +29,9 @@ class ServerSettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    model: Literal["smollm2", "tiny"] = Field(default="smollm2", description="What is served.")
+    model: Literal["smollm2", "tiny"] = Field(
+        default="smollm2", description="Model to serve; tiny has random weights and needs no download."
+    )
     dtype: Literal["bf16", "fp32"] = Field(default="bf16", description="Number format of weights and KV cache.")
     quantization: Literal["int8"] | None = Field(
         default=None, description="Multiply in 8-bit integers: faster, and a little less exact."
@@ -62,10 +64,12 @@ class ServerSettings(BaseModel):
     )
     enable_prefix_caching: bool = Field(default=True, description="Reuse the KV blocks of equal prefixes.")
     cache_dir: Path | None = Field(default=None, description="Folder of the model file.")
-    journal: Path | None = Field(default=None, description="File of the lease journal.")
+    journal: Path | None = Field(
+        default=None, description="File that keeps leases through restarts; unset: one a port below ~/.local/state."
+    )
     grace_s: float = Field(default=5.0, ge=0, le=600, description="Seconds that streams get to finish when stopped.")
     max_body_bytes: Positive = Field(default=1 << 20, description="Largest request body.")
-    door: Path | None = Field(default=None, description="File of the front door's settings.")
+    door: Path | None = Field(default=None, description="YAML file of the front door's settings (docs/serving.md).")
     tenants: Path | None = Field(
         default=None, description="File of tenants and their API keys; unset: no key is asked."
     )
