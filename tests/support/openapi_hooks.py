@@ -11,6 +11,8 @@ from typing import Any
 import schemathesis
 
 HARMLESS_DEADLINE_S = 30.0
+SHUTS_OUT = ("fault.", "drain", "fence", "shed", "failwhale", "block", "throttle", "fallback_prompt")
+"""Knobs, or the beginnings of their names, that would turn away every request that comes after."""
 
 
 @schemathesis.hook
@@ -22,7 +24,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
     deadline_s = body.get("deadline_s")
     if isinstance(deadline_s, int | float) and 0 < deadline_s < HARMLESS_DEADLINE_S:
         body["deadline_s"] = HARMLESS_DEADLINE_S
-    if str(body.get("knob", "")).startswith(("fault.", "drain", "fence")):
+    if str(body.get("knob", "")).startswith(SHUTS_OUT):
         body["knob"] = "batch_limit"
     if case.path == "/control/v1/restart":
         body["when"] = "never"
