@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import click
 import httpx
@@ -58,7 +61,18 @@ async def client(http: httpx.AsyncClient, rng: random.Random, until: float, tall
 
 async def run(model: str, num_clients: int, seconds: float, seed: int) -> tuple[Tally, float, float]:
     """Answers the clients' tally, the requests that the server counted as ended, and its KV usage at the end."""
-    async with serving(model, ["--num-blocks", "192"]) as served:
+    with tempfile.TemporaryDirectory() as folder:
+        # Everybody is let in at once: the door would refuse whoever it cannot serve within half a minute.
+        door = Path(folder) / "door.yaml"
+        door.write_text(f"max_in_flight: {num_clients}\n", encoding="utf-8")
+        return await load(model, num_clients, seconds, seed, ["--num-blocks", "192", "--door", str(door)])
+
+
+async def load(
+    model: str, num_clients: int, seconds: float, seed: int, flags: Sequence[str]
+) -> tuple[Tally, float, float]:
+    """`run` on a server that is started with *flags*."""
+    async with serving(model, flags) as served:
         tally, until = Tally(), time.monotonic() + seconds
         rngs = [random.Random(seed * 1000 + number) for number in range(num_clients)]
         await asyncio.gather(*(client(served.http, rng, until, tally) for rng in rngs))
