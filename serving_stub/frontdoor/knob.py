@@ -130,6 +130,9 @@ def _fields(model: type[BaseModel]) -> list[str]:
 
 def _problems(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    told = [f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in problems[:MAX_NUM_PROBLEMS]]
+    told = [
+        f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg'].removeprefix('Value error, ')}"
+        for one in problems[:MAX_NUM_PROBLEMS]
+    ]
     left = len(problems) - len(told)
     return "; ".join(told) + (f"; and {left} more" if left else "")
