@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.build import build_engine
+from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import Engine
 from tests.support.tiny_engine import request
 

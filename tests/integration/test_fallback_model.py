@@ -11,8 +11,8 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from serving_stub.frontdoor.caller import ClientKnown
 from serving_stub.frontdoor.asked import Endpoint
+from serving_stub.frontdoor.caller import ClientKnown
 from serving_stub.frontdoor.fallback import Chosen, FallbackValue, rewrite
 from serving_stub.frontdoor.fallback_answer import GuardedSend
 from serving_stub.frontdoor.probe import run_probes
