@@ -17,7 +17,9 @@ import httpx
 CONTROL_TOKEN = "control-token-of-tests"
 CONTROL = {"Authorization": f"Bearer {CONTROL_TOKEN}"}
 START_LIMIT_S = 60.0
-STOP_LIMIT_S = 20.0
+STOP_LIMIT_S = 60.0
+ONE_THREAD = ("--num-threads", "1")
+"""Tests run side by side; threads of one step that wait for each other would wait for the neighbour's too."""
 
 
 class ServingServer:
@@ -34,10 +36,11 @@ class ServingServer:
         environment = {name: value for name, value in os.environ.items() if name != "SERVING_CONTROL_TOKEN"}
         if token is not None:
             environment["SERVING_CONTROL_TOKEN"] = token
+        model = () if "--upstream" in arguments else ("--model", "tiny", *ONE_THREAD)
         self.output: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *module, "--model", "tiny", "--port", "0", "--journal", journal, *arguments],
+            [sys.executable, "-m", *module, *model, "--port", "0", "--journal", journal, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -121,7 +122,10 @@ def test_every_alias_is_refused_before_it_is_expanded() -> None:
 
 def test_a_file_of_brackets_does_not_end_the_process() -> None:
     """Nesting is bounded before the composer, which recurses on the C stack, sees the text."""
-    assert refused("[" * 200_000) == ["f.yaml:1:33: more than 32 levels deep"]
+    assert refused("[" * 200 + "]" * 200) == ["f.yaml:1:33: more than 32 levels deep"]
+    # PyYAML reads ahead, and from 6.0.4 on its own bound is met first.
+    (said,) = refused("[" * 200_000)
+    assert re.fullmatch(r"f\.yaml:1:\d+: .*(levels deep|nesting depth)", said)
 
 
 def test_values_and_keys_know_their_places() -> None:
