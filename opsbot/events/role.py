@@ -1,7 +1,7 @@
 """Accepts batches of request events over HTTP and keeps a day of them.
 
-One bad event never drops the batch; an event that is sent again is kept once; success means it is on disk. Events hold
-counts and ids only, never text.
+One bad event never drops the batch; an event that is sent again is kept once; success means it is on disk. What is kept
+holds counts, ids, hashes and scores, never text.
 """
 
 from __future__ import annotations
@@ -12,8 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Column, Float, Index, Integer, MetaData, String, Table, create_engine, delete, event, text
+from pydantic import ValidationError
+from sqlalchemy import (
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    event,
+    select,
+    text,
+)
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -23,6 +37,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from opsbot.clock import Clock
+from opsbot.events.event import Counts, Event, SignupEvent, read_event
 from opsbot.web.tokens import Tokens
 
 KEPT_S = 24 * 3600.0
@@ -47,25 +62,16 @@ request_event = Table(
     Column("finish_reason", String(16)),
     Index("ix_request_event_at", "at"),
 )
-
-
-class RequestEvent(BaseModel):
-    """One request that the front door served or refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    event_id: str = Field(min_length=1, max_length=128)
-    at: float = Field(gt=0)
-    tenant: str = Field(max_length=128)
-    key_id: str = Field(max_length=128)
-    model: str = Field(max_length=128)
-    endpoint: str = Field(max_length=64)
-    status: int = Field(ge=100, le=599)
-    prompt_tokens: int = Field(ge=0)
-    completion_tokens: int = Field(ge=0)
-    ttft_s: float | None = Field(default=None, ge=0)
-    duration_s: float = Field(ge=0)
-    finish_reason: str | None = Field(default=None, max_length=16)
+whole_event = Table(
+    "whole_event",
+    metadata,
+    Column("event_id", String(128), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("fields", Text, nullable=False),
+    Index("ix_whole_event_at", "at"),
+)
+"""Events that came with all their fields, as JSON; a request is in `request_event`, too."""
 
 
 class EventsRole:
@@ -98,13 +104,22 @@ class EventsRole:
     def sweep(self) -> int:
         """Forget events older than a day; answers how many."""
         with self._engine.begin() as connection:
-            gone = delete(request_event).where(request_event.c.at < self._clock.now() - KEPT_S)
-            return connection.execute(gone).rowcount
+            oldest = self._clock.now() - KEPT_S
+            return sum(
+                connection.execute(delete(table).where(table.c.at < oldest)).rowcount
+                for table in (request_event, whole_event)
+            )
 
     def count(self) -> int:
-        """How many events are kept."""
+        """How many requests are kept."""
         with self._engine.connect() as connection:
             return int(connection.execute(text("SELECT count(*) FROM request_event")).scalar_one())
+
+    def whole_events(self, kind: str) -> list[dict[str, Any]]:
+        """Those kept with all their fields, the oldest first."""
+        wanted = select(whole_event.c.fields).where(whole_event.c.kind == kind).order_by(whole_event.c.at)
+        with self._engine.connect() as connection:
+            return [json.loads(fields) for (fields,) in connection.execute(wanted)]
 
     def close(self) -> None:
         """Close the database."""
@@ -123,14 +138,15 @@ class EventsRole:
             raw = None
         if not isinstance(raw, list):
             return _error(400, 'the body must be {"events": [...]}')
-        events: list[dict[str, Any]] = []
+        events: list[Event] = []
         rejected: list[str] = []
         for index, item in enumerate(raw):
             try:
-                events.append(RequestEvent.model_validate(item).model_dump())
+                events.append(read_event(item))
             except ValidationError as error:
                 first: Any = error.errors()[0]
-                rejected.append(f"events[{index}].{'.'.join(map(str, first['loc']))}: {first['msg']}")
+                place = [str(part) for part in first["loc"] if part not in ("request", "signup")]
+                rejected.append(f"events[{index}].{'.'.join(place)}: {first['msg']}")
         try:
             await asyncio.to_thread(self._store, events)
         except SQLAlchemyError:
@@ -147,11 +163,22 @@ class EventsRole:
         """The role's own metrics."""
         return PlainTextResponse(generate_latest(self._registry).decode(), media_type="text/plain; version=0.0.4")
 
-    def _store(self, events: list[dict[str, Any]]) -> None:
-        if not events:
-            return
+    def _store(self, events: list[Event]) -> None:
+        counts = [
+            one if isinstance(one, Counts) else one.counts() for one in events if not isinstance(one, SignupEvent)
+        ]
+        whole = [one for one in events if not isinstance(one, Counts)]
+        rows = {
+            request_event: [one.model_dump() for one in counts],
+            whole_event: [
+                {"event_id": one.event_id, "at": one.ts, "kind": one.kind, "fields": one.model_dump_json()}
+                for one in whole
+            ],
+        }
         with self._engine.begin() as connection:
-            connection.execute(request_event.insert().prefix_with("OR IGNORE"), events)
+            for table, values in rows.items():
+                if values:
+                    connection.execute(table.insert().prefix_with("OR IGNORE"), values)
 
 
 def _set_pragmas(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -16,6 +16,7 @@ import uvicorn
 
 from serving_stub.api.front import Front
 from serving_stub.api.inflight import InFlight
+from serving_stub.api.joined_writes import JoinedWrites
 from serving_stub.errors import SettingError
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.tenant import Tenants
@@ -92,6 +93,7 @@ async def serve(
     server = _Server(
         uvicorn.Config(
             front,
+            http=JoinedWrites,
             log_config=None,
             access_log=False,
             server_header=False,

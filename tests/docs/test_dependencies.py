@@ -24,6 +24,7 @@ IMPORT_NAMES = {
     "slack-sdk": "slack_sdk",
 }
 COMMAND_LINE_ONLY = {
+    "httptools": "",  # uvicorn loads it by its name
     "import-linter": "lint-imports",
     "mypy": "mypy",
     "ruff": "ruff check",
