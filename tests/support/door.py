@@ -36,6 +36,11 @@ def door_file(folder: Path, **settings: object) -> str:
     return str(path)
 
 
+def id_of(key: str) -> str:
+    """The public id that `tenants_file` gives to a key."""
+    return f"id-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
 def tenants_file(
     folder: Path,
     keys: Mapping[str, str],
@@ -53,7 +58,7 @@ def tenants_file(
             "id": f"org-{one['name']}",
             "class": one["name"],
             "keys": [
-                {"id": f"id-{key}", "sha256": hashlib.sha256(key.encode()).hexdigest()}
+                {"id": id_of(key), "sha256": hashlib.sha256(key.encode()).hexdigest()}
                 | ({"limits": limits[key]} if limits and key in limits else {})
                 for key, service_class in keys.items()
                 if service_class == one["name"]
