@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from serving_stub.api.account_events import Batch
 from serving_stub.api.control_schema import (
     AuditList,
     CommandView,
@@ -41,12 +42,14 @@ from serving_stub.api.schema import (
     ModelList,
     Version,
 )
+from serving_stub.frontdoor.account_feed import Told
 from serving_stub.frontdoor.lease import LeaseState
 from serving_stub.metrics import CONTENT_TYPE
 
 Json = dict[str, Any]
 _Method = Literal["get", "post", "delete"]
 _TOKEN_SCHEME = "controlToken"  # noqa: S105  (the scheme's name)
+_FEED_SCHEME = "feedToken"
 _MEANINGS = {
     400: "What was asked cannot be done; `error.param` names the field.",
     401: "The key or token is missing, wrong or expired.",
@@ -74,6 +77,7 @@ class _Operation:
         answer: the model of the answer, the media type of one that has none, or None for an empty one.
         errors: the statuses that it can end with besides *status*.
         also: what it also answers when it is done, by status.
+        is_for_feed: whether the account feed's token opens it.
         takes_revision: whether it obeys `If-Match`; then it also answers 412.
     """
 
@@ -87,6 +91,7 @@ class _Operation:
     also: Mapping[str, str] = field(default_factory=dict)
     takes_revision: bool = False
     is_streamed: bool = False
+    is_for_feed: bool = False
 
 
 _CONTROL_ERRORS = (401, 403)
@@ -197,6 +202,7 @@ _OPERATIONS = (
         errors=(*_CONTROL_ERRORS, 422),
         query=("since", "knob", "limit"),
     ),
+    _Operation("/events", "post", "Tell of sign-ups.", Told, Batch, (401, 403, 413, 422, 503), is_for_feed=True),
     _Operation("/control", "get", "A page for people.", "text/html", errors=_CONTROL_ERRORS),
 )
 
@@ -213,7 +219,9 @@ def document() -> Json:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {_TOKEN_SCHEME: {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                scheme: {"type": "http", "scheme": "bearer"} for scheme in (_TOKEN_SCHEME, _FEED_SCHEME)
+            },
         },
     }
 
@@ -283,4 +291,6 @@ def _describe(operation: _Operation, schemas: _Schemas) -> Json:
         described["requestBody"] = {"required": True, **body}
     if operation.path.startswith("/control"):
         described["security"] = [{_TOKEN_SCHEME: []}]
+    elif operation.is_for_feed:
+        described["security"] = [{_FEED_SCHEME: []}]
     return described

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from serving_stub.api.openapi import document
+from serving_stub.config import FEED_TOKEN_ENV
 from tests.support.serving_server import CONTROL, CONTROL_TOKEN, ServingServer, serving
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -29,10 +30,12 @@ CHECKS = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingServer]:
-    """The tiny model with a small window, so that no answer takes long."""
+    """The tiny model with a small window, so that no answer takes long; one token opens everything."""
     journal = tmp_path_factory.mktemp("openapi") / "leases.jsonl"
-    with serving(journal, "--max-model-len", "128") as started:
-        yield started
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FEED_TOKEN_ENV, CONTROL_TOKEN)
+        with serving(journal, "--max-model-len", "128") as started:
+            yield started
 
 
 def test_no_answer_is_outside_the_document(server: ServingServer, tmp_path: Path) -> None:
