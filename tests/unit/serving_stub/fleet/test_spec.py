@@ -112,7 +112,7 @@ def test_events_by_time(tmp_path: Path) -> None:
         ),
         (
             ("llama-3.1-70b", "llama-3.1-7b"),
-            "3:64: model: unknown model 'llama-3.1-7b', did you mean 'llama-3.1-70b'?; the catalogue has llama-2-7b, "
+            "3:63: model: unknown model 'llama-3.1-7b', did you mean 'llama-3.1-70b'?; the catalogue has llama-2-7b, "
             "llama-3.1-70b, llama-3.1-8b, mistral-7b, qwen2.5-7b, smollm2-135m",
         ),
         (("gpu: h100, ", ""), "3:5: a: the key 'gpu' is missing, here and in defaults"),
@@ -135,7 +135,7 @@ def test_events_by_time(tmp_path: Path) -> None:
         ),
         (
             ("num_gpus: 2", "num_gpus: 2, weight: 0"),
-            "3:5: every cluster that serves 'llama-3.1-70b' has weight 0; give one of them a weight above 0",
+            "3:3: every cluster that serves 'llama-3.1-70b' has weight 0; give one of them a weight above 0",
         ),
         (("name: a,", "name: us-west,"), "3:12: name: 'us-west' is a region too, and events name either"),
         (("region:", "regoin:"), "3:15: unknown key 'regoin', did you mean 'region'?"),
