@@ -91,6 +91,14 @@ class ClusterSpec:
         batch = min(self.sizes.max_num_seqs, self.kv_tokens / TYPICAL_CONTEXT)
         return batch / self.served.decode_s(batch, TYPICAL_CONTEXT)
 
+    def requests_per_s(self, prompt_tokens: float, answer_tokens: float) -> float:
+        """Requests of that length that it finishes a second at best: prefill and decode one after the other.
+
+        A bound from the roofline; queues, preemption and the prefix cache are left out.
+        """
+        prefill_s = self.served.recompute_s(math.ceil(prompt_tokens))
+        return 1.0 / (prefill_s + answer_tokens / self.capacity_tokens_per_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Sized:

@@ -80,6 +80,10 @@ class FleetSpec:
         """In order of first mention."""
         return tuple(dict.fromkeys(cluster.model.name for cluster in self.clusters))
 
+    def requests_per_s(self, prompt_tokens: float, answer_tokens: float) -> float:
+        """Of all clusters together; see `ClusterSpec.requests_per_s`."""
+        return sum(cluster.requests_per_s(prompt_tokens, answer_tokens) for cluster in self.clusters)
+
     def cluster(self, name: str) -> ClusterSpec:
         """Raises: KeyError."""
         for cluster in self.clusters:

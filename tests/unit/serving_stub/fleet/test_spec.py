@@ -199,3 +199,12 @@ def test_no_clusters(tmp_path: Path) -> None:
     """A fleet is at least one."""
     (said,) = problems(tmp_path, "name: none\nclusters: []\n")
     assert said.startswith("2:11: clusters: ")
+
+
+def test_requests_per_s(tmp_path: Path) -> None:
+    """Prefill and decode one after the other: 0.05 s of arithmetic and 0.08 s of memory here."""
+    (cluster,) = load_fleet(written(tmp_path, ONE.replace("num_gpus: 2", "num_gpus: 4, max_num_seqs: 32"))).clusters
+    # 1,000 prompt tokens × 2 × 68.5e9 operations over 4 × 989.5e12 × 0.7, and 32 rows of 139 + 10.5 GB over 9.38 TB/s.
+    assert cluster.requests_per_s(1000, 0) == pytest.approx(1 / 0.0499, rel=0.02)
+    assert cluster.capacity_tokens_per_s == pytest.approx(32 / 0.01594, rel=0.01)
+    assert cluster.requests_per_s(1000, 160) == pytest.approx(1 / (0.0499 + 160 / 2007), rel=0.02)
