@@ -5,14 +5,17 @@ Whatever takes no traffic counts, however it came about; a lost cluster too. Sha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from serving_stub.fleet.outage_limits import OutageLimits
+from serving_stub.fleet.spec import FleetSpec
 from serving_stub.yamlfile import suggest
 
 _ROUNDING = 1e-9
+MOST_NAMED = 5
+"""Clusters that a message names; the answer itself has all of them."""
 
 
 class Out(StrEnum):
@@ -80,6 +83,14 @@ class OutageRefused:
 OutageAnswer = OutageGranted | OutageRefused
 
 
+def states_of(fleet: FleetSpec, out: Mapping[str, Out]) -> tuple[ClusterState, ...]:
+    """The fleet's clusters with their capacity in tokens a second; those in *out* are out."""
+    return tuple(
+        ClusterState(one.name, one.region, one.model.name, one.capacity_tokens_per_s, out.get(one.name))
+        for one in fleet.clusters
+    )
+
+
 def may_go_out(name: str, clusters: Sequence[ClusterState], limits: OutageLimits) -> OutageAnswer:
     """Whether the cluster *name* may be taken out beside those that are."""
     found = next((one for one in clusters if one.name == name), None)
@@ -126,10 +137,15 @@ def _excess(limit: str, largest: float, part: list[ClusterState], more: ClusterS
 
 
 def _explain(excess: Excess) -> str:
-    said = f"{excess.limit} allows {excess.largest:.0%} of capacity out, and this would make {excess.wanted:.0%}"
+    said = f"{excess.limit} allows {excess.largest:.1%} of capacity out, and this would make {excess.wanted:.1%}"
     if not excess.already_out:
         return f"{said} by itself; raise the limit to allow it"
-    out = ", ".join(f"{name} ({reason})" for name, reason in excess.already_out)
+    out = _list([f"{name} ({reason})" for name, reason in excess.already_out])
     mendable = [name for name, reason in excess.already_out if reason is not Out.LOST]
-    advice = f"bring {' or '.join(mendable)} back first" if mendable else "wait until what is lost is back"
+    advice = f"bring back first: {_list(mendable)}" if mendable else "wait until what is lost is back"
     return f"{said}; out already: {out}; {advice}"
+
+
+def _list(names: list[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -53,6 +53,7 @@ class ClusterView:
     Args:
         kv_usage: share of the KV cache in use, 0 to 1.
         batch_limit: the one in force; at least 1.
+        waiting: before the engine, and in the queue of the cluster's front door.
         is_healthy: by its health route.
         is_taking: neither drained nor fenced.
         age_s: of kv_usage, running and waiting; infinite if they were never seen.

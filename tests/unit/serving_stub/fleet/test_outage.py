@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving_stub.fleet.outage import ClusterState, Out, OutageGranted, OutageRefused, may_go_out, out_share
+from serving_stub.fleet.outage import ClusterState, Out, OutageGranted, OutageRefused, may_go_out, out_share, states_of
 from serving_stub.fleet.outage_limits import OutageLimits
+from serving_stub.fleet.spec import LAUNCH_DAY, load_fleet
 
 FLEET = [ClusterState(f"c{number}", "west" if number < 4 else "east", "m", 10.0) for number in range(8)]
 LIMITS = OutageLimits(fleet=0.25, region=0.5, model=1.0)
@@ -33,26 +34,26 @@ def test_as_long_as_the_limits_hold() -> None:
         (
             {"c0": Out.DRAINED, "c5": Out.LOST},
             LIMITS,
-            "c1 may not go out: limits.fleet allows 25% of capacity out, and this would make 38%; out already: "
-            "c0 (drained), c5 (lost); bring c0 back first",
+            "c1 may not go out: limits.fleet allows 25.0% of capacity out, and this would make 37.5%; out already: "
+            "c0 (drained), c5 (lost); bring back first: c0",
         ),
         (
             {"c4": Out.LOST, "c5": Out.LOST},
             LIMITS,
-            "c1 may not go out: limits.fleet allows 25% of capacity out, and this would make 38%; out already: "
+            "c1 may not go out: limits.fleet allows 25.0% of capacity out, and this would make 37.5%; out already: "
             "c4 (lost), c5 (lost); wait until what is lost is back",
         ),
         (
             {},
             OutageLimits(fleet=1, region=1, regions={"west": 0.2}, model=1),
-            "c1 may not go out: limits.regions.west allows 20% of capacity out, and this would make 25% by itself; "
+            "c1 may not go out: limits.regions.west allows 20.0% of capacity out, and this would make 25.0% by itself; "
             "raise the limit to allow it",
         ),
         (
             {"c7": Out.WEIGHT_0},
             OutageLimits(fleet=1, region=1, model=0.2),
-            "c1 may not go out: limits.model of m allows 20% of capacity out, and this would make 25%; out already: "
-            "c7 (weight 0); bring c7 back first",
+            "c1 may not go out: limits.model of m allows 20.0% of capacity out, and this would make 25.0%; out "
+            "already: c7 (weight 0); bring back first: c7",
         ),
     ],
 )
@@ -68,6 +69,18 @@ def test_an_unknown_cluster() -> None:
     answer = may_go_out("c00", FLEET, LIMITS)
     assert isinstance(answer, OutageRefused)
     assert answer.message.startswith("there is no cluster 'c00', did you mean 'c0'")
+
+
+def test_a_region_that_is_lost_counts() -> None:
+    """With the largest region of the shipped fleet gone nothing more may go out; the message names five clusters."""
+    fleet = load_fleet(LAUNCH_DAY)
+    states = states_of(fleet, dict.fromkeys(fleet.named("us-west"), Out.LOST))
+    assert out_share(states) == pytest.approx(0.295, abs=0.001)
+    answer = may_go_out("use-1", states, fleet.limits)
+    assert isinstance(answer, OutageRefused)
+    assert [excess.limit for excess in answer.excesses] == ["limits.fleet", "limits.model of llama-3.1-70b"]
+    assert "usw-h-1 (lost) and 2 more; wait until what is lost is back" in answer.message
+    assert len(answer.excesses[0].already_out) == 7
 
 
 SHARE = st.floats(0, 1)
