@@ -116,7 +116,7 @@ def arrivals(scenario: FleetScenario, load: FleetLoad) -> Iterator[Arrival]:
     window_s = min(WINDOW / highest, load.day_s / 24 / WINDOWS_PER_HOUR)
     for number in range(int(np.ceil(load.duration_s / window_s))):
         start_s = number * window_s
-        width_s = min(window_s, load.duration_s - start_s)
+        width_s = max(0.0, min(window_s, load.duration_s - start_s))
         # Thinning: draw at the highest rate, keep each with the share that holds at its time.
         times = start_s + width_s * np.sort(source.random(int(source.poisson(highest * width_s))))
         times = times[source.random(len(times)) * scenario.peak < scenario.rate_at(times, load)]
