@@ -284,11 +284,11 @@ def _print(seen: Sequence[_Seen], countries: dict[str, float], now_s: float, dra
     from opsbot.capacity.text import percent, quantity
     from opsbot.capacity.usage import BOUNDS, totals
 
-    console = Console(width=max(110, Console().width))
+    console = Console(width=max(130, Console().width))
     table = Table(box=box.SIMPLE_HEAD)
     for name in ("cluster", "model"):
         table.add_column(name, no_wrap=True)
-    for name in ("tok/min", "peak of the day", "used", *BOUNDS, "KV free"):
+    for name in ("tok/min", "peak of day", "used", *BOUNDS, "KV free"):
         table.add_column(name, justify="right", no_wrap=True)
     for one in seen:
         cluster, now = one.cluster, one.cluster.shares_now

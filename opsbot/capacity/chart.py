@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from opsbot.capacity.forecast import DAY_S, Forecast
 from opsbot.capacity.lognormal import LogNormal
 from opsbot.capacity.mark import Mark
-from opsbot.capacity.text import quantity
+from opsbot.capacity.text import percent, quantity
 from opsbot.capacity.usage import Bound, Cluster
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WIDTH_IN, HEIGHT_IN, DPI = 9.0, 5.6, 110
 INK, LOAD, LIMIT, MARK = "#333333", "#1f5fa8", "#b3261e", "#7a5195"
 BOUND_COLOURS: dict[Bound, str] = {"KV": "#1f5fa8", "batch": "#c77700", "bandwidth": "#2e7d4f", "compute": "#7a7a7a"}
+OFF_CHART = 2.5
+"""A capacity so many times above the load is said instead of drawn."""
 MOST_MARKS = 8
 """The latest ones; more hide the lines."""
 
@@ -65,17 +67,24 @@ def _draw_load(axes: Axes, cluster: Cluster, made: Forecast | None) -> None:
     capacity = cluster.capacity
     if capacity is not None:
         _draw_capacity(axes, capacity, top, cluster.bound)
-        top = max(top, min(capacity.median, 2.5 * top))
-    axes.set_ylim(0, top * 1.18 or 1)
+        top = max(top, capacity.median) if capacity.median <= OFF_CHART * top else top
+    # Room above the lines for the marks' words.
+    axes.set_ylim(0, top * 1.35 or 1)
     axes.set_ylabel("tokens a minute", fontsize=9, color=INK)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: quantity(value)))
 
 
 def _draw_capacity(axes: Axes, capacity: LogNormal, top: float, bound: Bound | None) -> None:
     label = f"capacity by {bound}: {quantity(capacity.median)}"
-    if capacity.median > 2.5 * top:
+    if capacity.median > OFF_CHART * top:
         axes.annotate(
-            f"{label}, above this chart", (0.01, 0.97), xycoords="axes fraction", va="top", fontsize=9, color=LIMIT
+            f"{label}, above this chart",
+            (0.99, 0.02),
+            xycoords="axes fraction",
+            ha="right",
+            va="bottom",
+            fontsize=9,
+            color=LIMIT,
         )
         return
     axes.axhline(capacity.median, color=LIMIT, linewidth=1.4)
@@ -91,7 +100,7 @@ def _draw_shares(axes: Axes, cluster: Cluster, made: Forecast | None) -> None:
         values = [100 * value for value in readings.values]
         is_chosen = bound == cluster.bound
         now = cluster.shares_now.get(bound)
-        label = f"{bound} {100 * now:.0f}%" if now is not None else bound
+        label = f"{bound} {percent(now)}" if now is not None else bound
         axes.plot(
             _dates(readings.times), values, label=label, color=BOUND_COLOURS[bound],
             linewidth=1.8 if is_chosen else 1.0, alpha=1.0 if is_chosen else 0.7,
@@ -122,9 +131,9 @@ def _draw_marks(upper: Axes, lower: Axes, cluster: Cluster, made: Forecast | Non
         # Past the middle, words stand on the left of their line; neighbours stand at different heights.
         is_left = mark.at_s <= middle
         upper.annotate(
-            mark.text, (at, 0.02 + 0.09 * (index % 3)), xycoords=("data", "axes fraction"),
+            mark.text, (at, 0.99 - 0.09 * (index % 3)), xycoords=("data", "axes fraction"),
             xytext=(4 if is_left else -4, 0), textcoords="offset points", ha="left" if is_left else "right",
-            va="bottom", fontsize=8.5, color=MARK,
+            va="top", fontsize=8.5, color=MARK,
             bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
         )  # fmt: skip
     if made is not None:

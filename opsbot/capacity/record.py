@@ -76,8 +76,8 @@ def keep(
     made_at_s: float, cluster: str, model: str, step_s: float, made: Forecast, bound: str | None, meets: Meeting | None
 ) -> dict[str, Any]:
     """A forecast as it is kept."""
-    last = len(made.times) - 1
-    chosen = sorted({max(0, round(last * (part / NUM_POINTS))) for part in range(1, NUM_POINTS + 1)})
+    num = len(made.times)
+    chosen = sorted({max(1, round(num * part / NUM_POINTS)) - 1 for part in range(1, NUM_POINTS + 1)})
     points = tuple(
         Point(at_s=made.times[i], low=made.values[i].low, middle=made.values[i].median, high=made.values[i].high)
         for i in chosen

@@ -55,7 +55,7 @@ class Cluster:
         now = self.shares_now
         sure = {bound: share for bound, share in now.items() if bound not in self.at_most}
         chosen = sure or now
-        return max(chosen, key=chosen.__getitem__) if chosen else None
+        return max(chosen.items(), key=lambda item: item[1])[0] if chosen else None
 
     @property
     def used_now(self) -> float | None:

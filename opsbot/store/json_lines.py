@@ -1,7 +1,7 @@
 """A file of JSON lines that only grows: each line is on disk before `append` returns.
 
 Whoever reads it skips nothing silently: a line that cannot be read is named. Only a last line without its end, which a
-crash in mid-write leaves, is left out, and the next append starts on a line of its own.
+crash in mid-write leaves, is left out, and cut off by the next append: nobody was told that it was kept.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class JsonLines:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("ab+") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
-                size = file.seek(0, os.SEEK_END)
-                if size and (file.seek(size - 1), file.read(1))[1] != b"\n":
-                    text = b"\n" + text
+                file.seek(0)
+                whole = file.read()
+                if not whole.endswith(b"\n"):
+                    file.truncate(whole.rfind(b"\n") + 1)
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
