@@ -122,8 +122,8 @@ def _draw_shares(axes: Axes, cluster: Cluster, made: Forecast | None) -> None:
 
 def _draw_marks(upper: Axes, lower: Axes, cluster: Cluster, made: Forecast | None, marks: Sequence[Mark]) -> None:
     end_s = made.times[-1] if made is not None else cluster.tokens.end_s
-    shown = [mark for mark in marks if cluster.tokens.start_s <= mark.at_s <= end_s][-MOST_MARKS:]
-    middle = (cluster.tokens.start_s + end_s) / 2
+    shown = [mark for mark in marks if _begin_s(cluster) <= mark.at_s <= end_s][-MOST_MARKS:]
+    middle = (_begin_s(cluster) + end_s) / 2
     for index, mark in enumerate(shown):
         at = _date(mark.at_s)
         for axes in (upper, lower):
@@ -145,13 +145,18 @@ def _style_time(axes: Axes, cluster: Cluster, made: Forecast | None) -> None:
     from matplotlib.dates import AutoDateLocator, DateFormatter
 
     end_s = made.times[-1] if made is not None else cluster.tokens.end_s
-    span_s = end_s - cluster.tokens.start_s
+    span_s = end_s - _begin_s(cluster)
     pattern = "%H:%M" if span_s < DAY_S else "%d %b\n%H:%M" if span_s < 4 * DAY_S else "%d %b"
     axes.xaxis_date()
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=9))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(DateFormatter(pattern))  # type: ignore[no-untyped-call]
-    axes.set_xlim(_date(cluster.tokens.start_s), _date(end_s))
+    axes.set_xlim(_date(_begin_s(cluster)), _date(end_s))
     axes.set_xlabel("UTC; the band holds 8 of 10 outcomes, if what has been goes on", fontsize=8.5, color=INK)
+
+
+def _begin_s(cluster: Cluster) -> float:
+    """The first reading's time: a source that is younger than the window leaves no empty chart."""
+    return next((at_s for at_s, _ in cluster.tokens.known()), cluster.tokens.start_s)
 
 
 def _date(at_s: float) -> float:
