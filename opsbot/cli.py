@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from opsbot import __version__
+from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
 from opsbot.supervisor import leave_with_parent
@@ -58,6 +59,9 @@ class _Cli(click.Group):
 @click.version_option(__version__, prog_name="opsbot")
 def main() -> None:
     """An on-call bot for teams that serve large language models."""
+
+
+main.add_command(capacity)
 
 
 def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:

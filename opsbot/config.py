@@ -81,6 +81,20 @@ class RunsSection(_Section):
     )
 
 
+class CapacitySection(_Section):
+    """What `opsbot capacity` goes by."""
+
+    catalogue: Path = Field(
+        default=Path("serving_stub/roofline/catalogue.yaml"), description="The roofline catalogue of GPUs and models."
+    )
+    format: Literal["fp32", "bf16", "fp8", "int8"] = Field(
+        default="bf16", description="Number format that the fleet serves in."
+    )
+    device: str | None = Field(
+        default=None, description="Device of the catalogue, where samples do not name it (a plain vLLM's do not)."
+    )
+
+
 class Settings(_Section):
     """The whole of `opsbot.yaml`."""
 
@@ -105,6 +119,7 @@ class Settings(_Section):
     )
     people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
     runs: RunsSection = RunsSection()
+    capacity: CapacitySection = CapacitySection()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import promql_parser as tree
@@ -24,6 +25,8 @@ from opsbot.promql.binary import COMPARISON, SET_OPERATORS
 from opsbot.promql.syntax import parse, walk
 
 TIMEOUT_S = 2.0
+RANGE_TIMEOUT_S = 30.0
+"""A range is many queries in one."""
 
 Verdict = Literal["holds", "fails", "unknown"]
 
@@ -38,6 +41,16 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class SampleSeries:
+    """One series of a range's answer: (seconds since the epoch, value), oldest first; steps without a value are left
+    out.
+    """
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
 class PrometheusSource:
     """Queries one Prometheus API. Every method raises SourceError when it does not answer."""
 
@@ -50,6 +63,14 @@ class PrometheusSource:
     async def query(self, text: str) -> tuple[Sample, ...]:
         """The elements that *text* yields now; a number is one element without labels."""
         return await asyncio.to_thread(self._query, text)
+
+    async def query_at(self, text: str, at_s: float) -> tuple[Sample, ...]:
+        """The elements that *text* yielded at *at_s*, seconds since the epoch."""
+        return await asyncio.to_thread(self._query, text, {"time": f"{at_s:.3f}"})
+
+    async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> tuple[SampleSeries, ...]:
+        """The series that *text* yields at each step from *start_s* to *end_s*, both whole seconds."""
+        return await asyncio.to_thread(self._query_range, text, start_s, end_s, step_s)
 
     async def value(self, text: str) -> float | None:
         """The only value that *text* yields; None if it yields none, or none that is a number.
@@ -96,9 +117,35 @@ class PrometheusSource:
         found = await self.query(expr.prettify())
         return any(not math.isnan(sample.value) for sample in found)
 
-    def _query(self, text: str) -> tuple[Sample, ...]:
+    def _query(self, text: str, parameters: Mapping[str, str] | None = None) -> tuple[Sample, ...]:
+        found = self._asked(text, lambda: self._api.custom_query(text, params=dict(parameters or {})))
         try:
-            found: Any = self._api.custom_query(text)
+            if found and not isinstance(found[0], dict):
+                return (Sample({}, float(found[1])),)
+            return tuple(Sample(element["metric"], float(element["value"][1])) for element in found)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise SourceError(f"`{text}` yields no instant values: {error!r}") from error
+
+    def _query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> tuple[SampleSeries, ...]:
+        start, end = datetime.fromtimestamp(start_s, UTC), datetime.fromtimestamp(end_s, UTC)
+        found = self._asked(
+            text,
+            lambda: self._api.custom_query_range(text, start, end, f"{step_s:g}", timeout=RANGE_TIMEOUT_S),
+        )
+        try:
+            return tuple(
+                SampleSeries(
+                    element["metric"], tuple((float(at), float(value)) for at, value in element.get("values", ()))
+                )
+                for element in found
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError(f"`{text}` yields no series over time: {error!r}") from error
+
+    def _asked(self, text: str, ask: Callable[[], Any]) -> Any:
+        """What *ask* answers, its errors in our words."""
+        try:
+            return ask()
         except PrometheusApiClientException as error:
             is_fault = _SERVER_FAULT.search(str(error)) is not None
             raise SourceError(f"{self._url} refused `{text}`: {error}", retryable=is_fault) from error
@@ -108,12 +155,6 @@ class PrometheusSource:
             ) from error
         except (KeyError, TypeError, ValueError) as error:
             raise SourceError(f"{self._url} answers, but not as Prometheus does: {error!r}") from error
-        try:
-            if found and not isinstance(found[0], dict):
-                return (Sample({}, float(found[1])),)
-            return tuple(Sample(element["metric"], float(element["value"][1])) for element in found)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise SourceError(f"`{text}` yields no instant values: {error!r}") from error
 
 
 def _is_condition(expr: tree.Expr) -> bool:

@@ -1,0 +1,1 @@
+"""Capacity: what the fleet carries, when that meets its limits, and how many GPUs a demand needs."""

@@ -1,0 +1,441 @@
+"""`opsbot capacity`, and `plan`, `mark` and `score` below it: asks the source, shows, keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from opsbot.capacity.catalogue import Catalogue, NumberFormat, load_catalogue
+from opsbot.capacity.lognormal import LogNormal, parse_factor
+from opsbot.clock import SystemClock, to_rfc3339
+from opsbot.config import DEFAULT_FILE, Settings, load_settings
+from opsbot.errors import ConfigError, OpsbotError
+from opsbot.store.json_lines import JsonLines
+from opsbot.yamlfile import parse_duration
+
+if TYPE_CHECKING:
+    from opsbot.capacity.forecast import Forecast, Meeting
+    from opsbot.capacity.plan import Plan
+    from opsbot.capacity.usage import Cluster
+
+NUM_STEPS = 336
+"""Readings of one look back: hours of two weeks."""
+WATCH_WINDOW = "14m"
+"""Watch keeps 15 minutes."""
+PROMETHEUS_WINDOW = "14d"
+FORECASTS, MARKS = "forecasts.jsonl", "marks.jsonl"
+MOST_SCORED = 400
+"""The newest promises; each costs two queries."""
+
+_DEMAND = re.compile(r"\s*([\d.kMG-]+)\s*(tokens|tok|requests|req)\s*/\s*(?:min|minute)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    cluster: Cluster
+    forecast: Forecast | None
+    meets: Meeting | None
+    sentence: str
+
+
+class _Factor(click.ParamType[LogNormal]):
+    """`300`, or a range `200-500`."""
+
+    name = "number[-number]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LogNormal:
+        try:
+            return value if isinstance(value, LogNormal) else parse_factor(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Duration(click.ParamType[float]):
+    """`30m`, `14d`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            found = value if isinstance(value, float) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not 120 <= found <= 366 * 86_400:
+            self.fail(f"between 2m and 366d is needed, not {value}", param, ctx)
+        return found
+
+
+CONFIG = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_FILE,
+    show_default=True, help="The settings file.",
+)  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@CONFIG
+@click.option("--window", type=_Duration(), help="How far to look back [default: 14d; 14m where watch is asked].")
+@click.option("--horizon", type=_Duration(), help="How far to look ahead [default: as far as back].")
+@click.option("--charts", type=click.Path(path_type=Path, file_okay=False), help="Folder for a PNG of each cluster.")
+@click.option("--no-record", is_flag=True, help="Do not keep the forecasts for `opsbot capacity score`.")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def capacity(
+    context: click.Context,
+    config_path: Path,
+    window: float | None,
+    horizon: float | None,
+    charts: Path | None,
+    no_record: bool,
+    is_json: bool,
+) -> None:
+    """Show what each cluster carries, what bounds it, and when its trend meets that bound."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = load_settings(config_path)
+    look_back = window or parse_duration(PROMETHEUS_WINDOW if settings.prometheus else WATCH_WINDOW)
+    asyncio.run(_show(settings, look_back, horizon or look_back, charts, not no_record, is_json))
+
+
+async def _show(
+    settings: Settings, window_s: float, horizon_s: float, charts: Path | None, is_kept: bool, is_json: bool
+) -> None:
+    from opsbot.capacity.forecast import forecast, meeting
+    from opsbot.capacity.gather import Figures, gather, requests_by_country
+    from opsbot.capacity.record import keep
+    from opsbot.capacity.text import trend_sentence
+
+    shown_catalogue = _catalogue_if_any(settings)
+    section = settings.capacity
+    source, now_s = _source(settings), float(int(SystemClock().now()))
+    step_s = float(max(1, round(window_s / NUM_STEPS)))
+    figures = Figures(shown_catalogue, section.format, section.device)
+    clusters = await gather(source, now_s - window_s, now_s, step_s, figures)
+    countries = await requests_by_country(source, step_s)
+    seen = []
+    for cluster in clusters:
+        made, able = forecast(cluster.tokens, horizon_s), cluster.capacity
+        meets = meeting(made, able) if made and able else None
+        seen.append(_Seen(cluster, made, meets, trend_sentence(cluster, made, meets, now_s)))
+    if is_kept:
+        _lines(settings, FORECASTS).append(
+            *(
+                keep(now_s, one.cluster.name, one.cluster.model, step_s, one.forecast, one.cluster.bound, one.meets)
+                for one in seen
+                if one.forecast is not None
+            )
+        )
+    drawn = _draw(settings, seen, charts) if charts else []
+    if is_json:
+        click.echo(json.dumps(_as_json(seen, countries, now_s, drawn), indent=2, allow_nan=False))
+    else:
+        _print(seen, countries, now_s, drawn)
+
+
+@capacity.command()
+@click.option("--demand", required=True, help='"2M tokens/min" or "600 requests/min"; a range as 400-900.')
+@click.option("--model", required=True, help="Model of the catalogue.")
+@click.option("--device", required=True, help="Device of the catalogue.")
+@click.option("--format", "number_format", type=click.Choice(get_args(NumberFormat)), default="bf16", show_default=True)
+@click.option("--prompt-tokens", type=_Factor(), default="500-2000", show_default=True, help="Length of a prompt.")
+@click.option("--answer-tokens", type=_Factor(), default="150-600", show_default=True, help="Length of an answer.")
+@click.option("--peak-to-mean", type=_Factor(), default="1.5-3", show_default=True, help="Busiest minute over mean.")
+@click.option("--efficiency", type=_Factor(), default="0.25-0.65", show_default=True, help="Reached share of the roof.")
+@click.option("--batch-limit", type=click.IntRange(1), default=256, show_default=True, help="Sequences in one step.")
+@click.option("--gpus-per-replica", type=click.IntRange(1, 8), help="[default: the fewest that hold the model]")
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@CONFIG
+def plan(
+    demand: str,
+    model: str,
+    device: str,
+    number_format: NumberFormat,
+    prompt_tokens: LogNormal,
+    answer_tokens: LogNormal,
+    peak_to_mean: LogNormal,
+    efficiency: LogNormal,
+    batch_limit: int,
+    gpus_per_replica: int | None,
+    is_json: bool,
+    config_path: Path,
+) -> None:
+    """Say how many GPUs a mean demand needs, as a band, with what it assumes."""
+    from opsbot.capacity.plan import Demand, plan, smallest_replica, with_gpus
+
+    catalogue = load_catalogue(load_settings(config_path).capacity.catalogue)
+    found_model, found_device = catalogue.model(model), catalogue.device(device, number_format)
+    replica = smallest_replica(found_model, found_device, number_format, batch_limit)
+    if gpus_per_replica:
+        replica = with_gpus(replica, gpus_per_replica)
+    per_min, is_tokens = _demand(demand)
+    asked = Demand(per_min, is_tokens, prompt_tokens, answer_tokens, peak_to_mean)
+    made = plan(replica, asked, efficiency)
+    if is_json:
+        click.echo(json.dumps(_plan_json(made), indent=2))
+    else:
+        click.echo(_plan_text(made, demand.strip()))
+
+
+@capacity.command()
+@click.argument("text")
+@click.option("--at", help="When, such as 2026-11-24T10:00 (UTC) [default: now].")
+@CONFIG
+def mark(text: str, at: str | None, config_path: Path) -> None:
+    """Pin TEXT (a launch, a post, a load test) on the charts."""
+    from opsbot.capacity.mark import make_mark, parse_time
+
+    settings = load_settings(config_path)
+    made = make_mark(text, SystemClock().now() if at is None else parse_time(at))
+    _lines(settings, MARKS).append(made.to_entry())
+    click.echo(f"marked {to_rfc3339(round(made.at_s))}: {made.text}")
+
+
+@capacity.command()
+@click.option("--json", "is_json", is_flag=True, help="Print JSON.")
+@CONFIG
+def score(is_json: bool, config_path: Path) -> None:
+    """Compare the forecasts kept so far with what happened."""
+    from opsbot.capacity.record import parse_records
+
+    settings = load_settings(config_path)
+    records = parse_records(_lines(settings, FORECASTS).read(), str(_folder(settings) / FORECASTS))
+    if not records:
+        raise OpsbotError("no forecast has been kept yet; `opsbot capacity` keeps one each time")
+    asyncio.run(_score(settings, records, is_json))
+
+
+async def _score(settings: Settings, records: Sequence[Any], is_json: bool) -> None:
+    from opsbot.capacity.gather import tokens_at
+    from opsbot.capacity.record import due
+    from opsbot.capacity.record import score as score_records
+
+    source, now_s = _source(settings), SystemClock().now()
+    wanted = sorted({(point.at_s, record.step_s) for record, point in due(records, now_s)})[-MOST_SCORED:]
+    happened: dict[tuple[str, str, float, float], float] = {}
+    for at_s, step_s in wanted:
+        for (cluster, model), tokens in (await tokens_at(source, at_s, step_s)).items():
+            happened[cluster, model, at_s, step_s] = tokens
+    found = score_records(records, happened, now_s)
+    if is_json:
+        click.echo(json.dumps({name: getattr(found, name) for name in found.__slots__}, indent=2))
+        return
+    if found.num_scored:
+        factor = f"; typically off by a factor of {found.typical_factor:.2f}" if found.typical_factor else ""
+        share = found.num_inside / found.num_scored
+        click.echo(
+            f"{found.num_inside} of {found.num_scored} promises held ({share:.0%}; 80% is what a band says){factor}"
+        )
+    else:
+        click.echo("no promise can be scored yet")
+    click.echo(f"{found.num_waiting} lie ahead, {found.num_without_data} have passed without data in the source")
+
+
+def _source(settings: Settings) -> Any:
+    from opsbot.source.prometheus import PrometheusSource
+
+    if settings.prometheus:
+        return PrometheusSource(settings.prometheus.url)
+    return PrometheusSource(f"http://{settings.watch.host}:{settings.watch.port}")
+
+
+def _catalogue_if_any(settings: Settings) -> Catalogue | None:
+    """KV and batch need no catalogue, so without one the command goes on."""
+    path = settings.capacity.catalogue
+    return load_catalogue(path) if path.exists() or "catalogue" in settings.capacity.model_fields_set else None
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.data_dir / "capacity"
+
+
+def _lines(settings: Settings, name: str) -> JsonLines:
+    return JsonLines(_folder(settings) / name)
+
+
+def _draw(settings: Settings, seen: Sequence[_Seen], folder: Path) -> list[str]:
+    from opsbot.capacity.chart import draw
+    from opsbot.capacity.mark import parse_marks
+
+    marks = parse_marks(_lines(settings, MARKS).read(), str(_folder(settings) / MARKS))
+    paths = []
+    for one in seen:
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{one.cluster.name}-{one.cluster.model}")
+        path = folder / f"{name}.png"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(draw(one.cluster, one.forecast, marks, one.sentence))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror}; choose another --charts") from error
+        paths.append(str(path))
+    return paths
+
+
+def _print(seen: Sequence[_Seen], countries: dict[str, float], now_s: float, drawn: Sequence[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from opsbot.capacity.text import percent, quantity
+    from opsbot.capacity.usage import BOUNDS, totals
+
+    console = Console(width=max(130, Console().width))
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("cluster", "model"):
+        table.add_column(name, no_wrap=True)
+    for name in ("tok/min", "peak of day", "used", *BOUNDS, "KV free"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in seen:
+        cluster, now = one.cluster, one.cluster.shares_now
+        peak = cluster.peak(now_s)
+        at = f"{quantity(peak[1])} at {to_rfc3339(peak[0])[11:16]}" if peak else "not known"
+        free = cluster.headroom_bytes
+        table.add_row(
+            cluster.name,
+            cluster.model,
+            quantity(cluster.tokens_now),
+            at,
+            f"{percent(cluster.used_now)} {cluster.bound}" if cluster.bound else "not known",
+            *(percent(now.get(bound), is_at_most=bound in cluster.at_most) for bound in BOUNDS),
+            "not known" if free is None else f"{free / 1e9:.3g} GB",
+        )
+    console.print(table)
+    clusters = [one.cluster for one in seen]
+    for title, rows in (("model", totals(clusters, "model")), ("country", totals(clusters, "country"))):
+        if len(rows) > 1 or any(row.num_clusters > 1 for row in rows):
+            shown = "; ".join(f"{row.name} {quantity(row.tokens_now)}, {percent(row.used_now)} used" for row in rows)
+            click.echo(f"tok/min by {title}: {shown}")
+    if countries:
+        most = sorted(countries.items(), key=lambda item: -item[1])[:8]
+        click.echo("requests/min by country: " + ", ".join(f"{name} {quantity(rate)}" for name, rate in most))
+    for one in seen:
+        click.echo(f"{one.cluster.name} {one.cluster.model}: {one.sentence}")
+        ended = _ended(one.cluster, now_s)
+        if ended:
+            click.echo(f"  {ended}")
+        for reason in dict.fromkeys(one.cluster.unknown.values()):
+            bounds = [bound for bound in one.cluster.unknown if one.cluster.unknown[bound] == reason]
+            click.echo(f"  {' and '.join(bounds)} not known: {reason}")
+    for path in drawn:
+        click.echo(f"wrote {path}")
+
+
+def _ended(cluster: Cluster, now_s: float) -> str | None:
+    known = cluster.tokens.known()
+    if not known or now_s - known[-1][0] > max(300.0, 2 * cluster.tokens.step_s):
+        since = f"since {to_rfc3339(known[-1][0])}" if known else "in this time"
+        return f"no readings {since}: what is shown as now is the last that was known"
+    return None
+
+
+def _as_json(seen: Sequence[_Seen], countries: dict[str, float], now_s: float, drawn: Sequence[str]) -> dict[str, Any]:
+    from opsbot.capacity.usage import BOUNDS, totals
+
+    def date(at_s: float | None) -> str | None:
+        return None if at_s is None else to_rfc3339(at_s)
+
+    rows = []
+    for one in seen:
+        cluster, peak, able = one.cluster, one.cluster.peak(now_s), one.cluster.capacity
+        growth = one.forecast.growth_per_day if one.forecast else None
+        rows.append(
+            {
+                "cluster": cluster.name,
+                "model": cluster.model,
+                "country": cluster.country,
+                "tokens_per_min": cluster.tokens_now,
+                "last_reading_at": date(cluster.tokens.known()[-1][0] if cluster.tokens.known() else None),
+                "peak_of_day": None if peak is None else {"at": date(peak[0]), "tokens_per_min": peak[1]},
+                "bound": cluster.bound,
+                "used_ratio": cluster.used_now,
+                "bounds": {bound: cluster.shares_now.get(bound) for bound in BOUNDS},
+                "at_most": sorted(cluster.at_most),
+                "not_known": dict(cluster.unknown),
+                "kv_headroom_bytes": cluster.headroom_bytes,
+                "capacity_tokens_per_min": _band(able),
+                "growth_factor_per_day": _band(growth),
+                "meets": {
+                    "earliest": date(one.meets.earliest if one.meets else None),
+                    "likely": date(one.meets.likely if one.meets else None),
+                    "latest": date(one.meets.latest if one.meets else None),
+                },
+                "sentence": one.sentence,
+            }
+        )
+    clusters = [one.cluster for one in seen]
+    sums = {
+        by: [{"name": row.name, "tokens_per_min": row.tokens_now, "used_ratio": row.used_now} for row in rows_of]
+        for by, rows_of in (("models", totals(clusters, "model")), ("countries", totals(clusters, "country")))
+    }
+    return {"at": date(now_s), "clusters": rows, **sums, "requests_per_min_by_country": countries, "charts": drawn}
+
+
+def _band(value: LogNormal | None) -> dict[str, float] | None:
+    return None if value is None else {"low": value.low, "middle": value.median, "high": value.high}
+
+
+def _demand(text: str) -> tuple[LogNormal, bool]:
+    match = _DEMAND.fullmatch(text)
+    if match is None:
+        raise ConfigError(f'--demand needs "2M tokens/min" or "600 requests/min", not {text!r}')
+    try:
+        return parse_factor(match[1]), match[2].startswith("tok")
+    except ValueError as error:
+        raise ConfigError(f"--demand: {error}") from error
+
+
+def _plan_json(made: Plan) -> dict[str, Any]:
+    return {
+        "gpus": {name: made.whole(value) for name, value in (_band(made.gpus) or {}).items()},
+        "gpus_per_replica": made.replica.num_gpus,
+        "decided_by": made.rate.decided_by,
+        "batch": made.rate.batch,
+        "intensity_ops_per_byte": made.rate.intensity,
+        "ridge_ops_per_byte": made.replica.ridge,
+        "is_above_ridge": made.rate.is_above_ridge,
+        "prefill_share": made.rate.prefill_share,
+        "requests_per_min_of_replica_at_best": 60 * made.rate.requests_per_s,
+        "widened_by": dict(made.spreads),
+    }
+
+
+def _plan_text(made: Plan, demand: str) -> str:
+    from opsbot.capacity.plan import MEMORY_SHARE
+    from opsbot.capacity.text import quantity
+
+    replica, rate, asked = made.replica, made.rate, made.demand
+    side = "above" if rate.is_above_ridge else "below"
+    why = {
+        "KV": f"only {rate.batch:.0f} sequences fit into the KV cache, so weights are shared by few",
+        "bandwidth": f"a full batch of {rate.batch:.0f} waits for memory",
+        "compute": "steps wait for arithmetic" if rate.is_above_ridge else "reading prompts takes most of the time",
+    }[rate.decided_by]
+    widened = ", ".join(f"{name} {spread:.2g}" for name, spread in made.spreads.items() if spread > 1.005)
+    return "\n".join(
+        (
+            f"{made.whole(made.gpus.low)} to {made.whole(made.gpus.high)} {replica.device.name}, "
+            f"{made.whole(made.gpus.median)} in the middle (8 of 10 cases), for {demand} of {replica.model.name}",
+            f"decided by {rate.decided_by}: {why}",
+            "",
+            "assumes",
+            f"  {replica.num_gpus} GPU a replica, {replica.number_format}; weights and KV take {MEMORY_SHARE:.0%} of "
+            f"memory: room for {quantity(replica.kv_tokens)} KV tokens",
+            f"  a step of {rate.batch:.0f} rows: {rate.intensity:.0f} operations a byte, {side} the ridge of "
+            f"{replica.ridge:.0f}; {rate.prefill_share:.0%} of the time reads prompts; no prefix cache",
+            f"  a replica at best: {quantity(60 * rate.requests_per_s)} requests/min",
+            f"  prompt {_range(asked.prompt_tokens)}, answer {_range(asked.answer_tokens)} tokens; "
+            f"peak to mean {_range(asked.peak_to_mean)}; efficiency {_range(made.efficiency)} of that",
+            "  several GPUs of a replica act as one: links are not counted",
+            f"widened by a factor of: {widened or 'nothing'}",
+            f"figures: {replica.device.source}; {replica.model.source}",
+        )
+    )
+
+
+def _range(value: LogNormal) -> str:
+    return f"{value.low:.4g}" if value.sigma == 0 else f"{value.low:.4g} to {value.high:.4g}"
