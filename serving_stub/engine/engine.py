@@ -38,7 +38,11 @@ from serving_stub.roofline.roof import Device
 
 
 class Engine:
-    """Sequences in, chunks of text out, one step at a time."""
+    """Sequences in, chunks of text out, one step at a time.
+
+    Args:
+        weight_bytes, kv_bytes: of an element, where they are not those of the config's formats, as in a simulation.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
         *,
         device: Device,
+        weight_bytes: int | None = None,
+        kv_bytes: int | None = None,
     ) -> None:
         self.config = config
         self.model_config = model_config
         self.device = device
-        self._kv_bytes = DTYPES[config.dtype].itemsize
-        self._weight_bytes = ELEMENT_BYTES[config.weight_format]
+        self._kv_bytes = kv_bytes or DTYPES[config.dtype].itemsize
+        self._weight_bytes = weight_bytes or ELEMENT_BYTES[config.weight_format]
         self.observer = observer
         self.scheduler = self._new_scheduler()
         self._runner = runner

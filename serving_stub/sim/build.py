@@ -1,0 +1,80 @@
+"""Puts a simulated engine together from a cluster's sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from serving_stub.engine.config import EngineConfig
+from serving_stub.engine.engine import Engine
+from serving_stub.engine.interface import EngineObserver
+from serving_stub.fleet.cluster_spec import ClusterSizes
+from serving_stub.model.config import ModelConfig
+from serving_stub.model.tiny import tokenizer_tables
+from serving_stub.model.tokenizer import Tokenizer
+from serving_stub.roofline.catalogue import ELEMENT_BYTES
+from serving_stub.sim.runner import SimulatedRunner, StepCost
+
+
+def build_simulated(
+    sizes: ClusterSizes,
+    now: Callable[[], float],
+    pass_time: Callable[[float], None],
+    *,
+    observer: EngineObserver | None = None,
+    fixed_s: float = 0.0,
+    per_sequence_s: float = 0.0,
+) -> Engine:
+    """An engine of *sizes* on a runner that lets *pass_time* pass; text is bytes, whatever the model's vocabulary.
+
+    Args:
+        now: seconds, by the clock that *pass_time* moves.
+        fixed_s, per_sequence_s: what a step costs beyond its roof.
+    """
+    cost = StepCost(
+        sizes.model,
+        sizes.device,
+        ELEMENT_BYTES[sizes.weight_format],
+        ELEMENT_BYTES[sizes.kv_format],
+        fixed_s,
+        per_sequence_s,
+    )
+    config = EngineConfig(
+        model="tiny",
+        device="cpu",
+        max_num_seqs=sizes.max_num_seqs,
+        max_num_batched_tokens=sizes.max_num_batched_tokens,
+        block_size=sizes.block_size,
+        num_blocks=sizes.num_blocks,
+        max_model_len=sizes.max_model_len,
+    )
+    tokenizer = Tokenizer(tokenizer_tables())
+    letters = tuple(tokenizer.encode("abcdefghijklmnopqrstuvwxyz "))
+    return Engine(
+        config,
+        _config_of(sizes),
+        SimulatedRunner(cost, sizes.block_size, pass_time, letters),
+        tokenizer,
+        observer,
+        now,
+        device=sizes.device,
+        weight_bytes=cost.weight_bytes,
+        kv_bytes=cost.kv_bytes,
+    )
+
+
+def _config_of(sizes: ClusterSizes) -> ModelConfig:
+    shape = sizes.model
+    return ModelConfig(
+        name=shape.name,
+        num_layers=shape.num_layers,
+        hidden_size=shape.hidden_size,
+        num_heads=shape.num_heads,
+        num_kv_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        ffn_size=shape.ffn_size,
+        vocab_size=shape.vocab_size,
+        is_head_tied=shape.is_head_tied,
+        rope_base=10_000.0,
+        norm_eps=1e-5,
+        max_model_len=sizes.max_model_len,
+    )
