@@ -18,6 +18,7 @@ from serving_stub.errors import ServingError
 from serving_stub.frontdoor.key_command import key
 from serving_stub.frontdoor.prompt_command import prompts
 from serving_stub.roofline.command import calibrate, roofline
+from serving_stub.sim.command import fleet
 from serving_stub.traffic.command import traffic
 
 _WRONG_SETTING = 2
@@ -94,7 +95,7 @@ def _refuse(error: Exception) -> NoReturn:
     sys.exit(_WRONG_SETTING)
 
 
-for command in (traffic, calibrate, roofline, key, prompts):
+for command in (traffic, calibrate, roofline, fleet, key, prompts):
     main.add_command(command)
 
 if __name__ == "__main__":

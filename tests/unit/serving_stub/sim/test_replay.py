@@ -12,7 +12,8 @@ from serving_stub.model.shape import ModelShape
 from serving_stub.roofline.roof import Device
 from serving_stub.sim.build import build_simulated
 from serving_stub.sim.clock import VirtualClock
-from serving_stub.sim.replay import Outcome, replay
+from serving_stub.sim.outcome import Outcome
+from serving_stub.sim.replay import replay
 
 SHAPE = ModelShape(
     name="toy",
