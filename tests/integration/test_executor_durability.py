@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from opsbot.runbook.durable import DurableRuns, DurableSettings
 from opsbot.source.prometheus import PrometheusSource
 from tests.support.ports import free_port
 from tests.support.runs import RunWorld
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -64,16 +66,22 @@ async def test_what_is_recorded_survives_power_loss_and_is_no_pickle(world: RunW
     run_id = world.fire("settings", READS)
     async with world.executing():
         await world.until_run(run_id, "succeeded")
+        # The run is over a moment before its last step is recorded.
+        await until(lambda: _steps(world) == ["begin", "prepare step", "act step", "settle"])
     with sqlite3.connect(world.folder / "dbos.sqlite") as connection:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         formats = {row[0] for row in connection.execute("SELECT serialization FROM workflow_status")}
-        steps = [row[0] for row in connection.execute("SELECT function_name FROM operation_outputs")]
     connection.close()
     assert (mode, formats) == ("wal", {"portable_json"})
-    assert steps == ["begin", "prepare step", "act step", "settle"]
     own = durable._connect(world.folder / "dbos.sqlite")
     assert own.execute("PRAGMA synchronous").fetchone() == (2,)
     own.close()
+
+
+def _steps(world: RunWorld) -> list[str]:
+    """What the workflow has recorded, in order."""
+    with closing(sqlite3.connect(world.folder / "dbos.sqlite")) as connection:
+        return [row[0] for row in connection.execute("SELECT function_name FROM operation_outputs")]
 
 
 async def test_a_database_without_a_file_is_refused() -> None:
