@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import Engine
-from serving_stub.engine.interface import EngineObserver
 from serving_stub.fleet.cluster_spec import ClusterSizes
 from serving_stub.model.config import ModelConfig
 from serving_stub.model.tiny import tokenizer_tables
@@ -20,15 +20,13 @@ def build_simulated(
     now: Callable[[], float],
     pass_time: Callable[[float], None],
     *,
-    observer: EngineObserver | None = None,
     fixed_s: float = 0.0,
-    per_sequence_s: float = 0.0,
 ) -> Engine:
     """An engine of *sizes* on a runner that lets *pass_time* pass; text is bytes, whatever the model's vocabulary.
 
     Args:
         now: seconds, by the clock that *pass_time* moves.
-        fixed_s, per_sequence_s: what a step costs beyond its roof.
+        fixed_s: what a step costs beyond its roof.
     """
     cost = StepCost(
         sizes.model,
@@ -36,7 +34,6 @@ def build_simulated(
         ELEMENT_BYTES[sizes.weight_format],
         ELEMENT_BYTES[sizes.kv_format],
         fixed_s,
-        per_sequence_s,
     )
     config = EngineConfig(
         model="tiny",
@@ -54,8 +51,7 @@ def build_simulated(
         _config_of(sizes),
         SimulatedRunner(cost, sizes.block_size, pass_time, letters),
         tokenizer,
-        observer,
-        now,
+        clock=now,
         device=sizes.device,
         weight_bytes=cost.weight_bytes,
         kv_bytes=cost.kv_bytes,
@@ -63,18 +59,5 @@ def build_simulated(
 
 
 def _config_of(sizes: ClusterSizes) -> ModelConfig:
-    shape = sizes.model
-    return ModelConfig(
-        name=shape.name,
-        num_layers=shape.num_layers,
-        hidden_size=shape.hidden_size,
-        num_heads=shape.num_heads,
-        num_kv_heads=shape.num_kv_heads,
-        head_dim=shape.head_dim,
-        ffn_size=shape.ffn_size,
-        vocab_size=shape.vocab_size,
-        is_head_tied=shape.is_head_tied,
-        rope_base=10_000.0,
-        norm_eps=1e-5,
-        max_model_len=sizes.max_model_len,
-    )
+    # How positions are turned and norms are kept from zero is nothing to a runner that computes nothing.
+    return ModelConfig(**asdict(sizes.model), rope_base=10_000.0, norm_eps=1e-5, max_model_len=sizes.max_model_len)

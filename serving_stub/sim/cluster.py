@@ -18,10 +18,10 @@ class VirtualCluster:
     """A simulated engine with a clock of its own, which the fleet brings up to each arrival.
 
     Args:
-        fixed_s, per_sequence_s: what a step costs beyond its roof.
+        fixed_s: what a step costs beyond its roof.
     """
 
-    def __init__(self, spec: ClusterSpec, *, fixed_s: float = 0.0, per_sequence_s: float = 0.0) -> None:
+    def __init__(self, spec: ClusterSpec, *, fixed_s: float = 0.0) -> None:
         self.spec = spec
         self.is_lost = False
         self.step_delay_s = 0.0
@@ -30,9 +30,7 @@ class VirtualCluster:
         self.peak_kv_usage = 0.0
         self.peak_waiting = 0
         self._clock = VirtualClock()
-        self._engine = build_simulated(
-            spec.sizes, self._clock.now, self._pass, fixed_s=fixed_s, per_sequence_s=per_sequence_s
-        )
+        self._engine = build_simulated(spec.sizes, self._clock.now, self._pass, fixed_s=fixed_s)
         self._served: dict[str, Outcome] = {}
 
     def run_until(self, at_s: float) -> None:

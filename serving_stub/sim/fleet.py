@@ -27,7 +27,7 @@ class VirtualFleet:
 
     Args:
         events: in place of the file's own.
-        fixed_s, per_sequence_s: what a step costs beyond its roof, on every cluster.
+        fixed_s: what a step costs beyond its roof, on every cluster.
 
     Raises: SettingError for a fault that has no meaning here.
     """
@@ -39,12 +39,9 @@ class VirtualFleet:
         events: Iterable[FleetEvent] | None = None,
         seed: int = 0,
         fixed_s: float = 0.0,
-        per_sequence_s: float = 0.0,
     ) -> None:
         self.spec = spec
-        self.clusters = {
-            one.name: VirtualCluster(one, fixed_s=fixed_s, per_sequence_s=per_sequence_s) for one in spec.clusters
-        }
+        self.clusters = {one.name: VirtualCluster(one, fixed_s=fixed_s) for one in spec.clusters}
         self.num_weightless = 0
         self._weights = {one.name: one.weight for one in spec.clusters}
         self._draws = SmoothDraws(seed)

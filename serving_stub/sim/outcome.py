@@ -13,7 +13,7 @@ class Outcome:
     """Times in seconds since the start; None for what never came.
 
     Args:
-        cluster: where it was served; None alone, or where nobody took it.
+        cluster: where it was served; None where nobody took it.
         way: why there.
         refused: why it was not served: the engine's code, the router's reason, or `cluster_lost`.
     """

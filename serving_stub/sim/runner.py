@@ -22,7 +22,6 @@ class StepCost:
 
     Args:
         fixed_s: of every step: kernel launches, scheduling, sampling.
-        per_sequence_s: of each sequence in the step.
         weight_bytes, kv_bytes: of an element.
     """
 
@@ -31,7 +30,6 @@ class StepCost:
     weight_bytes: int
     kv_bytes: int
     fixed_s: float = 0.0
-    per_sequence_s: float = 0.0
 
     def step_s(self, step: Schedule) -> float:
         """Seconds of *step*, blocks moved to and from the host included.
@@ -40,8 +38,7 @@ class StepCost:
         """
         work = count_work(step, self.shape, self.weight_bytes, self.kv_bytes)
         compute_s = self.device.step_s(work.flops, work.bytes_read + work.bytes_written)
-        num_sequences = len(step.decodes) + len(step.prefills)
-        return compute_s + self.fixed_s + self.per_sequence_s * num_sequences
+        return compute_s + self.fixed_s
 
     def swap_s(self, num_blocks: int, block_size: int) -> float:
         """Seconds to move so many blocks over the host link, one way."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from serving_stub.fleet.arrival import Arrival
-from serving_stub.fleet.cluster_spec import ClusterSizes
+from serving_stub.fleet.cluster_spec import ClusterSizes, ClusterSpec
 from serving_stub.model.shape import ModelShape
 from serving_stub.roofline.roof import Device
-from serving_stub.sim.build import build_simulated
-from serving_stub.sim.clock import VirtualClock
+from serving_stub.sim.cluster import VirtualCluster
 from serving_stub.sim.outcome import Outcome
-from serving_stub.sim.replay import replay
 
 SHAPE = ModelShape(
     name="toy",
@@ -50,8 +49,13 @@ def arrivals(count: int, *, every_s: float, prompt: int = 40, answer: int = 20) 
 
 def served(sizes: ClusterSizes, coming: list[Arrival], *, fixed_s: float = 0.0) -> list[Outcome]:
     """What each met."""
-    clock = VirtualClock()
-    return replay(build_simulated(sizes, clock.now, clock.advance, fixed_s=fixed_s), clock, coming)
+    cluster = VirtualCluster(ClusterSpec("toy", "here", (), sizes), fixed_s=fixed_s)
+    outcomes = [Outcome(arrival) for arrival in coming]
+    for number, outcome in enumerate(outcomes):
+        cluster.run_until(outcome.arrival.at_s)
+        cluster.add(outcome.arrival, outcome, number)
+    cluster.run_until(math.inf)
+    return outcomes
 
 
 def test_a_lone_request_takes_its_rooflines_time() -> None:
