@@ -9,7 +9,7 @@ ServingError
 │   ├── UnknownKnob · ValueOutOfRange · InvalidValue · OnEndNotAllowed · TooManyLeases
 │   ├── IdempotencyKeyReused · RevisionMismatch
 │   ├── LeaseNotFound · LeaseEnded
-│   └── CommandNotFound · CommandRunning · NotHealthy
+│   └── CommandNotFound · CommandRunning · NotHealthy · OutageLimitExceeded
 └── TrafficError            the traffic generator cannot reach or use its server
 ```
 """
@@ -124,6 +124,12 @@ class NotHealthy(LeaseError):
     """The server is not well enough to be taken back."""
 
     code = "not_healthy"
+
+
+class OutageLimitExceeded(LeaseError):
+    """More of the fleet would be out at once than its limits allow."""
+
+    code = "outage_limit_exceeded"
 
 
 class TrafficError(ServingError):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr
-
 from serving_stub.api import openapi
 from serving_stub.api.account_events import AccountEvents
 from serving_stub.api.ask import BackendAsk
 from serving_stub.api.completions import Completions
+from serving_stub.api.control import Guard, unguarded
 from serving_stub.api.control_commands import EngineRestart
 from serving_stub.api.control_routes import control_routes
 from serving_stub.api.door import Door
@@ -18,13 +17,16 @@ from serving_stub.frontdoor.fallback_vetting import FallbackVetting
 from serving_stub.frontdoor.probe import Prober
 
 
-def build_app(services: Services) -> Front:
-    """The application over *services*, which somebody else starts and stops."""
+def build_app(services: Services, *, guard: Guard = unguarded) -> Front:
+    """The application over *services*, which somebody else starts and stops.
+
+    Args:
+        guard: held while a lease is granted.
+    """
     parts, desk = services.door, services.desk
     backend = application(Completions(services).routes())
     prober = Prober(BackendAsk(backend, services.model_name), services.model_name)
     vetting = FallbackVetting(parts.library, prober, desk.layers)
-    feed_token: SecretStr | None = services.settings.feed_token
     outside = application(
         [
             *control_routes(
@@ -35,9 +37,10 @@ def build_app(services: Services) -> Front:
                 faults=services.faults,
                 restart=EngineRestart(services.loop, services.in_flight, services.gate),
                 vet=vetting.vet,
+                guard=guard,
             ),
             *Observe(services).routes(),
-            *AccountEvents(parts.accounts, feed_token).routes(),
+            *AccountEvents(parts.accounts, services.feed_token).routes(),
             *openapi.routes(),
         ]
     )

@@ -80,7 +80,7 @@ class Completions:
 
     @property
     def _max_body(self) -> int:
-        return self._services.settings.max_body_bytes
+        return self._services.door.max_body_bytes
 
     def _generate(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -39,6 +39,7 @@ from serving_stub.errors import (
     LeaseNotFound,
     NotHealthy,
     OnEndNotAllowed,
+    OutageLimitExceeded,
     RevisionMismatch,
     TooManyLeases,
     UnknownKnob,
@@ -68,8 +69,9 @@ _STATUS: dict[type[LeaseError], tuple[int, str | None]] = {
     CommandNotFound: (404, None),
     CommandRunning: (409, None),
     NotHealthy: (409, None),
+    OutageLimitExceeded: (409, "knob"),
 }
-_REMEMBERED = (IdempotencyKeyReused, RevisionMismatch, TooManyLeases, CommandRunning, NotHealthy)
+_REMEMBERED = (IdempotencyKeyReused, RevisionMismatch, TooManyLeases, CommandRunning, NotHealthy, OutageLimitExceeded)
 """Refusals that say something about who works against whom; a misspelt value does not."""
 
 
@@ -90,6 +92,14 @@ class StaleRevision(ApiError):
 
 Vet = Callable[[str, Value | None], Awaitable[None]]
 """Whether a knob may have a value, where finding out takes a while; raises LeaseError where it may not."""
+Guard = Callable[[str, Value | None], AbstractAsyncContextManager[None]]
+"""Whether a knob may have a value beside what others have: held while the lease is granted, so that of two that
+exclude one another only one is; raises LeaseError where it may not."""
+
+
+def unguarded(knob: str, value: Value | None) -> AbstractAsyncContextManager[None]:
+    """A server that has nobody beside it."""
+    return nullcontext()
 
 
 class ControlDesk:
@@ -131,8 +141,11 @@ class ControlDesk:
 class Control:
     """The routes of knobs, leases and the audit."""
 
-    def __init__(self, control_desk: ControlDesk, faults: Faults, vet: Vet | None = None) -> None:
+    def __init__(
+        self, control_desk: ControlDesk, faults: Faults, vet: Vet | None = None, guard: Guard = unguarded
+    ) -> None:
         self._vet = vet
+        self._guard = guard
         self._control = control_desk
         self._desk = control_desk.desk
         self._faults = faults
@@ -192,9 +205,10 @@ class Control:
         async with self._control.doing(request, scope, owner=body.owner, knob=body.knob) as name:
             if self._vet is not None:
                 await self._vet(body.knob, body.value)
-            lease, is_new = await self._desk.grant(
-                body.request(), by=name, if_match=if_match(request), stack=body.stack
-            )
+            async with self._guard(body.knob, body.value):
+                lease, is_new = await self._desk.grant(
+                    body.request(), by=name, if_match=if_match(request), stack=body.stack
+                )
         return self._answer(lease, 201 if is_new else 200)
 
     async def renew(self, request: Request) -> Response:

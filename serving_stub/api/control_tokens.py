@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from serving_stub.config import ServerSettings
 from serving_stub.frontdoor.audit import SERVER
 from serving_stub.yamlfile import Location, load
 
@@ -97,13 +96,13 @@ class ControlTokens:
         return next((who for who, expires in found if expires is None or now < expires), None)
 
 
-def tokens_of(settings: ServerSettings) -> ControlTokens:
-    """Who may use the control API of a server with these settings.
+def tokens_of(control_token: SecretStr | None, control_tokens: Path | None) -> ControlTokens:
+    """Who may use a control API: the full token, if there is one, and those of a file, if there is one.
 
     Raises: FileError.
     """
-    full = None if settings.control_token is None else settings.control_token.get_secret_value()
-    return ControlTokens(full) if settings.control_tokens is None else ControlTokens.load(settings.control_tokens, full)
+    full = None if control_token is None else control_token.get_secret_value()
+    return ControlTokens(full) if control_tokens is None else ControlTokens.load(control_tokens, full)
 
 
 def _hash(token: str) -> str:

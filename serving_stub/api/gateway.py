@@ -23,7 +23,7 @@ from serving_stub.api.errors import ApiError
 from serving_stub.api.front import Front, application
 from serving_stub.api.inflight import InFlight
 from serving_stub.api.observe import version_route
-from serving_stub.api.serve import bind, serve, url_of
+from serving_stub.api.serve import ServerWork, bind, serve, url_of
 from serving_stub.api.upstream import Upstream
 from serving_stub.api.upstream_metrics import UpstreamMetrics, UpstreamObserve
 from serving_stub.api.upstream_room import UpstreamRoom
@@ -65,7 +65,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
             max_body_bytes=settings.max_body_bytes,
             environment=os.environ,
         )
-        tokens = tokens_of(settings)
+        tokens = tokens_of(settings.control_token, settings.control_tokens)
         knobs = (*DOOR_KNOBS, DRAIN, FENCE)
         journal, book = LeaseJournal.open(settings.journal_path(port), knobs, clock.now())
 
@@ -114,8 +114,7 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
                 await serve(
                     front,
                     listener,
-                    desk,
-                    in_flight,
+                    [ServerWork(front, desk, in_flight)],
                     settings.grace_s,
                     lambda: announce(ready),
                     beside=[room.run(lambda: any(desk.num_open().values()))],

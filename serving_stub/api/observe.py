@@ -23,6 +23,7 @@ class Observe:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._frozen: bytes | None = None
 
     def routes(self) -> list[BaseRoute]:
         """What to mount at the root."""
@@ -44,10 +45,17 @@ class Observe:
         return Response()
 
     async def metrics(self, request: Request) -> Response:
-        """GET /metrics: always plain text 0.0.4, whatever `Accept` says."""
+        """GET /metrics: always plain text 0.0.4, whatever `Accept` says.
+
+        Under the fault `metrics_frozen` it is what the first scrape since then has seen.
+        """
         if self._services.faults.is_blacked_out:
             raise ApiError(503, "metrics_blackout", "a fault was asked for: there are no metrics until its lease ends")
-        return Response(self._services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
+        if not self._services.faults.is_frozen:
+            self._frozen = None
+        elif self._frozen is None:
+            self._frozen = self._services.metrics.exposition()
+        return Response(self._frozen or self._services.metrics.exposition(), headers={"content-type": CONTENT_TYPE})
 
 
 def version_route() -> BaseRoute:

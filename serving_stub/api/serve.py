@@ -1,4 +1,4 @@
-"""One server from its socket to its stop: bind first, serve, and on a signal let streams finish before anything ends.
+"""Servers from their socket to their stop: bind first, serve, and on a signal let streams finish before anything ends.
 
 The port is bound before anything is loaded, so that a taken port is told at once; it answers only when all is ready.
 """
@@ -11,8 +11,10 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from serving_stub.api.front import Front
 from serving_stub.api.inflight import InFlight
@@ -74,25 +76,55 @@ def url_of(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
+@dataclass(frozen=True, slots=True)
+class ServerWork:
+    """One server of those that a process has, as far as its start and stop go."""
+
+    front: Front
+    desk: LeaseDesk
+    in_flight: InFlight
+
+    def background(self) -> list[Coroutine[object, object, None]]:
+        """What runs as long as the server does."""
+        parts = self.front.parts
+        return [
+            self.desk.run(),
+            self.front.vetting.run(),
+            _reload(parts.tenants),
+            *([] if parts.events is None else [parts.events.run()]),
+        ]
+
+    def close(self) -> None:
+        """Take nothing new; whoever waits at the door is let in, to be told at once that the server stops."""
+        self.in_flight.close()
+        self.front.parts.admission.set_limit(_EVERYBODY)
+
+    async def end(self, grace_s: float) -> None:
+        """Let streams finish for *grace_s*, and end those that have not."""
+        if not await self.in_flight.wait_empty(grace_s):
+            self.in_flight.stop()
+            await self.in_flight.wait_empty(_ABORT_S)
+
+
 async def serve(
-    front: Front,
+    app: ASGIApp,
     listener: socket.socket,
-    desk: LeaseDesk,
-    in_flight: InFlight,
+    servers: Sequence[ServerWork],
     grace_s: float,
     on_ready: Callable[[], None],
     *,
     beside: Sequence[Coroutine[object, object, None]] = (),
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until something breaks, which is raised.
+    """Serve *app* until SIGTERM or SIGINT, or until something breaks, which is raised.
 
     Args:
+        servers: what *app* hands requests to.
         grace_s: how long streams may go on then.
         beside: further work that runs as long as the server does.
     """
     server = _Server(
         uvicorn.Config(
-            front,
+            app,
             http=JoinedWrites,
             log_config=None,
             access_log=False,
@@ -107,28 +139,21 @@ async def serve(
     running_loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         running_loop.add_signal_handler(number, stop.set)
-    parts = front.parts
     serving = asyncio.create_task(server.serve([listener]), name="http")
-    events = None if parts.events is None else asyncio.create_task(parts.events.run(), name="events")
-    log = None if parts.log is None else asyncio.create_task(parts.log.run(), name="request log")
+    parts = [one.front.parts for one in servers]
+    logs = [(one.log, asyncio.create_task(one.log.run(), name="request log")) for one in parts if one.log is not None]
+    work = [*(work for one in servers for work in one.background()), *beside]
     tasks = [
         serving,
-        asyncio.create_task(desk.run(), name="leases"),
         asyncio.create_task(stop.wait(), name="stop"),
-        asyncio.create_task(front.vetting.run(), name="fallback prompts"),
-        asyncio.create_task(_reload(parts.tenants), name="tenants"),
-        *(asyncio.create_task(work) for work in beside),
-        *([] if events is None else [events]),
+        *(map(asyncio.create_task, work)),
     ]
     try:
         # The first to return is the stop signal, unless something broke; then the server stops as well, loudly.
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        in_flight.close()
-        # Whoever waits at the door is let in, to be told at once that the server stops.
-        parts.admission.set_limit(_EVERYBODY)
-        if not await in_flight.wait_empty(grace_s):
-            in_flight.stop()
-            await in_flight.wait_empty(_ABORT_S)
+        for one in servers:
+            one.close()
+        await asyncio.gather(*(one.end(grace_s) for one in servers))
         server.should_exit = True
         await serving
         for task in done:
@@ -137,10 +162,8 @@ async def serve(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if parts.events is not None:
-            await parts.events.close()
-        if parts.log is not None and log is not None:
-            await parts.log.close(log, _ABORT_S)
+        await asyncio.gather(*(one.events.close() for one in parts if one.events is not None))
+        await asyncio.gather(*(log.close(task, _ABORT_S) for log, task in logs))
 
 
 async def _reload(tenants: Tenants) -> None:

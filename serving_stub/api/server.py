@@ -5,38 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from serving_stub.api.app import build_app
+from serving_stub.api.assembly import IN_FLIGHT_PER_SEQ, assemble, engine_knobs
 from serving_stub.api.control_tokens import tokens_of
 from serving_stub.api.door_parts import build_parts
 from serving_stub.api.door_settings import load_door
-from serving_stub.api.inflight import InFlight
-from serving_stub.api.serve import bind, serve, url_of
-from serving_stub.api.services import Services
+from serving_stub.api.serve import ServerWork, bind, serve, url_of
 from serving_stub.config import ServerSettings
 from serving_stub.engine.build import build_engine
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.clock import SteadyClock
-from serving_stub.frontdoor.desk import LeaseDesk
-from serving_stub.frontdoor.door_knobs import DOOR_KNOBS, FAILWHALE
-from serving_stub.frontdoor.faults import Faults, fault_knobs
-from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, gate_setters, why_unhealthy
+from serving_stub.frontdoor.gate import Gate
 from serving_stub.frontdoor.journal import LeaseJournal
-from serving_stub.frontdoor.knob import Knob, NumberKnob
-from serving_stub.frontdoor.lease_id import new_lease_id
-from serving_stub.frontdoor.ramp import has_room
 from serving_stub.metrics import ServingMetrics
-
-BATCH_LIMIT = "batch_limit"
-TOKEN_BUDGET = "token_budget"  # noqa: S105  (a knob's name)
-MIN_TOKEN_BUDGET = 16
-IN_FLIGHT_PER_SEQ = 4
-"""How many requests the door lets in for each place in the batch: the engine's own queue is to show that it is full."""
-
 
 Built = TypeVar("Built")
 
@@ -60,59 +46,37 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
             max_body_bytes=settings.max_body_bytes,
             environment=os.environ,
         )
-        tokens = tokens_of(settings)
+        tokens = tokens_of(settings.control_token, settings.control_tokens)
         metrics = ServingMetrics(settings.model, settings.max_model_len)
         engine, tokenizer = _apart(lambda: build_engine(_engine_config(settings)))
-        config = engine.config
         loop = EngineLoop(engine, metrics)
-        journal, book = LeaseJournal.open(settings.journal_path(port), _knobs(config), clock.now())
+        leases = LeaseJournal.open(settings.journal_path(port), engine_knobs(engine.config), clock.now())
 
         async def serving() -> None:
-            faults = Faults()
-            desk = LeaseDesk(
-                book,
-                journal,
+            services = assemble(
+                engine,
+                tokenizer,
+                loop,
+                metrics,
+                door,
+                gate,
                 clock,
-                {
-                    BATCH_LIMIT: lambda in_force: loop.set_batch_limit(in_force.value, in_force.mode),
-                    TOKEN_BUDGET: lambda in_force: loop.set_token_budget(in_force.value, in_force.mode),
-                    **faults.setters(loop),
-                },
-                new_lease_id,
-                layer_setters={**gate_setters(gate), **door.setters()},
-                notes=journal.notes,
-                ramp=door.settings.ramp.plan(),
-                why_unhealthy=lambda: why_unhealthy(loop.stats()),
-                may_ramp=lambda: has_room(loop.stats()) and door.has_room(),
-            )
-            services = Services(
-                settings=settings,
-                loop=loop,
-                tokenizer=tokenizer,
-                metrics=metrics,
-                desk=desk,
-                in_flight=InFlight(),
-                faults=faults,
-                clock=clock,
-                gate=gate,
-                door=door,
+                tokens,
+                leases,
                 model_name=settings.model,
-                max_context=min(loop.max_model_len, config.num_pool_blocks * config.block_size),
-                control_tokens=tokens,
+                feed_token=settings.feed_token,
             )
-            metrics.watch(loop.stats, desk.num_open, _cache_config(config), engine.device)
-            metrics.register(door.collector(lambda: len(desk.layers(FAILWHALE.name))))
+            front = build_app(services)
             ready = f"serving_stub: {settings.model} is ready on {url_of(settings.host, port)}"
-            await serve(
-                build_app(services), listener, desk, services.in_flight, settings.grace_s, lambda: announce(ready)
-            )
+            works = [ServerWork(front, services.desk, services.in_flight)]
+            await serve(front, listener, works, settings.grace_s, lambda: announce(ready))
 
         loop.start()
         try:
             asyncio.run(serving())
         finally:
             loop.stop()
-            journal.close()
+            leases[0].close()
 
 
 def _apart(work: Callable[[], Built]) -> Built:
@@ -144,31 +108,3 @@ def _engine_config(settings: ServerSettings) -> EngineConfig:
         kernels=settings.kernels,
         cache_dir=settings.cache_dir,
     )
-
-
-def _knobs(config: EngineConfig) -> Sequence[Knob]:
-    """What a lease can change."""
-    seqs, tokens = config.max_num_seqs, config.max_num_batched_tokens
-    return (
-        NumberKnob(BATCH_LIMIT, base=seqs, minimum=1, maximum=seqs, on_ends=("release", "ramp")),
-        NumberKnob(
-            TOKEN_BUDGET,
-            base=tokens,
-            minimum=min(MIN_TOKEN_BUDGET, tokens),
-            maximum=tokens,
-            on_ends=("release", "ramp"),
-        ),
-        *DOOR_KNOBS,
-        DRAIN,
-        FENCE,
-        *fault_knobs(config.num_pool_blocks),
-    )
-
-
-def _cache_config(config: EngineConfig) -> dict[str, str]:
-    return {
-        "block_size": str(config.block_size),
-        "num_gpu_blocks": str(config.num_pool_blocks),
-        "cache_dtype": config.dtype,
-        "enable_prefix_caching": str(config.enable_prefix_caching),
-    }

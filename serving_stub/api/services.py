@@ -1,13 +1,14 @@
-"""What the routes need, built once in `server.py` and handed to each of them."""
+"""What the routes of one server need, built once in `assembly.py` and handed to each of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from serving_stub.api.control_tokens import ControlTokens
 from serving_stub.api.door_parts import DoorParts
 from serving_stub.api.inflight import InFlight
-from serving_stub.config import ServerSettings
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.frontdoor.clock import Clock
 from serving_stub.frontdoor.desk import LeaseDesk
@@ -26,9 +27,9 @@ class Services:
         model_name: as clients name it.
         max_context: most tokens of prompt and answer together, whatever limits it.
         control_tokens: who may use the control API.
+        feed_token: of the account feed.
     """
 
-    settings: ServerSettings
     loop: EngineLoop
     tokenizer: Tokenizer
     metrics: ServingMetrics
@@ -41,3 +42,4 @@ class Services:
     model_name: str
     max_context: int
     control_tokens: ControlTokens
+    feed_token: SecretStr | None

@@ -51,10 +51,15 @@ class _AskedRestart(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Listener:
-    """Who waits for one answer, and on which event loop."""
+    """Who waits for one answer, and on which event loop.
+
+    Args:
+        is_brief: wants the first chunk and the last, and none between.
+    """
 
     request: GenerationRequest
     loop: asyncio.AbstractEventLoop
+    is_brief: bool = False
     queue: asyncio.Queue[TokenChunk | RequestRefused] = field(default_factory=asyncio.Queue)
 
     def tell(self, news: TokenChunk | RequestRefused) -> None:
@@ -151,13 +156,16 @@ class EngineLoop:
         self._is_stalled = is_stalled
         self._submit(lambda: None)
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenChunk, None]:
+    async def generate(self, request: GenerationRequest, *, is_brief: bool = False) -> AsyncGenerator[TokenChunk, None]:
         """The answer to *request*, chunk by chunk; closing the generator cancels the request.
 
+        Args:
+            is_brief: only the first chunk and the last: handing over thousands of tokens a second that nobody reads
+                costs more than simulating them.
         Raises: RequestRefused before the first chunk.
         """
         self._engine.check(request)
-        listener = _Listener(request, asyncio.get_running_loop())
+        listener = _Listener(request, asyncio.get_running_loop(), is_brief)
         if self._is_down or not self._submit(lambda: self._add(listener)):
             yield _ended(request, "restart" if self._is_restart_asked else "crash")
             return
@@ -295,7 +303,9 @@ class EngineLoop:
         self._listeners.clear()
 
     def _deliver(self, request_id: str, chunk: TokenChunk) -> None:
-        self._listeners[request_id].tell(chunk)
+        listener = self._listeners[request_id]
+        if not listener.is_brief or chunk.finish_reason is not None or chunk.num_generated_tokens <= 1:
+            listener.tell(chunk)
         if chunk.finish_reason is not None:
             del self._listeners[request_id]
 

@@ -18,6 +18,7 @@ FaultName = Literal[
     "fault.slow_step_ms",
     "fault.lost_kv_blocks",
     "fault.metrics_blackout",
+    "fault.metrics_frozen",
     "fault.crash_every_s",
     "fault.clock_skew_s",
 ]

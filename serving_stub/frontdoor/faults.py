@@ -24,6 +24,7 @@ STALL = "fault.stall"
 SLOW_STEP_MS = "fault.slow_step_ms"
 LOST_KV_BLOCKS = "fault.lost_kv_blocks"
 METRICS_BLACKOUT = "fault.metrics_blackout"
+METRICS_FROZEN = "fault.metrics_frozen"
 CRASH_EVERY_S = "fault.crash_every_s"
 CLOCK_SKEW_S = "fault.clock_skew_s"
 
@@ -42,6 +43,7 @@ def fault_knobs(num_blocks: int) -> Sequence[NumberKnob]:
         SLOW_STEP_MS: LONGEST_MS,
         LOST_KV_BLOCKS: num_blocks - 1,
         METRICS_BLACKOUT: 1,
+        METRICS_FROZEN: 1,
         CRASH_EVERY_S: LONGEST_S,
     }
     return [
@@ -57,6 +59,7 @@ class Faults:
     latency_s: float = 0.0
     error_share: float = 0.0
     is_blacked_out: bool = False
+    is_frozen: bool = False
     clock_skew_s: float = 0.0
     _random: random.Random = field(default_factory=lambda: random.Random(0))
 
@@ -78,6 +81,9 @@ class Faults:
         def blackout(in_force: InForce) -> None:
             self.is_blacked_out = in_force.value > 0
 
+        def frozen(in_force: InForce) -> None:
+            self.is_frozen = in_force.value > 0
+
         def skew(in_force: InForce) -> None:
             self.clock_skew_s = float(in_force.value)
 
@@ -87,6 +93,7 @@ class Faults:
             LATENCY_MS: latency,
             ERROR_PERCENT: errors,
             METRICS_BLACKOUT: blackout,
+            METRICS_FROZEN: frozen,
             STALL: lambda in_force: loop.set_stalled(is_stalled=in_force.value > 0),
             SLOW_STEP_MS: lambda in_force: loop.set_step_delay(in_force.value / 1000),
             LOST_KV_BLOCKS: lambda in_force: loop.set_lost_blocks(in_force.value),

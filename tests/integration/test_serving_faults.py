@@ -114,6 +114,16 @@ def test_metrics_blackout(server: ServingServer) -> None:
         assert client.get("/metrics").status_code == 200
 
 
+def test_metrics_frozen(server: ServingServer) -> None:
+    """The scraper goes on seeing what was true when it began, whatever happens since."""
+    with server.client() as client:
+        with fault(client, "metrics_frozen", 1):
+            before = server.metric("vllm:generation_tokens_total")
+            assert complete(client, max_tokens=4).status_code == 200
+            assert server.metric("vllm:generation_tokens_total") == before
+        until_sync(lambda: server.metric("vllm:generation_tokens_total") > before)
+
+
 def test_engine_crash(server: ServingServer) -> None:
     """Who is in the engine is told to ask again, health turns red, and a moment later all is well."""
     with server.client() as client, concurrent.futures.ThreadPoolExecutor() as threads:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from serving_stub.api.app import build_app
 from serving_stub.api.control_tokens import ControlTokens
@@ -15,7 +14,6 @@ from serving_stub.api.door_parts import build_parts
 from serving_stub.api.door_settings import DoorSettings
 from serving_stub.api.inflight import InFlight
 from serving_stub.api.services import Services
-from serving_stub.config import ServerSettings
 from serving_stub.engine.build import build_engine
 from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.loop import EngineLoop
@@ -71,7 +69,6 @@ def services(
     )
     yield Services(
         faults=Faults(),
-        settings=ServerSettings(model="tiny", control_token=SecretStr(CONTROL_TOKEN), max_body_bytes=4096),
         loop=loop,
         tokenizer=tokenizer,
         metrics=metrics,
@@ -88,6 +85,7 @@ def services(
         gate=gate,
         door=door,
         control_tokens=ControlTokens(CONTROL_TOKEN),
+        feed_token=None,
         in_flight=InFlight(),
         clock=clock,
         model_name="tiny",

@@ -69,6 +69,15 @@ async def test_answers_stream_side_by_side(start: Start) -> None:
         assert [chunk.finish_reason for chunk in chunks] == [None] * 9 + ["length"]
 
 
+async def test_a_brief_answer_is_its_first_chunk_and_its_last(start: Start) -> None:
+    """Nothing between is handed over; the count is that of the whole answer."""
+    loop = start(tiny_engine())
+    brief = [chunk async for chunk in loop.generate(request("a", "hello", max_tokens=9), is_brief=True)]
+    assert [(chunk.num_generated_tokens, chunk.finish_reason) for chunk in brief] == [(1, None), (9, "length")]
+    only = [chunk async for chunk in loop.generate(request("b", "hello", max_tokens=1), is_brief=True)]
+    assert [(chunk.num_generated_tokens, chunk.finish_reason) for chunk in only] == [(1, "length")]
+
+
 async def test_closing_the_stream_cancels_the_request(start: Start) -> None:
     """A caller who leaves frees the blocks and the place in the batch."""
     recorder = Recorder()
