@@ -15,10 +15,10 @@ import click
 
 from serving_stub.config import CONTROL_TOKEN_ENV, ServerSettings, settings_from
 from serving_stub.errors import ServingError
+from serving_stub.fleet_api.command import fleet
 from serving_stub.frontdoor.key_command import key
 from serving_stub.frontdoor.prompt_command import prompts
 from serving_stub.roofline.command import calibrate, roofline
-from serving_stub.sim.command import fleet
 from serving_stub.traffic.command import traffic
 
 _WRONG_SETTING = 2

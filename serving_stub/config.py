@@ -85,8 +85,13 @@ class ServerSettings(BaseModel):
         """Where leases are journalled when the server listens on *port*: one file a port unless stated."""
         if self.journal is not None:
             return self.journal
-        state_home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        return Path(state_home) / "serving_stub" / f"leases-{port}.jsonl"
+        return state_home() / f"leases-{port}.jsonl"
+
+
+def state_home() -> Path:
+    """Where leases are kept unless stated."""
+    root = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(root) / "serving_stub"
 
 
 _ENGINE_ONLY = frozenset(

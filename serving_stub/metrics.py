@@ -77,16 +77,25 @@ class ServingMetrics:
         model_name: the label of every `vllm:` series.
         max_model_len: bounds the token-count buckets.
         monotonic: seconds on a clock that never steps.
+        of_process: whether the process is this server's alone, and its memory and processor time are shown.
     """
 
-    def __init__(self, model_name: str, max_model_len: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        model_name: str,
+        max_model_len: int,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        of_process: bool = True,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._values = (model_name, ENGINE)
         self._monotonic = monotonic
         self._steps: deque[_Step] = deque()
         self._steps_lock = Lock()
         counts = count_buckets(max_model_len)
-        ProcessCollector(registry=self._registry)
+        if of_process:
+            ProcessCollector(registry=self._registry)
 
         self._preemptions = self._counter("vllm:num_preemptions", "Sequences preempted.")
         self._prefix_queries = self._counter("vllm:prefix_cache_queries", "Tokens looked up in the prefix cache.")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from starlette.types import ASGIApp
+
 from serving_stub.api import openapi
 from serving_stub.api.account_events import AccountEvents
 from serving_stub.api.ask import BackendAsk
@@ -17,14 +21,17 @@ from serving_stub.frontdoor.fallback_vetting import FallbackVetting
 from serving_stub.frontdoor.probe import Prober
 
 
-def build_app(services: Services, *, guard: Guard = unguarded) -> Front:
+def build_app(
+    services: Services, *, guard: Guard = unguarded, before: Callable[[ASGIApp], ASGIApp] = lambda routes: routes
+) -> Front:
     """The application over *services*, which somebody else starts and stops.
 
     Args:
         guard: held while a lease is granted.
+        before: puts something between the door and the completion routes.
     """
     parts, desk = services.door, services.desk
-    backend = application(Completions(services).routes())
+    backend = before(application(Completions(services).routes()))
     prober = Prober(BackendAsk(backend, services.model_name), services.model_name)
     vetting = FallbackVetting(parts.library, prober, desk.layers)
     outside = application(

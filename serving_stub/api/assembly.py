@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from pydantic import SecretStr
 
@@ -18,7 +18,6 @@ from serving_stub.frontdoor.clock import Clock
 from serving_stub.frontdoor.desk import LeaseDesk
 from serving_stub.frontdoor.door_knobs import DOOR_KNOBS, FAILWHALE
 from serving_stub.frontdoor.faults import Faults, fault_knobs
-from serving_stub.frontdoor.fold import Layers
 from serving_stub.frontdoor.gate import DRAIN, FENCE, Gate, gate_setters, why_unhealthy
 from serving_stub.frontdoor.journal import LeaseJournal
 from serving_stub.frontdoor.knob import Knob, NumberKnob
@@ -66,7 +65,6 @@ def assemble(
     *,
     model_name: str,
     feed_token: SecretStr | None,
-    on_gate: Mapping[str, Callable[[Layers], None]] | None = None,
 ) -> Services:
     """The parts that hang together: leases that turn what they name, metrics that show them.
 
@@ -74,7 +72,6 @@ def assemble(
 
     Args:
         leases: as `LeaseJournal.open` returned them, for `engine_knobs`.
-        on_gate: told of drain and fence in place of the gate alone.
     """
     journal, book = leases
     config = engine.config
@@ -89,7 +86,7 @@ def assemble(
             **faults.setters(loop),
         },
         new_lease_id,
-        layer_setters={**(on_gate or gate_setters(gate)), **door.setters()},
+        layer_setters={**gate_setters(gate), **door.setters()},
         notes=journal.notes,
         ramp=door.settings.ramp.plan(),
         why_unhealthy=lambda: why_unhealthy(loop.stats()),

@@ -20,7 +20,7 @@ from serving_stub.frontdoor.audit import SERVER
 from serving_stub.yamlfile import Location, load
 
 Scope = Literal[
-    "read", "batch", "fault", "shed", "failwhale", "fallback", "throttle", "block", "drain", "restart", "all"
+    "read", "batch", "fault", "shed", "failwhale", "fallback", "throttle", "block", "drain", "restart", "route", "all"
 ]
 """What a token is good for: reading, each kind of knob, commands, or everything."""
 

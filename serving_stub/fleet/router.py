@@ -150,7 +150,7 @@ def route(
         weights: in force, by cluster; one that is not there has 1.
         draw: from 0 to below 1; the same arguments give the same cluster. `SmoothDraws` gives good ones.
     """
-    seen = tuple(_see(view, weights.get(view.name, 1.0), settings) for view in views if view.model == model)
+    seen = tuple(see(view, weights.get(view.name, 1.0), settings) for view in views if view.model == model)
     if not seen:
         return Refused(country, model, NoRoute.NO_CLUSTER_FOR_MODEL, ())
     able = [one for one in seen if not one.view.is_out]
@@ -174,7 +174,8 @@ def route(
     return Chosen(country, model, chosen.view.name, way, is_weightless, seen)
 
 
-def _see(view: ClusterView, weight: float, settings: RouterSettings) -> Seen:
+def see(view: ClusterView, weight: float, settings: RouterSettings) -> Seen:
+    """What the router makes of a view."""
     limit = max(1, view.batch_limit)
     trust = _trust(view, limit, settings)
     if trust is Trust.BELIEVED:

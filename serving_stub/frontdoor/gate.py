@@ -39,6 +39,14 @@ class Gate:
         """Take no new work before the engine is started anew."""
         self._is_restarting = is_restarting
 
+    @property
+    def is_drained(self) -> bool:
+        return self._is_drained
+
+    @property
+    def is_fenced(self) -> bool:
+        return self._is_fenced
+
     def refusal(self) -> Refusal | None:
         """What a new request is told; None while the gate is open."""
         if self._is_fenced:
