@@ -23,6 +23,7 @@ STATS = EngineStats(
     batch_limit=8,
     token_budget=256,
     max_num_seqs=32,
+    num_first_tokens=5,
     is_alive=True,
     num_restarts=2,
 )
