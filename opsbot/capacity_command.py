@@ -94,7 +94,8 @@ async def _show(
     settings: Settings, window_s: float, horizon_s: float, charts: Path | None, is_kept: bool, is_json: bool
 ) -> None:
     from opsbot.capacity.forecast import forecast, meeting
-    from opsbot.capacity.gather import Figures, gather, requests_by_country
+    from opsbot.capacity.gather import gather, requests_by_country
+    from opsbot.capacity.hardware import Figures
     from opsbot.capacity.record import keep
     from opsbot.capacity.text import trend_sentence
 

@@ -99,10 +99,10 @@ def test_a_fleet_is_shown_forecast_and_drawn(settings: Path, tmp_path: Path) -> 
     assert (cluster["cluster"], cluster["model"], cluster["country"]) == ("here", "tiny", "DE")
     assert cluster["tokens_per_min"] > 0
     assert cluster["peak_of_day"]["tokens_per_min"] >= cluster["tokens_per_min"]
-    assert cluster["bound"] in ("KV", "batch")
     assert 0 < cluster["bounds"]["batch"] < 1
-    assert cluster["bounds"]["bandwidth"] is None
-    assert "is not in the catalogue" in cluster["not_known"]["bandwidth"]
+    assert min(cluster["bounds"]["bandwidth"], cluster["bounds"]["compute"]) > 0
+    assert cluster["at_most"] == ["bandwidth"]
+    assert cluster["not_known"] == {}
     assert cluster["sentence"].startswith("tok/min ")
     assert found["countries"][0]["name"] == "DE"
     assert (tmp_path / "here-tiny.png").read_bytes().startswith(PNG)

@@ -11,7 +11,8 @@ import pytest
 
 from opsbot.capacity.catalogue import load_catalogue
 from opsbot.capacity.forecast import Readings
-from opsbot.capacity.gather import Figures, gather
+from opsbot.capacity.gather import gather
+from opsbot.capacity.hardware import Figures
 from opsbot.capacity.text import trend_sentence
 from opsbot.capacity.usage import Cluster, bandwidth_when_full, totals
 from opsbot.errors import SourceError
@@ -31,12 +32,13 @@ class Answer:
 
 @dataclass(slots=True)
 class Memory:
-    """Answers each query that contains one of its keys."""
+    """Answers each query that contains one of its keys; of several, the longest."""
 
     answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
 
     async def query(self, text: str) -> Sequence[Answer]:
-        return next((found for name, found in self.answers.items() if name in text), [])
+        known = [name for name in self.answers if name in text]
+        return self.answers[max(known, key=len)] if known else []
 
     async def query_at(self, text: str, at_s: float) -> Sequence[Answer]:
         return await self.query(text)
@@ -61,6 +63,7 @@ FULL = {
     "flops": line(1e14, 98.95e12),
     "iteration_tokens": line(50, 100),
     "serving_device_info": [Answer({**LABELS, "device": "h100"})],
+    "serving_device_peak": [],
     "cache_config": [Answer({**LABELS, "num_gpu_blocks": "1000", "block_size": "16", "cache_dtype": "auto"})],
 }
 
@@ -90,6 +93,24 @@ async def test_without_a_device_its_bounds_are_not_known() -> None:
     cluster = await seen(serving_device_info=[])
     assert set(cluster.shares) == {"KV", "batch"}
     assert cluster.unknown["compute"] == "no `serving_device_info`; set capacity.device"
+
+
+async def test_a_server_that_states_its_peaks_needs_no_catalogue() -> None:
+    """They go before the catalogue's; of a processor no catalogue could know."""
+    cluster = await seen(
+        serving_device_info=[Answer({**LABELS, "device": "this-cpu"})],
+        serving_device_peak_flops_per_second=[Answer(LABELS, 4 * 98.95e12)],
+        serving_device_peak_bytes_per_second=[Answer(LABELS, 6.7e12)],
+    )
+    assert cluster.shares_now["compute"] == 0.25
+    assert cluster.shares_now["bandwidth"] == pytest.approx((1.675 - 1.5010 * 0.75) / 6.7, abs=1e-3)
+    assert not cluster.unknown
+
+
+async def test_peaks_of_one_kind_only_do_not_count() -> None:
+    """Half a roof is none: the catalogue's is taken."""
+    cluster = await seen(serving_device_peak_bytes_per_second=[Answer(LABELS, 1.0)])
+    assert cluster.shares_now["compute"] == pytest.approx(0.1)
 
 
 async def test_a_setting_names_the_device_of_a_plain_vllm() -> None:
