@@ -103,7 +103,7 @@ async def _show(
     section = settings.capacity
     source, now_s = _source(settings), float(int(SystemClock().now()))
     step_s = float(max(1, round(window_s / NUM_STEPS)))
-    figures = Figures(shown_catalogue, section.format, section.device)
+    figures = Figures(shown_catalogue, section.format, section.device, section.max_num_seqs)
     clusters = await gather(source, now_s - window_s, now_s, step_s, figures)
     countries = await requests_by_country(source, step_s)
     seen = []

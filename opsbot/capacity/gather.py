@@ -18,7 +18,13 @@ from opsbot.errors import SourceError
 MIN_RATE_WINDOW_S = 60.0
 """Prometheus servers scrape every 15 to 60 s at most sites; a shorter rate would find a single sample."""
 
-QUERIES: Mapping[str, str] = {
+
+def _either(text: str) -> str:
+    """vLLM's names as it writes them, or with an underscore: some collectors allow no colon in a name."""
+    return f"{text} or {text.replace('vllm:', 'vllm_')}" if "vllm:" in text else text
+
+
+_QUERIES: Mapping[str, str] = {
     "prompt": "rate(vllm:prompt_tokens_total[{window}])",
     "answer": "rate(vllm:generation_tokens_total[{window}])",
     "kv": "avg_over_time(vllm:kv_cache_usage_perc[{window}])",
@@ -30,10 +36,11 @@ QUERIES: Mapping[str, str] = {
     "flops": "rate(vllm:estimated_flops_per_gpu_total[{window}])",
     "steps": "rate(vllm:iteration_tokens_total_count[{window}])",
 }
+QUERIES = {name: _either(text) for name, text in _QUERIES.items()}
 DEVICES = "serving_device_info"
 PEAK_FLOPS = "serving_device_peak_flops_per_second"
 PEAK_BYTES = "serving_device_peak_bytes_per_second"
-CACHES = "vllm:cache_config_info"
+CACHES = _either("vllm:cache_config_info")
 COUNTRIES = "60 * sum by (country) (rate(frontdoor_requests_by_country_total[{window}]))"
 
 _Floats = NDArray[np.float64]
@@ -87,8 +94,8 @@ async def gather(source: Source, start_s: float, end_s: float, step_s: float, fi
     }
     if not found["answer"] and not found["prompt"]:
         raise SourceError(
-            "the source has no `vllm:generation_tokens_total` in this time; check that it scrapes the servers "
-            "(`up`), or choose another --window"
+            "the source has no `vllm:generation_tokens_total` in this time, nor `vllm_…`; check that it scrapes the "
+            "servers (`up`), or choose another --window"
         )
     hardware = Hardware(
         figures,
@@ -116,11 +123,11 @@ async def tokens_at(source: Source, at_s: float, step_s: float) -> dict[tuple[st
     """Tokens a minute at one instant, by (cluster, model)."""
     found: dict[tuple[str, str], float] = {}
     for name in ("prompt", "answer"):
-        for one in await source.query_at(QUERIES[name].format(window=rate_window(step_s)), at_s):
-            key = _key(one.labels)
-            if not math.isnan(one.value):
-                place = (key[0] or key[1], key[2])
-                found[place] = found.get(place, 0.0) + 60 * one.value
+        answer = await source.query_at(QUERIES[name].format(window=rate_window(step_s)), at_s)
+        # By engine first: under both names it is still one.
+        for key, value in {_key(one.labels): one.value for one in answer if not math.isnan(one.value)}.items():
+            place = (key[0] or key[1], key[2])
+            found[place] = found.get(place, 0.0) + 60 * value
     return found
 
 
@@ -172,7 +179,7 @@ def _cluster(
     at_most: set[Bound] = set()
     read: Mapping[Bound, Callable[[Key], tuple[_Floats, bool] | str]] = {
         "KV": lambda key: _plain(found["kv"].get(key), "no `vllm:kv_cache_usage_perc`"),
-        "batch": lambda key: _batch(key, found),
+        "batch": lambda key: _batch(key, found, hardware),
         "bandwidth": lambda key: _bandwidth(key, found, hardware),
         "compute": lambda key: _compute(key, found, hardware),
     }
@@ -203,15 +210,20 @@ def _plain(values: _Floats | None, reason: str) -> tuple[_Floats, bool] | str:
     return reason if values is None else (values, False)
 
 
-def _limit(key: Key, found: Mapping[str, Mapping[Key, _Floats]]) -> _Floats | None:
-    limit = found["limit"].get(key)
-    return found["max_seqs"].get(key) if limit is None else limit
+def _limit(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> _Floats | None:
+    exposed = next((found[name][key] for name in ("limit", "max_seqs") if key in found[name]), None)
+    stated, running = hardware.figures.max_num_seqs, found["running"].get(key)
+    if exposed is None and stated is not None and running is not None:
+        return np.full_like(running, stated)
+    return exposed
 
 
-def _batch(key: Key, found: Mapping[str, Mapping[Key, _Floats]]) -> tuple[_Floats, bool] | str:
-    running, limit = found["running"].get(key), _limit(key, found)
-    if running is None or limit is None:
-        return "no `serving_batch_limit` or `serving_max_num_seqs`"
+def _batch(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> tuple[_Floats, bool] | str:
+    running, limit = found["running"].get(key), _limit(key, found, hardware)
+    if running is None:
+        return "no `vllm:num_requests_running`"
+    if limit is None:
+        return "vLLM exposes no batch limit; set capacity.max_num_seqs to its --max-num-seqs"
     return np.where(limit > 0, running / np.where(limit > 0, limit, 1.0), np.nan), False
 
 
@@ -223,7 +235,7 @@ def _bandwidth(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: H
         return "`vllm:estimated_read_bytes_per_gpu_total` does not grow"
     total = read + write
     model = hardware.model(key)
-    steps, running, limit = found["steps"].get(key), found["running"].get(key), _limit(key, found)
+    steps, running, limit = found["steps"].get(key), found["running"].get(key), _limit(key, found, hardware)
     if model is None or steps is None or running is None or limit is None:
         return total / device.bytes_per_s, True
     weights = (model.num_layer_parameters + model.num_head_parameters) * ELEMENT_BYTES[hardware.figures.number_format]

@@ -16,11 +16,12 @@ _CACHE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "half": 2, "bf16": 2,
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the settings say. `device` is for samples that do not name theirs."""
+    """What the settings say. `device` and `max_num_seqs`, the batch limit, are for samples that do not name theirs."""
 
     catalogue: Catalogue | None
     number_format: NumberFormat
     device: str | None = None
+    max_num_seqs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

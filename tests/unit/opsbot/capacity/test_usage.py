@@ -11,11 +11,14 @@ import pytest
 
 from opsbot.capacity.catalogue import load_catalogue
 from opsbot.capacity.forecast import Readings
-from opsbot.capacity.gather import gather
+from opsbot.capacity.gather import gather, tokens_at
 from opsbot.capacity.hardware import Figures
 from opsbot.capacity.text import trend_sentence
 from opsbot.capacity.usage import Cluster, bandwidth_when_full, totals
 from opsbot.errors import SourceError
+from opsbot.promql.evaluate import query
+from opsbot.promql.samples import SampleStore
+from tests.support.watching import put
 
 SHIPPED = load_catalogue(Path(__file__).parents[4] / "serving_stub/roofline/catalogue.yaml")
 LABELS = {"cluster": "eu", "instance": "a:1", "model_name": "llama-3.1-8b", "engine": "0"}
@@ -45,6 +48,29 @@ class Memory:
 
     async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> Sequence[Answer]:
         return await self.query(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Answers as watch does, from its samples."""
+
+    store: SampleStore
+
+    async def query(self, text: str) -> Sequence[Answer]:
+        return await self.query_at(text, 120.0)
+
+    async def query_at(self, text: str, at_s: float) -> Sequence[Answer]:
+        found = query(text, self.store, at_s)
+        assert not isinstance(found, float)
+        return [Answer(one.labels, one.value) for one in found]
+
+    async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> Sequence[Answer]:
+        assert end_s == start_s + step_s
+        return [
+            Answer(one.labels, points=[(at_s, one.value)])
+            for at_s in (start_s, end_s)
+            for one in await self.query_at(text, at_s)
+        ]
 
 
 def line(*values: float, **labels: str) -> list[Answer]:
@@ -136,6 +162,34 @@ async def test_max_num_seqs_stands_in_for_the_batch_limit() -> None:
     """Where no limit in force is exposed."""
     cluster = await seen(serving_batch_limit=[], serving_max_num_seqs=line(32, 32))
     assert cluster.shares_now["batch"] == 0.5
+
+
+async def test_a_plain_vllm_has_no_batch_limit() -> None:
+    """It is not guessed: the setting stands in, or the reason says what to set; bandwidth is only a limit then."""
+    plain = Memory({**FULL, "serving_batch_limit": []})
+    (cluster,) = await gather(plain, 0.0, 60.0, 60.0, Figures(SHIPPED, "bf16"))
+    assert cluster.unknown == {"batch": "vLLM exposes no batch limit; set capacity.max_num_seqs to its --max-num-seqs"}
+    assert cluster.at_most == {"bandwidth"}
+    (cluster,) = await gather(plain, 0.0, 60.0, 60.0, Figures(SHIPPED, "bf16", max_num_seqs=128))
+    assert cluster.shares_now["batch"] == 0.125
+    assert not cluster.at_most
+
+
+async def test_vllms_names_are_found_with_an_underscore_too() -> None:
+    """Each query asks for both, over samples in memory; who is seen under both names counts once."""
+    store = SampleStore()
+    for cluster, names in (("colon", "vllm:"), ("underscore", "vllm_"), ("both", "vllm:"), ("both", "vllm_")):
+        job = {"job": names} if cluster == "both" else {}
+        for name in ("prompt_tokens_total", "generation_tokens_total", "kv_cache_usage_perc"):
+            points = [(float(at), at / 100) for at in range(0, 121, 10)]
+            put(store, f"{names}{name}", {**LABELS, **job, "cluster": cluster}, *points)
+    found = await gather(Stored(store), 60.0, 120.0, 60.0, Figures(None, "bf16"))
+    assert {one.name: one.tokens_now for one in found} == pytest.approx({"both": 1.2, "colon": 1.2, "underscore": 1.2})
+    assert all(one.shares_now["KV"] > 0 for one in found)
+    at = await tokens_at(Stored(store), 120.0, 60.0)
+    assert {name: tokens for (name, _), tokens in at.items()} == pytest.approx(
+        {"both": 1.2, "colon": 1.2, "underscore": 1.2}
+    )
 
 
 async def test_a_source_without_tokens_says_so() -> None:
