@@ -76,9 +76,13 @@ class Source(Protocol):
     async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> Sequence[Line]: ...
 
 
-def rate_window(step_s: float) -> str:
+def rate_window_s(step_s: float) -> int:
     """The range over which rates and means are taken, so that steps leave no gaps."""
-    return f"{math.ceil(max(MIN_RATE_WINDOW_S, step_s))}s"
+    return math.ceil(max(MIN_RATE_WINDOW_S, step_s))
+
+
+def _range(step_s: float) -> str:
+    return f"{rate_window_s(step_s)}s"
 
 
 async def gather(source: Source, start_s: float, end_s: float, step_s: float, figures: Figures) -> tuple[Cluster, ...]:
@@ -87,7 +91,7 @@ async def gather(source: Source, start_s: float, end_s: float, step_s: float, fi
     Raises: SourceError when the source does not answer, or knows no tokens at all.
     """
     grid = _Grid(start_s, step_s, math.floor((end_s - start_s) / step_s + 1e-9) + 1)
-    window = rate_window(step_s)
+    window = _range(step_s)
     found = {
         name: grid.read(await source.query_range(text.format(window=window), start_s, end_s, step_s))
         for name, text in QUERIES.items()
@@ -115,7 +119,7 @@ async def gather(source: Source, start_s: float, end_s: float, step_s: float, fi
 
 async def requests_by_country(source: Source, step_s: float) -> dict[str, float]:
     """Requests a minute at the front door, by country; empty where there is no door."""
-    answer = await source.query(COUNTRIES.format(window=rate_window(step_s)))
+    answer = await source.query(COUNTRIES.format(window=_range(step_s)))
     return {one.labels.get("country", "unknown"): one.value for one in answer if not math.isnan(one.value)}
 
 
@@ -123,7 +127,7 @@ async def tokens_at(source: Source, at_s: float, step_s: float) -> dict[tuple[st
     """Tokens a minute at one instant, by (cluster, model)."""
     found: dict[tuple[str, str], float] = {}
     for name in ("prompt", "answer"):
-        answer = await source.query_at(QUERIES[name].format(window=rate_window(step_s)), at_s)
+        answer = await source.query_at(QUERIES[name].format(window=_range(step_s)), at_s)
         # By engine first: under both names it is still one.
         for key, value in {_key(one.labels): one.value for one in answer if not math.isnan(one.value)}.items():
             place = (key[0] or key[1], key[2])

@@ -13,7 +13,7 @@ from opsbot.capacity.catalogue import load_catalogue
 from opsbot.capacity.forecast import Readings
 from opsbot.capacity.gather import gather, tokens_at
 from opsbot.capacity.hardware import Figures
-from opsbot.capacity.text import trend_sentence
+from opsbot.capacity.text import history_sentence, trend_sentence
 from opsbot.capacity.usage import Cluster, bandwidth_when_full, totals
 from opsbot.errors import SourceError
 from opsbot.promql.evaluate import query
@@ -225,6 +225,24 @@ def test_a_busy_memory_is_not_a_full_server() -> None:
     """One row of 32 at all of the bandwidth, nearly all weights: full batches need a thirtieth."""
     assert bandwidth_when_full(100.0, 1.0, 99.0, 1.0, 33.0) == pytest.approx(4.0)
     assert bandwidth_when_full(100.0, 1.0, 99.0, 40.0, 33.0) == 100.0
+
+
+@pytest.mark.parametrize(
+    ("readings", "said"),
+    [
+        (Readings(0.0, 60.0, [1.0] * 21), None),
+        (Readings(0.0, 60.0, [math.nan] * 10 + [1.0] * 11),
+         "the source knows at most 11 minutes of the 20 minutes looked back over; "
+         "--window 11m reads them more closely"),
+        (Readings(0.0, 3600.0, [math.nan] * 336 + [1.0]),
+         "the source knows at most 60 minutes of the 14 days looked back over; --window 60m reads them more closely"),
+        (Readings(0.0, 60.0, [math.nan] * 21), None),
+    ],
+    ids=["all", "half", "one", "none"],
+)  # fmt: skip
+def test_a_short_history_is_said(readings: Readings, said: str | None) -> None:
+    """A trend over 15 minutes must not look like one over 14 days."""
+    assert history_sentence(Cluster("a", "m", readings, {}), None) == said
 
 
 def test_too_few_readings_are_said() -> None:
