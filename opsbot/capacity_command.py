@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ from opsbot.capacity.lognormal import LogNormal, parse_factor
 from opsbot.capacity_output import Seen, clusters_json, plan_json, plan_text, print_clusters
 from opsbot.clock import SystemClock, to_rfc3339
 from opsbot.config import DEFAULT_FILE, Settings, load_settings
-from opsbot.errors import ConfigError, OpsbotError
+from opsbot.errors import ConfigError, OpsbotError, SourceError
 from opsbot.store.json_lines import JsonLines
 from opsbot.yamlfile import parse_duration
 
@@ -87,14 +88,16 @@ def capacity(
         return
     settings = load_settings(config_path)
     look_back = window or parse_duration(PROMETHEUS_WINDOW if settings.prometheus else WATCH_WINDOW)
-    asyncio.run(_show(settings, look_back, horizon or look_back, charts, not no_record, is_json))
+    with _says_what_to_start(settings):
+        asyncio.run(_show(settings, look_back, horizon or look_back, charts, not no_record, is_json))
 
 
 async def _show(
     settings: Settings, window_s: float, horizon_s: float, charts: Path | None, is_kept: bool, is_json: bool
 ) -> None:
     from opsbot.capacity.forecast import forecast, meeting
-    from opsbot.capacity.gather import Figures, gather, requests_by_country
+    from opsbot.capacity.gather import gather, rate_window_s, requests_by_country
+    from opsbot.capacity.hardware import Figures
     from opsbot.capacity.record import keep
     from opsbot.capacity.text import trend_sentence
 
@@ -102,12 +105,12 @@ async def _show(
     section = settings.capacity
     source, now_s = _source(settings), float(int(SystemClock().now()))
     step_s = float(max(1, round(window_s / NUM_STEPS)))
-    figures = Figures(shown_catalogue, section.format, section.device)
+    figures = Figures(shown_catalogue, section.format, section.device, section.max_num_seqs)
     clusters = await gather(source, now_s - window_s, now_s, step_s, figures)
     countries = await requests_by_country(source, step_s)
     seen = []
     for cluster in clusters:
-        made, able = forecast(cluster.tokens, horizon_s), cluster.capacity
+        made, able = forecast(cluster.tokens.settled(rate_window_s(step_s)), horizon_s), cluster.capacity
         meets = meeting(made, able) if made and able else None
         seen.append(Seen(cluster, made, meets, trend_sentence(cluster, made, meets, now_s)))
     if is_kept:
@@ -194,7 +197,8 @@ def score(is_json: bool, config_path: Path) -> None:
     records = parse_records(_lines(settings, FORECASTS).read(), str(_folder(settings) / FORECASTS))
     if not records:
         raise OpsbotError("no forecast has been kept yet; `opsbot capacity` keeps one each time")
-    asyncio.run(_score(settings, records, is_json))
+    with _says_what_to_start(settings):
+        asyncio.run(_score(settings, records, is_json))
 
 
 async def _score(settings: Settings, records: Sequence[Any], is_json: bool) -> None:
@@ -229,6 +233,22 @@ def _source(settings: Settings) -> Any:
     if settings.prometheus:
         return PrometheusSource(settings.prometheus.url)
     return PrometheusSource(f"http://{settings.watch.host}:{settings.watch.port}")
+
+
+@contextmanager
+def _says_what_to_start(settings: Settings) -> Iterator[None]:
+    """A source that does not answer is mostly one that does not run."""
+    try:
+        yield
+    except SourceError as error:
+        if not error.retryable:
+            raise
+        advice = (
+            "start that Prometheus, or correct prometheus.url in opsbot.yaml"
+            if settings.prometheus
+            else "`opsbot up` starts it; or name a Prometheus of yours as prometheus.url in opsbot.yaml"
+        )
+        raise SourceError(f"{error}; {advice}", retryable=True) from error
 
 
 def _catalogue_if_any(settings: Settings) -> Catalogue | None:

@@ -37,7 +37,7 @@ def print_clusters(seen: Sequence[Seen], countries: dict[str, float], now_s: flo
     from rich.console import Console
     from rich.table import Table
 
-    from opsbot.capacity.text import percent, quantity
+    from opsbot.capacity.text import history_sentence, percent, quantity
     from opsbot.capacity.usage import BOUNDS, totals
 
     console = Console(width=max(130, Console().width))
@@ -71,9 +71,9 @@ def print_clusters(seen: Sequence[Seen], countries: dict[str, float], now_s: flo
         click.echo("requests/min by country: " + ", ".join(f"{name} {quantity(rate)}" for name, rate in most))
     for one in seen:
         click.echo(f"{one.cluster.name} {one.cluster.model}: {one.sentence}")
-        ended = _ended(one.cluster, now_s)
-        if ended:
-            click.echo(f"  {ended}")
+        for more in (history_sentence(one.cluster, one.forecast), _ended(one.cluster, now_s)):
+            if more:
+                click.echo(f"  {more}")
         for reason in dict.fromkeys(one.cluster.unknown.values()):
             bounds = [bound for bound in one.cluster.unknown if one.cluster.unknown[bound] == reason]
             click.echo(f"  {' and '.join(bounds)} not known: {reason}")
@@ -93,6 +93,7 @@ def clusters_json(
     seen: Sequence[Seen], countries: dict[str, float], now_s: float, drawn: Sequence[str]
 ) -> dict[str, Any]:
     """The same for programs."""
+    from opsbot.capacity.text import history_s
     from opsbot.capacity.usage import BOUNDS, totals
 
     def date(at_s: float | None) -> str | None:
@@ -109,6 +110,7 @@ def clusters_json(
                 "country": cluster.country,
                 "tokens_per_min": cluster.tokens_now,
                 "last_reading_at": date(cluster.tokens.known()[-1][0] if cluster.tokens.known() else None),
+                "history_s": history_s(cluster),
                 "peak_of_day": None if peak is None else {"at": date(peak[0]), "tokens_per_min": peak[1]},
                 "bound": cluster.bound,
                 "used_ratio": cluster.used_now,

@@ -93,6 +93,11 @@ class CapacitySection(_Section):
     device: str | None = Field(
         default=None, description="Device of the catalogue, where samples do not name it (a plain vLLM's do not)."
     )
+    max_num_seqs: int | None = Field(
+        default=None,
+        ge=1,
+        description="vLLM's --max-num-seqs, where samples have no batch limit (a plain vLLM's do not).",
+    )
 
 
 class Settings(_Section):

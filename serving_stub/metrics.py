@@ -313,6 +313,12 @@ class _Live(Collector):
             "Intensity above which the device computes longer than it reads.",
             self._device.ridge_point,
         )
+        yield self._gauge(
+            "serving_device_peak_flops_per_second", "Operations a second at best.", self._device.flops_per_s
+        )
+        yield self._gauge(
+            "serving_device_peak_bytes_per_second", "Bytes of its memory a second at best.", self._device.bytes_per_s
+        )
         bound = self._device.bound(intensity) if intensity else None
         yield self._by(
             "serving_bound",

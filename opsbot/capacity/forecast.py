@@ -52,6 +52,20 @@ class Readings:
         """(time, value) of those that are there."""
         return [(at, value) for at, value in zip(self.times, self.values, strict=True) if not math.isnan(value)]
 
+    def settled(self, window_s: float) -> Readings:
+        """Without what came within *window_s* of a beginning or a gap.
+
+        There a rate's range is not full yet, and `rate` divides by all of it: a steady load seems to grow. What is
+        there at the first step began before it.
+        """
+        num_unsettled = math.ceil(window_s / self.step_s)
+        values, since = list(self.values), num_unsettled
+        for index, value in enumerate(self.values):
+            since = 0 if math.isnan(value) else since + 1
+            if 0 < since <= num_unsettled:
+                values[index] = math.nan
+        return Readings(self.start_s, self.step_s, values)
+
 
 @dataclass(frozen=True, slots=True)
 class Forecast:

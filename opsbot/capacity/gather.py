@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opsbot.capacity.catalogue import ELEMENT_BYTES, Catalogue, Device, NumberFormat
+from opsbot.capacity.catalogue import ELEMENT_BYTES
 from opsbot.capacity.forecast import Readings
+from opsbot.capacity.hardware import Figures, Hardware, Key
 from opsbot.capacity.usage import BOUNDS, Bound, Cluster, bandwidth_when_full
 from opsbot.errors import SourceError
 
 MIN_RATE_WINDOW_S = 60.0
 """Prometheus servers scrape every 15 to 60 s at most sites; a shorter rate would find a single sample."""
 
-QUERIES: Mapping[str, str] = {
+
+def _either(text: str) -> str:
+    """vLLM's names as it writes them, or with an underscore: some collectors allow no colon in a name."""
+    return f"{text} or {text.replace('vllm:', 'vllm_')}" if "vllm:" in text else text
+
+
+_QUERIES: Mapping[str, str] = {
     "prompt": "rate(vllm:prompt_tokens_total[{window}])",
     "answer": "rate(vllm:generation_tokens_total[{window}])",
     "kv": "avg_over_time(vllm:kv_cache_usage_perc[{window}])",
@@ -30,13 +36,14 @@ QUERIES: Mapping[str, str] = {
     "flops": "rate(vllm:estimated_flops_per_gpu_total[{window}])",
     "steps": "rate(vllm:iteration_tokens_total_count[{window}])",
 }
+QUERIES = {name: _either(text) for name, text in _QUERIES.items()}
 DEVICES = "serving_device_info"
-CACHES = "vllm:cache_config_info"
+PEAK_FLOPS = "serving_device_peak_flops_per_second"
+PEAK_BYTES = "serving_device_peak_bytes_per_second"
+CACHES = _either("vllm:cache_config_info")
 COUNTRIES = "60 * sum by (country) (rate(frontdoor_requests_by_country_total[{window}]))"
 
-_CACHE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "half": 2, "bf16": 2, "fp32": 4, "int8": 1}
 _Floats = NDArray[np.float64]
-_Key = tuple[str, str, str, str]
 
 
 class Element(Protocol):
@@ -69,18 +76,13 @@ class Source(Protocol):
     async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> Sequence[Line]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is known of the hardware. `device` is for samples that do not name theirs."""
-
-    catalogue: Catalogue | None
-    number_format: NumberFormat
-    device: str | None = None
-
-
-def rate_window(step_s: float) -> str:
+def rate_window_s(step_s: float) -> int:
     """The range over which rates and means are taken, so that steps leave no gaps."""
-    return f"{math.ceil(max(MIN_RATE_WINDOW_S, step_s))}s"
+    return math.ceil(max(MIN_RATE_WINDOW_S, step_s))
+
+
+def _range(step_s: float) -> str:
+    return f"{rate_window_s(step_s)}s"
 
 
 async def gather(source: Source, start_s: float, end_s: float, step_s: float, figures: Figures) -> tuple[Cluster, ...]:
@@ -89,31 +91,35 @@ async def gather(source: Source, start_s: float, end_s: float, step_s: float, fi
     Raises: SourceError when the source does not answer, or knows no tokens at all.
     """
     grid = _Grid(start_s, step_s, math.floor((end_s - start_s) / step_s + 1e-9) + 1)
-    window = rate_window(step_s)
+    window = _range(step_s)
     found = {
         name: grid.read(await source.query_range(text.format(window=window), start_s, end_s, step_s))
         for name, text in QUERIES.items()
     }
     if not found["answer"] and not found["prompt"]:
         raise SourceError(
-            "the source has no `vllm:generation_tokens_total` in this time; check that it scrapes the servers "
-            "(`up`), or choose another --window"
+            "the source has no `vllm:generation_tokens_total` in this time, nor `vllm_…`; check that it scrapes the "
+            "servers (`up`), or choose another --window"
         )
-    devices = {_key(one.labels): one.labels.get("device", "") for one in await source.query(DEVICES)}
-    caches = {_key(one.labels): one.labels for one in await source.query(CACHES)}
-    countries: dict[_Key, str] = {_key(line): line["country"] for line in grid.labels if line.get("country")}
-    groups: dict[tuple[str, str], list[_Key]] = {}
+    hardware = Hardware(
+        figures,
+        devices={_key(one.labels): one.labels.get("device", "") for one in await source.query(DEVICES)},
+        flops_per_s={_key(one.labels): one.value for one in await source.query(PEAK_FLOPS)},
+        bytes_per_s={_key(one.labels): one.value for one in await source.query(PEAK_BYTES)},
+        caches={_key(one.labels): one.labels for one in await source.query(CACHES)},
+    )
+    countries: dict[Key, str] = {_key(line): line["country"] for line in grid.labels if line.get("country")}
+    groups: dict[tuple[str, str], list[Key]] = {}
     for key in sorted({*found["answer"], *found["prompt"]}):
         groups.setdefault((key[0] or key[1], key[2]), []).append(key)
     return tuple(
-        _cluster(name, model, keys, grid, found, _Known(figures, devices, caches, countries))
-        for (name, model), keys in sorted(groups.items())
+        _cluster(name, model, keys, grid, found, hardware, countries) for (name, model), keys in sorted(groups.items())
     )
 
 
 async def requests_by_country(source: Source, step_s: float) -> dict[str, float]:
     """Requests a minute at the front door, by country; empty where there is no door."""
-    answer = await source.query(COUNTRIES.format(window=rate_window(step_s)))
+    answer = await source.query(COUNTRIES.format(window=_range(step_s)))
     return {one.labels.get("country", "unknown"): one.value for one in answer if not math.isnan(one.value)}
 
 
@@ -121,15 +127,15 @@ async def tokens_at(source: Source, at_s: float, step_s: float) -> dict[tuple[st
     """Tokens a minute at one instant, by (cluster, model)."""
     found: dict[tuple[str, str], float] = {}
     for name in ("prompt", "answer"):
-        for one in await source.query_at(QUERIES[name].format(window=rate_window(step_s)), at_s):
-            key = _key(one.labels)
-            if not math.isnan(one.value):
-                place = (key[0] or key[1], key[2])
-                found[place] = found.get(place, 0.0) + 60 * one.value
+        answer = await source.query_at(QUERIES[name].format(window=_range(step_s)), at_s)
+        # By engine first: under both names it is still one.
+        for key, value in {_key(one.labels): one.value for one in answer if not math.isnan(one.value)}.items():
+            place = (key[0] or key[1], key[2])
+            found[place] = found.get(place, 0.0) + 60 * value
     return found
 
 
-def _key(labels: Mapping[str, str]) -> _Key:
+def _key(labels: Mapping[str, str]) -> Key:
     return (
         labels.get("cluster", ""),
         labels.get("instance", ""),
@@ -145,9 +151,9 @@ class _Grid:
         self._start_s, self._step_s, self._num_steps = start_s, step_s, num_steps
         self.labels: list[Mapping[str, str]] = []
 
-    def read(self, lines: Iterable[Line]) -> dict[_Key, _Floats]:
+    def read(self, lines: Iterable[Line]) -> dict[Key, _Floats]:
         """The lines' values by what they are of."""
-        found: dict[_Key, _Floats] = {}
+        found: dict[Key, _Floats] = {}
         for line in lines:
             self.labels.append(line.labels)
             values = found.setdefault(_key(line.labels), np.full(self._num_steps, np.nan))
@@ -162,58 +168,24 @@ class _Grid:
         return Readings(self._start_s, self._step_s, [float(value) for value in values])
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    figures: Figures
-    devices: Mapping[_Key, str]
-    caches: Mapping[_Key, Mapping[str, str]]
-    countries: Mapping[_Key, str]
-
-    def device(self, key: _Key) -> Device | str:
-        """The device, or why it is not known."""
-        name = self.devices.get(key) or self.figures.device
-        if name is None:
-            return "no `serving_device_info`; set capacity.device"
-        if self.figures.catalogue is None:
-            return "no catalogue; set capacity.catalogue"
-        found = self.figures.catalogue.devices.get(name)
-        if found is None:
-            return f"device {name} is not in the catalogue"
-        return found
-
-    def headroom_bytes(self, key: _Key, usage: float) -> float | None:
-        """Free KV cache of one engine; None where blocks, model or format are not known."""
-        cache = self.caches.get(key)
-        model = self.figures.catalogue.served_model(key[2]) if self.figures.catalogue else None
-        if cache is None or model is None or math.isnan(usage):
-            return None
-        dtype = cache.get("cache_dtype", "auto").removeprefix("torch.")
-        element = ELEMENT_BYTES[self.figures.number_format] if dtype == "auto" else _CACHE_BYTES.get(dtype)
-        element = 1 if dtype.startswith("fp8") else element
-        try:
-            tokens = int(cache["num_gpu_blocks"]) * int(cache["block_size"])
-        except (KeyError, ValueError):
-            return None
-        return None if element is None else (1 - usage) * tokens * model.kv_elements * element
-
-
 def _cluster(
     name: str,
     model: str,
-    keys: Sequence[_Key],
+    keys: Sequence[Key],
     grid: _Grid,
-    found: Mapping[str, Mapping[_Key, _Floats]],
-    known: _Known,
+    found: Mapping[str, Mapping[Key, _Floats]],
+    hardware: Hardware,
+    countries: Mapping[Key, str],
 ) -> Cluster:
     tokens = _sum([_sum([found[part][key] for part in ("prompt", "answer") if key in found[part]]) for key in keys])
     shares: dict[Bound, _Floats] = {}
     unknown: dict[Bound, str] = {}
     at_most: set[Bound] = set()
-    read: Mapping[Bound, Callable[[_Key], tuple[_Floats, bool] | str]] = {
+    read: Mapping[Bound, Callable[[Key], tuple[_Floats, bool] | str]] = {
         "KV": lambda key: _plain(found["kv"].get(key), "no `vllm:kv_cache_usage_perc`"),
-        "batch": lambda key: _batch(key, found),
-        "bandwidth": lambda key: _bandwidth(key, found, known),
-        "compute": lambda key: _compute(key, found, known),
+        "batch": lambda key: _batch(key, found, hardware),
+        "bandwidth": lambda key: _bandwidth(key, found, hardware),
+        "compute": lambda key: _compute(key, found, hardware),
     }
     for bound in BOUNDS:
         each = [read[bound](key) for key in keys]
@@ -225,7 +197,7 @@ def _cluster(
         shares[bound] = _mean([share for share, _ in values])
         if any(is_at_most for _, is_at_most in values):
             at_most.add(bound)
-    free = [known.headroom_bytes(key, _last(found["kv"].get(key))) for key in keys]
+    free = [hardware.headroom_bytes(key, _last(found["kv"].get(key))) for key in keys]
     return Cluster(
         name=name,
         model=model,
@@ -234,7 +206,7 @@ def _cluster(
         unknown=unknown,
         at_most=frozenset(at_most),
         headroom_bytes=None if None in free else sum(one for one in free if one is not None),
-        country=next((known.countries[key] for key in keys if key in known.countries), None),
+        country=next((countries[key] for key in keys if key in countries), None),
     )
 
 
@@ -242,31 +214,35 @@ def _plain(values: _Floats | None, reason: str) -> tuple[_Floats, bool] | str:
     return reason if values is None else (values, False)
 
 
-def _limit(key: _Key, found: Mapping[str, Mapping[_Key, _Floats]]) -> _Floats | None:
-    limit = found["limit"].get(key)
-    return found["max_seqs"].get(key) if limit is None else limit
+def _limit(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> _Floats | None:
+    exposed = next((found[name][key] for name in ("limit", "max_seqs") if key in found[name]), None)
+    stated, running = hardware.figures.max_num_seqs, found["running"].get(key)
+    if exposed is None and stated is not None and running is not None:
+        return np.full_like(running, stated)
+    return exposed
 
 
-def _batch(key: _Key, found: Mapping[str, Mapping[_Key, _Floats]]) -> tuple[_Floats, bool] | str:
-    running, limit = found["running"].get(key), _limit(key, found)
-    if running is None or limit is None:
-        return "no `serving_batch_limit` or `serving_max_num_seqs`"
+def _batch(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> tuple[_Floats, bool] | str:
+    running, limit = found["running"].get(key), _limit(key, found, hardware)
+    if running is None:
+        return "no `vllm:num_requests_running`"
+    if limit is None:
+        return "vLLM exposes no batch limit; set capacity.max_num_seqs to its --max-num-seqs"
     return np.where(limit > 0, running / np.where(limit > 0, limit, 1.0), np.nan), False
 
 
-def _bandwidth(key: _Key, found: Mapping[str, Mapping[_Key, _Floats]], known: _Known) -> tuple[_Floats, bool] | str:
-    device, read, write = known.device(key), found["read"].get(key), found["write"].get(key)
+def _bandwidth(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> tuple[_Floats, bool] | str:
+    device, read, write = hardware.peaks(key), found["read"].get(key), found["write"].get(key)
     if isinstance(device, str):
         return device
     if read is None or write is None or not np.any(read > 0):
         return "`vllm:estimated_read_bytes_per_gpu_total` does not grow"
     total = read + write
-    catalogue = known.figures.catalogue
-    model = catalogue.served_model(key[2]) if catalogue else None
-    steps, running, limit = found["steps"].get(key), found["running"].get(key), _limit(key, found)
+    model = hardware.model(key)
+    steps, running, limit = found["steps"].get(key), found["running"].get(key), _limit(key, found, hardware)
     if model is None or steps is None or running is None or limit is None:
         return total / device.bytes_per_s, True
-    weights = (model.num_layer_parameters + model.num_head_parameters) * ELEMENT_BYTES[known.figures.number_format]
+    weights = (model.num_layer_parameters + model.num_head_parameters) * ELEMENT_BYTES[hardware.figures.number_format]
     full = [
         bandwidth_when_full(float(moved), float(rate), weights, float(rows), float(most))
         for moved, rate, rows, most in zip(total, steps, running, limit, strict=True)
@@ -274,14 +250,15 @@ def _bandwidth(key: _Key, found: Mapping[str, Mapping[_Key, _Floats]], known: _K
     return np.array(full) / device.bytes_per_s, False
 
 
-def _compute(key: _Key, found: Mapping[str, Mapping[_Key, _Floats]], known: _Known) -> tuple[_Floats, bool] | str:
-    device, flops = known.device(key), found["flops"].get(key)
+def _compute(key: Key, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> tuple[_Floats, bool] | str:
+    device, flops = hardware.peaks(key), found["flops"].get(key)
     if isinstance(device, str):
         return device
     if flops is None or not np.any(flops > 0):
         return "`vllm:estimated_flops_per_gpu_total` does not grow"
-    peak = device.flops_per_s.get(known.figures.number_format)
-    return f"{device.name} has no figure for {known.figures.number_format}" if peak is None else (flops / peak, False)
+    if device.flops_per_s is None:
+        return f"{device.name} has no figure for {hardware.figures.number_format}"
+    return flops / device.flops_per_s, False
 
 
 def _sum(parts: Sequence[_Floats]) -> _Floats:

@@ -8,6 +8,10 @@ from opsbot.capacity.forecast import DAY_S, MIN_READINGS, Forecast, Meeting
 from opsbot.capacity.usage import Cluster
 
 HOUR_S = 3600.0
+WHOLE = 0.9
+"""From this share on, what the source knows counts as all that was asked for."""
+SHORTEST_MIN = 2
+"""A shorter --window is refused."""
 
 
 def quantity(value: float | None) -> str:
@@ -41,6 +45,30 @@ def trend_sentence(cluster: Cluster, made: Forecast | None, meets: Meeting | Non
     if made is None:
         return f"too few readings for a trend: {MIN_READINGS} above zero are needed"
     return f"{_growth(made)}; {_meets(cluster, made, meets, now_s)}"
+
+
+def history_s(cluster: Cluster) -> float | None:
+    """Seconds from the first reading to the last moment looked at; None without a reading."""
+    known = cluster.tokens.known()
+    return cluster.tokens.end_s - known[0][0] if known else None
+
+
+def history_sentence(cluster: Cluster, made: Forecast | None) -> str | None:
+    """How much of the time looked back over the source knows; None if nearly all, or nothing.
+
+    Where that makes no trend, it says what to ask for.
+    """
+    tokens, had = cluster.tokens, history_s(cluster)
+    asked = tokens.end_s - tokens.start_s
+    if had is None or had >= WHOLE * asked:
+        return None
+    most = had + tokens.step_s  # the first reading's own time counts too
+    known, wanted = (f"{number:.0f} {unit}" for number, unit in (ahead(most), ahead(asked)))
+    said = f"the source knows at most {known} of the {wanted} looked back over"
+    minutes = math.floor(most / 60)
+    if made is not None or minutes < SHORTEST_MIN:
+        return said
+    return f"{said}; --window {minutes}m reads them more closely"
 
 
 def _growth(made: Forecast) -> str:

@@ -71,6 +71,7 @@ class Engine:
         self._with_deadline: dict[str, Sequence] = {}
         self._outputs: dict[str, OutputText] = {}
         self._num_preempted_by_limit = 0
+        self._num_first_tokens = 0
 
     @property
     def max_model_len(self) -> int:
@@ -181,6 +182,7 @@ class Engine:
             batch_limit=self.scheduler.batch_limit,
             token_budget=self.scheduler.token_budget,
             max_num_seqs=self.scheduler.max_num_seqs,
+            num_first_tokens=self._num_first_tokens,
             is_alive=is_alive,
             num_restarts=num_restarts,
         )
@@ -258,6 +260,7 @@ class Engine:
     def _observe_token(self, seq: Sequence, now: float) -> None:
         if seq.first_token_at is None:
             seq.first_token_at = now
+            self._num_first_tokens += 1
             self._with_deadline.pop(seq.request_id, None)
             if self.observer is not None:
                 queued_s = (now if seq.scheduled_at is None else seq.scheduled_at) - seq.arrived_at

@@ -70,7 +70,12 @@ class TokenChunk:
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """The engine now. `kv_cache_usage` is the share of blocks that live sequences hold, 0 to 1."""
+    """The engine now.
+
+    Args:
+        kv_cache_usage: share of blocks that live sequences hold, 0 to 1.
+        num_first_tokens: requests that got their first token since the engine's start, restarts included.
+    """
 
     num_running: int
     num_waiting: int
@@ -80,6 +85,7 @@ class EngineStats:
     batch_limit: int
     token_budget: int
     max_num_seqs: int
+    num_first_tokens: int
     is_alive: bool
     num_restarts: int
 

@@ -24,7 +24,7 @@ class Trust(StrEnum):
     CONTRADICTED = "contradicted"
     """It shows far fewer requests than the router itself has there."""
     IMPOSSIBLE = "impossible"
-    """A KV share outside 0 to 1, or a negative count."""
+    """A KV share outside 0 to 1, a negative count, or a wait that is no time."""
 
 
 class Way(StrEnum):
@@ -54,9 +54,11 @@ class ClusterView:
         kv_usage: share of the KV cache in use, 0 to 1.
         batch_limit: the one in force; at least 1.
         waiting: before the engine, and in the queue of the cluster's front door.
+        wait_s: seconds until a newcomer's turn, as `QueueWait` estimates them; 0 when nobody waits, and infinite is
+            allowed.
         is_healthy: by its health route.
         is_taking: neither drained nor fenced.
-        age_s: of kv_usage, running and waiting; infinite if they were never seen.
+        age_s: of kv_usage, running, waiting and wait_s; infinite if they were never seen.
         own_count: requests that this router sent there and that have not ended.
     """
 
@@ -67,6 +69,7 @@ class ClusterView:
     kv_usage: float
     running: int
     waiting: int
+    wait_s: float
     is_healthy: bool
     is_taking: bool
     age_s: float
@@ -83,8 +86,8 @@ class Seen:
     """A view and what the router made of it.
 
     Args:
-        load: 1 is full: KV use over `spill_kv` or requests over `spill_batch`, whichever is more; of a view that is
-            not believed, its own count over `max_own_load`.
+        load: 1 is full: KV use over `spill_kv`, requests over `spill_batch` or the wait over `spill_wait`, whichever
+            is most; of a view that is not believed, its own count over `max_own_load`.
         weight: in force; negative and unknown numbers count as 0.
     """
 
@@ -181,16 +184,26 @@ def see(view: ClusterView, weight: float, settings: RouterSettings) -> Seen:
     if trust is Trust.BELIEVED:
         # The own count too: it knows of requests that were sent since the view was taken.
         requests = max(view.running + view.waiting, view.own_count) / limit
-        load = max(view.kv_usage / settings.spill_kv, requests / settings.spill_batch)
+        load = max(
+            view.kv_usage / settings.spill_kv, requests / settings.spill_batch, _wait_s(view) / settings.spill_wait
+        )
     else:
         load = view.own_count / limit / settings.max_own_load
     return Seen(view, trust, load, weight if math.isfinite(weight) and weight > 0 else 0.0)
 
 
+def _wait_s(view: ClusterView) -> float:
+    """Longer by what was sent since the view was taken: otherwise all would go to whoever had room then."""
+    if view.waiting <= 0:
+        return view.wait_s
+    sent_since = max(0, view.own_count - view.running - view.waiting)
+    return view.wait_s * (1.0 + sent_since / view.waiting)
+
+
 def _trust(view: ClusterView, limit: int, settings: RouterSettings) -> Trust:
     if not view.age_s <= settings.max_view_age:
         return Trust.TOO_OLD
-    if not 0.0 <= view.kv_usage <= 1.0 or view.running < 0 or view.waiting < 0:
+    if not 0.0 <= view.kv_usage <= 1.0 or view.running < 0 or view.waiting < 0 or not view.wait_s >= 0.0:
         return Trust.IMPOSSIBLE
     if view.own_count - (view.running + view.waiting) > settings.frozen_gap * limit:
         return Trust.CONTRADICTED

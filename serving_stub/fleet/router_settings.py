@@ -15,6 +15,8 @@ class RouterSettings(BaseModel):
     Args:
         spill_kv: share of the KV cache in use from which on a cluster has no room.
         spill_batch: running and waiting requests over the batch limit from which on it has none.
+        spill_wait: seconds that a newcomer would wait for its turn from which on it has none. Arithmetic may be short
+            where neither KV cache nor batch is: long prompts with short answers.
         max_view_age: oldest view that is believed; older ones count as frozen.
         frozen_gap: requests, as a share of the batch limit, by which the router's own count may exceed what a view
             shows before the view is taken for a lie.
@@ -26,6 +28,7 @@ class RouterSettings(BaseModel):
 
     spill_kv: Annotated[float, Field(gt=0, le=1)] = 0.9
     spill_batch: Annotated[float, Field(gt=0, le=10)] = 1.0
+    spill_wait: Annotated[Duration, Field(gt=0, le=3600)] = 1.0
     max_view_age: Annotated[Duration, Field(gt=0, le=3600)] = 10.0
     frozen_gap: Annotated[float, Field(gt=0, le=10)] = 0.25
     max_own_load: Annotated[float, Field(gt=0, le=10)] = 0.8

@@ -7,6 +7,7 @@ import math
 from serving_stub.engine.interface import GenerationRequest, RequestRefused, SamplingParams
 from serving_stub.fleet.arrival import Arrival
 from serving_stub.fleet.cluster_spec import ClusterSpec
+from serving_stub.fleet.queue_wait import QueueWait
 from serving_stub.fleet.router import ClusterView
 from serving_stub.sim.build import build_simulated
 from serving_stub.sim.clock import VirtualClock
@@ -31,6 +32,7 @@ class VirtualCluster:
         self.peak_waiting = 0
         self._clock = VirtualClock()
         self._engine = build_simulated(spec.sizes, self._clock.now, self._pass, fixed_s=fixed_s)
+        self._queue_wait = QueueWait()
         self._served: dict[str, Outcome] = {}
 
     def run_until(self, at_s: float) -> None:
@@ -85,6 +87,7 @@ class VirtualCluster:
             kv_usage=stats.kv_cache_usage,
             running=stats.num_running,
             waiting=stats.num_waiting,
+            wait_s=self._queue_wait.seen(self._clock.now(), stats.num_waiting, stats.num_first_tokens),
             is_healthy=not self.is_lost,
             is_taking=True,
             age_s=0.0,

@@ -23,6 +23,7 @@ STATS = EngineStats(
     batch_limit=8,
     token_budget=256,
     max_num_seqs=32,
+    num_first_tokens=5,
     is_alive=True,
     num_restarts=2,
 )
@@ -163,6 +164,8 @@ def test_arithmetic_intensity_is_operations_over_bytes(scrape: Scrape) -> None:
 def test_which_bound_holds(scrape: Scrape, flops: float, bound: str) -> None:
     """4.5 operations a byte lie below the device's ridge of 5, 5.5 above it; without a step neither holds."""
     assert scrape.value("serving_ridge_point_ops_per_byte") == 5.0
+    peaks = [scrape.value(f"serving_device_peak_{what}_per_second") for what in ("flops", "bytes")]
+    assert peaks == [DEVICE.flops_per_s, DEVICE.bytes_per_s]
     assert {scrape.value("serving_bound", bound=one) for one in ("memory", "compute")} == {0.0}
     scrape.metrics.on_step(replace(STEP, flops=flops))
     assert {one: scrape.value("serving_bound", bound=one) for one in ("memory", "compute")} == {

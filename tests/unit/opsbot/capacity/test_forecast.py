@@ -34,6 +34,15 @@ def test_growth_is_found_under_the_days_course() -> None:
     assert len(made.times) == 240
 
 
+def test_rates_whose_range_is_not_full_yet_are_left_out() -> None:
+    """After a beginning within the time and after a gap; what began before it stays."""
+    nan = math.nan
+    beginning = Readings(0.0, 20.0, [nan, 10, 20, 30, 30, 30]).settled(60.0)
+    assert [value for _, value in beginning.known()] == [30, 30]
+    gap = Readings(0.0, 40.0, [30, 30, nan, 15, 30, 30, nan]).settled(60.0)
+    assert gap.known() == [(0.0, 30), (40.0, 30), (200.0, 30)]
+
+
 def test_a_level_load_has_no_trend() -> None:
     """Its growth's band holds 1."""
     made = forecast(Readings(0.0, HOUR_S, load(240, 1.0, scatter=0.1, seed=3)), DAY_S)

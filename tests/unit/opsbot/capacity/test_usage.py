@@ -11,10 +11,14 @@ import pytest
 
 from opsbot.capacity.catalogue import load_catalogue
 from opsbot.capacity.forecast import Readings
-from opsbot.capacity.gather import Figures, gather
-from opsbot.capacity.text import trend_sentence
+from opsbot.capacity.gather import gather, tokens_at
+from opsbot.capacity.hardware import Figures
+from opsbot.capacity.text import history_sentence, trend_sentence
 from opsbot.capacity.usage import Cluster, bandwidth_when_full, totals
 from opsbot.errors import SourceError
+from opsbot.promql.evaluate import query
+from opsbot.promql.samples import SampleStore
+from tests.support.watching import put
 
 SHIPPED = load_catalogue(Path(__file__).parents[4] / "serving_stub/roofline/catalogue.yaml")
 LABELS = {"cluster": "eu", "instance": "a:1", "model_name": "llama-3.1-8b", "engine": "0"}
@@ -31,18 +35,42 @@ class Answer:
 
 @dataclass(slots=True)
 class Memory:
-    """Answers each query that contains one of its keys."""
+    """Answers each query that contains one of its keys; of several, the longest."""
 
     answers: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
 
     async def query(self, text: str) -> Sequence[Answer]:
-        return next((found for name, found in self.answers.items() if name in text), [])
+        known = [name for name in self.answers if name in text]
+        return self.answers[max(known, key=len)] if known else []
 
     async def query_at(self, text: str, at_s: float) -> Sequence[Answer]:
         return await self.query(text)
 
     async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> Sequence[Answer]:
         return await self.query(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Answers as watch does, from its samples."""
+
+    store: SampleStore
+
+    async def query(self, text: str) -> Sequence[Answer]:
+        return await self.query_at(text, 120.0)
+
+    async def query_at(self, text: str, at_s: float) -> Sequence[Answer]:
+        found = query(text, self.store, at_s)
+        assert not isinstance(found, float)
+        return [Answer(one.labels, one.value) for one in found]
+
+    async def query_range(self, text: str, start_s: float, end_s: float, step_s: float) -> Sequence[Answer]:
+        assert end_s == start_s + step_s
+        return [
+            Answer(one.labels, points=[(at_s, one.value)])
+            for at_s in (start_s, end_s)
+            for one in await self.query_at(text, at_s)
+        ]
 
 
 def line(*values: float, **labels: str) -> list[Answer]:
@@ -61,6 +89,7 @@ FULL = {
     "flops": line(1e14, 98.95e12),
     "iteration_tokens": line(50, 100),
     "serving_device_info": [Answer({**LABELS, "device": "h100"})],
+    "serving_device_peak": [],
     "cache_config": [Answer({**LABELS, "num_gpu_blocks": "1000", "block_size": "16", "cache_dtype": "auto"})],
 }
 
@@ -92,6 +121,24 @@ async def test_without_a_device_its_bounds_are_not_known() -> None:
     assert cluster.unknown["compute"] == "no `serving_device_info`; set capacity.device"
 
 
+async def test_a_server_that_states_its_peaks_needs_no_catalogue() -> None:
+    """They go before the catalogue's; of a processor no catalogue could know."""
+    cluster = await seen(
+        serving_device_info=[Answer({**LABELS, "device": "this-cpu"})],
+        serving_device_peak_flops_per_second=[Answer(LABELS, 4 * 98.95e12)],
+        serving_device_peak_bytes_per_second=[Answer(LABELS, 6.7e12)],
+    )
+    assert cluster.shares_now["compute"] == 0.25
+    assert cluster.shares_now["bandwidth"] == pytest.approx((1.675 - 1.5010 * 0.75) / 6.7, abs=1e-3)
+    assert not cluster.unknown
+
+
+async def test_peaks_of_one_kind_only_do_not_count() -> None:
+    """Half a roof is none: the catalogue's is taken."""
+    cluster = await seen(serving_device_peak_bytes_per_second=[Answer(LABELS, 1.0)])
+    assert cluster.shares_now["compute"] == pytest.approx(0.1)
+
+
 async def test_a_setting_names_the_device_of_a_plain_vllm() -> None:
     """Compute is known then; counters that stand still leave bandwidth unknown, as without MFU metrics."""
     source = Memory({**FULL, "serving_device_info": [], "read_bytes": line(0, 0)})
@@ -115,6 +162,34 @@ async def test_max_num_seqs_stands_in_for_the_batch_limit() -> None:
     """Where no limit in force is exposed."""
     cluster = await seen(serving_batch_limit=[], serving_max_num_seqs=line(32, 32))
     assert cluster.shares_now["batch"] == 0.5
+
+
+async def test_a_plain_vllm_has_no_batch_limit() -> None:
+    """It is not guessed: the setting stands in, or the reason says what to set; bandwidth is only a limit then."""
+    plain = Memory({**FULL, "serving_batch_limit": []})
+    (cluster,) = await gather(plain, 0.0, 60.0, 60.0, Figures(SHIPPED, "bf16"))
+    assert cluster.unknown == {"batch": "vLLM exposes no batch limit; set capacity.max_num_seqs to its --max-num-seqs"}
+    assert cluster.at_most == {"bandwidth"}
+    (cluster,) = await gather(plain, 0.0, 60.0, 60.0, Figures(SHIPPED, "bf16", max_num_seqs=128))
+    assert cluster.shares_now["batch"] == 0.125
+    assert not cluster.at_most
+
+
+async def test_vllms_names_are_found_with_an_underscore_too() -> None:
+    """Each query asks for both, over samples in memory; who is seen under both names counts once."""
+    store = SampleStore()
+    for cluster, names in (("colon", "vllm:"), ("underscore", "vllm_"), ("both", "vllm:"), ("both", "vllm_")):
+        job = {"job": names} if cluster == "both" else {}
+        for name in ("prompt_tokens_total", "generation_tokens_total", "kv_cache_usage_perc"):
+            points = [(float(at), at / 100) for at in range(0, 121, 10)]
+            put(store, f"{names}{name}", {**LABELS, **job, "cluster": cluster}, *points)
+    found = await gather(Stored(store), 60.0, 120.0, 60.0, Figures(None, "bf16"))
+    assert {one.name: one.tokens_now for one in found} == pytest.approx({"both": 1.2, "colon": 1.2, "underscore": 1.2})
+    assert all(one.shares_now["KV"] > 0 for one in found)
+    at = await tokens_at(Stored(store), 120.0, 60.0)
+    assert {name: tokens for (name, _), tokens in at.items()} == pytest.approx(
+        {"both": 1.2, "colon": 1.2, "underscore": 1.2}
+    )
 
 
 async def test_a_source_without_tokens_says_so() -> None:
@@ -150,6 +225,24 @@ def test_a_busy_memory_is_not_a_full_server() -> None:
     """One row of 32 at all of the bandwidth, nearly all weights: full batches need a thirtieth."""
     assert bandwidth_when_full(100.0, 1.0, 99.0, 1.0, 33.0) == pytest.approx(4.0)
     assert bandwidth_when_full(100.0, 1.0, 99.0, 40.0, 33.0) == 100.0
+
+
+@pytest.mark.parametrize(
+    ("readings", "said"),
+    [
+        (Readings(0.0, 60.0, [1.0] * 21), None),
+        (Readings(0.0, 60.0, [math.nan] * 10 + [1.0] * 11),
+         "the source knows at most 11 minutes of the 20 minutes looked back over; "
+         "--window 11m reads them more closely"),
+        (Readings(0.0, 3600.0, [math.nan] * 336 + [1.0]),
+         "the source knows at most 60 minutes of the 14 days looked back over; --window 60m reads them more closely"),
+        (Readings(0.0, 60.0, [math.nan] * 21), None),
+    ],
+    ids=["all", "half", "one", "none"],
+)  # fmt: skip
+def test_a_short_history_is_said(readings: Readings, said: str | None) -> None:
+    """A trend over 15 minutes must not look like one over 14 days."""
+    assert history_sentence(Cluster("a", "m", readings, {}), None) == said
 
 
 def test_too_few_readings_are_said() -> None:

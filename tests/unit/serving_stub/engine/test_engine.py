@@ -187,6 +187,16 @@ def test_preemptions_are_counted_once() -> None:
     assert len(recorder.prefix_lookups) == 2
 
 
+def test_first_tokens_are_counted_once_a_request() -> None:
+    """However often it is preempted, and on through a reset."""
+    engine = tiny_engine(num_blocks=4, max_num_seqs=2, max_num_batched_tokens=64)
+    answer_all(engine, [request("a", [1] * 14, max_tokens=20), request("b", [2] * 14, max_tokens=20)])
+    assert engine.stats().num_first_tokens == 2
+    engine.reset()
+    answer_all(engine, [request("a", "x")])
+    assert engine.stats().num_first_tokens == 3
+
+
 def test_ending_all_requests_empties_the_engine() -> None:
     """When the engine stops, every request ends with the given reason."""
     recorder = Recorder()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from serving_stub.fleet.router_settings import RouterSettings
 from serving_stub.fleet.smooth_draws import SmoothDraws
 
 USUAL = RouterSettings()
-EMPTY = ClusterView("us", "m", ("US",), 100, 0.0, 0, 0, True, True, 1.0, 0)
+EMPTY = ClusterView("us", "m", ("US",), 100, 0.0, 0, 0, 0.0, True, True, 1.0, 0)
 TOKYO = replace(EMPTY, name="jp", countries=("JP",))
 FULL_US = replace(EMPTY, kv_usage=0.95, running=50)
 
@@ -32,13 +33,16 @@ def chosen(*views: ClusterView, country: str = "US", draw: float = 0.5, **weight
         (EMPTY, "US", "us", Way.HOME),
         (FULL_US, "US", "jp", Way.SPILL),
         (replace(EMPTY, running=60, waiting=40), "US", "jp", Way.SPILL),
+        (replace(EMPTY, running=10, waiting=10, wait_s=0.9), "US", "us", Way.HOME),
+        (replace(EMPTY, running=10, waiting=10, wait_s=1.0), "US", "jp", Way.SPILL),
+        (replace(EMPTY, waiting=1, wait_s=math.inf), "US", "jp", Way.SPILL),
         (replace(EMPTY, is_healthy=False), "US", "jp", Way.SPILL),
         (replace(EMPTY, is_taking=False), "US", "jp", Way.SPILL),
         (replace(EMPTY, is_taking=False), "FR", "jp", Way.NO_HOME),
     ],
 )
 def test_home_first_then_room(us: ClusterView, country: str, cluster: str, way: Way) -> None:
-    """A full, sick or drained home sends its users on, however far."""
+    """A full, slow, sick or drained home sends its users on, however far."""
     decision = chosen(us, TOKYO, country=country)
     assert (decision.cluster, decision.way) == (cluster, way)
 
@@ -49,6 +53,16 @@ def test_where_nobody_has_room() -> None:
     picks = Counter(chosen(FULL_US, two, draw=number / 100).cluster for number in range(100))
     assert chosen(FULL_US, two).way is Way.FULL
     assert picks == {"us": 74, "worse": 26}
+
+
+def test_where_everybody_waits_the_shorter_wait_gets_more() -> None:
+    """In proportion; a cluster that will not get to it at all gets none, unless all are like that."""
+    waiting = replace(EMPTY, waiting=10, wait_s=4.0)
+    stuck = replace(waiting, name="stuck", wait_s=math.inf)
+    for other, expected in ((replace(waiting, name="worse", wait_s=12.0), 75), (stuck, 100)):
+        picks = Counter(chosen(waiting, other, draw=number / 100).cluster for number in range(100))
+        assert picks["us"] == expected
+    assert chosen(stuck).way is Way.FULL
 
 
 def test_refusals() -> None:
@@ -83,10 +97,18 @@ def test_weight_0() -> None:
         (replace(EMPTY, kv_usage=float("nan")), Trust.IMPOSSIBLE, 0.0),
         (replace(EMPTY, kv_usage=1.5), Trust.IMPOSSIBLE, 0.0),
         (replace(EMPTY, running=-1), Trust.IMPOSSIBLE, 0.0),
+        (replace(EMPTY, wait_s=-0.1), Trust.IMPOSSIBLE, 0.0),
+        (replace(EMPTY, wait_s=math.nan), Trust.IMPOSSIBLE, 0.0),
+        (replace(EMPTY, waiting=1, wait_s=math.inf), Trust.BELIEVED, math.inf),
+        (replace(EMPTY, running=5, waiting=5, wait_s=0.5, own_count=10), Trust.BELIEVED, 0.5),
+        (replace(EMPTY, running=5, waiting=5, wait_s=0.5, own_count=20), Trust.BELIEVED, 1.5),
     ],
 )
 def test_whom_the_router_believes(view: ClusterView, trust: Trust, load: float) -> None:
-    """Old, impossible and contradicted views are replaced by the router's own count over 0.8 of the batch limit."""
+    """Old, impossible and contradicted views are replaced by the router's own count over 0.8 of the batch limit.
+
+    What it sent since a view was taken makes the wait longer.
+    """
     (seen,) = chosen(view).seen
     assert seen.trust is trust
     assert seen.load == pytest.approx(load)
@@ -128,6 +150,7 @@ VIEW = st.builds(
     kv_usage=st.floats(),
     running=st.integers(-1, 200),
     waiting=st.integers(0, 200),
+    wait_s=st.floats(),
     is_healthy=st.booleans(),
     is_taking=st.booleans(),
     age_s=st.floats(),

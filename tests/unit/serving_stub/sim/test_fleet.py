@@ -62,6 +62,19 @@ def test_a_full_home_spills_over(spec: FleetSpec) -> None:
     assert all(one.num_tokens == 40 for one in outcomes)
 
 
+def test_a_home_short_of_arithmetic_spills_over(spec: FleetSpec) -> None:
+    """Long prompts with short answers: a queue of seconds, while KV cache and batch have room for ever."""
+    roomy = [replace(one, sizes=replace(one.sizes, max_num_seqs=256, num_blocks=4000)) for one in spec.clusters]
+    coming = [Arrival(number * 0.15, "US", "t", "llama-3.1-8b", 3000, 5) for number in range(200)]
+    blind = spec.router.model_copy(update={"spill_wait": 3600.0})
+    seeing, unseeing = (
+        VirtualFleet(replace(spec, clusters=tuple(roomy), router=router)).run(coming) for router in (spec.router, blind)
+    )
+    assert {one.cluster for one in unseeing} == {"west"}
+    assert {one.cluster for one in seeing} == {"west", "east"}
+    assert max(one.ttft_s or 0.0 for one in seeing) < 4.0 < max(one.ttft_s or 0.0 for one in unseeing)
+
+
 def test_who_is_in_a_lost_cluster_ends_and_the_next_go_elsewhere(spec: FleetSpec) -> None:
     """Until it is back; nobody waits for a cluster that is gone."""
     outcomes = run(spec, arrivals(100, every_s=0.1), Lost(3.0, ("west",)), Restored(6.0, ("west",)))
