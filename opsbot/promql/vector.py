@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from opsbot.promql.samples import NAME
+from opsbot.promql.labelset import LabelSet
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One value of a vector, with its labels (the metric name among them while it has one)."""
 
-    labels: Mapping[str, str]
+    labels: LabelSet
     value: float
 
 
 Vector = list[Element]
 Value = float | Vector
-
-
-def without_name(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """The labels without the metric name: what an operation leaves."""
-    return {name: value for name, value in labels.items() if name != NAME}
