@@ -95,8 +95,12 @@ async def targets(stack: AsyncExitStack, folder: Path, count: int, models: int, 
     assert started.stdout is not None
     lines = [await started.stdout.readline() for _ in range(count)]
     if not all(lines):
-        raise click.ClickException((folder / "exporters.log").read_text(encoding="utf-8"))
+        raise click.ClickException(_text(folder / "exporters.log"))
     return [line.decode().strip() for line in lines]
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
 def clusters(urls: Sequence[str]) -> dict[str, str]:
@@ -161,40 +165,67 @@ async def ready(side: Side, started: asyncio.subprocess.Process, log: Path) -> S
                 await http.get(f"{side.url}/-/healthy")
             except httpx.HTTPError as error:
                 if started.returncode is not None or time.monotonic() > give_up_at:
-                    raise click.ClickException(log.read_text(encoding="utf-8")) from error
+                    raise click.ClickException(_text(log)) from error
                 await asyncio.sleep(0.1)
             else:
                 return side
 
 
-def row(side: Side, before: Reading, after: Reading, num_rules: int) -> list[str]:
-    """One line of the table."""
-    seconds, metrics = after.at_s - before.at_s, after.metrics
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a side did in a while; shares are of one core, times in seconds of it.
+
+    Args:
+        held: samples in memory, where the side says so.
+    """
+
+    share: float
+    round_s: float
+    evaluating: str
+    resident: int
+    num_series: float
+    held: str
+    scrapes_per_s: float
+    rounds_per_s: float
+
+    @property
+    def cells(self) -> list[str]:
+        """Of the table."""
+        costs = [f"{self.share:.1%}", f"{self.round_s * 1e3:.0f} ms", self.evaluating, f"{self.resident / 1e6:.0f} MB"]
+        work = [f"{self.num_series:.0f}", self.held, f"{self.scrapes_per_s:.1f}", f"{self.rounds_per_s:.2f}"]
+        return [*costs, *work]
+
+
+HEADER = ["", "of one core", "a round", "of it evaluating", "RSS", "series", "samples held", "scrapes/s", "rounds/s"]
+
+
+def cost(before: Reading, after: Reading, num_rules: int) -> Cost:
+    """What happened between two readings of a side."""
+    seconds, now = after.at_s - before.at_s, after.metrics
 
     def since(name: str) -> float:
-        return metrics.get(name, 0.0) - before.metrics.get(name, 0.0)
+        return now.get(name, 0.0) - before.metrics.get(name, 0.0)
 
-    share = (after.spent_s - before.spent_s) / seconds
-    if side.name == "Prometheus":
-        series = metrics["prometheus_tsdb_head_series"]
-        scrapes = since("prometheus_target_interval_length_seconds_count")
-        evaluations = since("prometheus_rule_evaluations_total")
-        samples, evaluating = "", since("prometheus_rule_evaluation_duration_seconds_sum") / seconds
+    spent_s = after.spent_s - before.spent_s
+    is_ours = "opsbot_watch_series" in now
+    if is_ours:
+        scrapes, rounds = since("opsbot_watch_scrapes_total"), since("opsbot_watch_evaluations_total") / num_rules
+        series, held = now["opsbot_watch_series"], f"{now.get('opsbot_watch_samples', 0.0) / 1e6:.1f} million"
     else:
-        series = metrics["opsbot_watch_series"]
-        scrapes, evaluations = since("opsbot_watch_scrapes_total"), since("opsbot_watch_evaluations_total")
-        samples = f"{metrics.get('opsbot_watch_samples', 0) / 1e6:.1f} million"
-        evaluating = since("opsbot_watch_evaluation_seconds_total") / seconds
-    return [
-        side.name,
-        f"{share:.1%}",
-        f"{evaluating:.1%}",
-        f"{after.resident / 1e6:.0f} MB",
-        f"{series:.0f}",
-        samples,
-        f"{scrapes / seconds:.1f}",
-        f"{evaluations / num_rules / seconds:.2f}",
-    ]
+        scrapes = since("prometheus_target_interval_length_seconds_count")
+        rounds = since("prometheus_rule_evaluations_total") / num_rules
+        series, held = now["prometheus_tsdb_head_series"], ""
+    evaluating_s = since("opsbot_watch_evaluation_cpu_seconds_total")
+    return Cost(
+        share=spent_s / seconds,
+        round_s=spent_s / max(rounds, 1e-9),
+        evaluating=f"{evaluating_s / spent_s:.0%}" if evaluating_s else "",
+        resident=after.resident,
+        num_series=series,
+        held=held,
+        scrapes_per_s=scrapes / seconds,
+        rounds_per_s=rounds / seconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +250,8 @@ async def run(plan: Plan) -> None:
         urls = await targets(stack, folder, plan.num_targets, plan.num_models, plan.seed)
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=60.0))
         lines = (await http.get(f"{urls[0]}/metrics")).text.splitlines()
-        click.echo(
-            f"targets   {plan.num_targets}, each {len(lines)} lines, {sum(not x.startswith('#') for x in lines)} samples"
-        )
+        num_samples = sum(not line.startswith("#") for line in lines)
+        click.echo(f"targets   {plan.num_targets}, each {len(lines)} lines, of which {num_samples} samples\n")
         sides = [await watch_role(stack, folder, urls, door_url)]
         peer = await prometheus(stack, folder, urls) if plan.with_peer else None
         sides += [peer] if peer is not None else []
@@ -229,20 +259,16 @@ async def run(plan: Plan) -> None:
         before = [await side.read(http) for side in sides]
         await asyncio.sleep(plan.duration_s)
         after = [await side.read(http) for side in sides]
-        header = ["", "of one core", "evaluating", "RSS", "series", "samples held", "scrapes/s", "rounds/s"]
-        rows = [row(*one, num_rules) for one in zip(sides, before, after, strict=True)]
-        for cells in (header, ["---"] * len(header), *rows):
-            click.echo(f"| {' | '.join(cells)} |")
-        if peer is not None:
-            cost = [(b.spent_s - a.spent_s) / (b.at_s - a.at_s) for a, b in zip(before, after, strict=True)]
-            memory = after[0].resident / after[1].resident
-            click.echo(
-                f"\nbeside Prometheus: {cost[0] / cost[1]:.2f} of its processor time, {memory:.2f} of its memory"
-            )
-        late = after[0].metrics.get("opsbot_watch_rounds_late_total", 0) - before[0].metrics.get(
-            "opsbot_watch_rounds_late_total", 0
-        )
-        click.echo(f"rounds that took longer than a second: {late:.0f}")
+    costs = [cost(*readings, num_rules) for readings in zip(before, after, strict=True)]
+    rows = [[side.name, *one.cells] for side, one in zip(sides, costs, strict=True)]
+    for cells in (HEADER, ["---"] * len(HEADER), *rows):
+        click.echo(f"| {' | '.join(cells)} |")
+    late = [reading.metrics.get("opsbot_watch_rounds_late_total", 0.0) for reading in (before[0], after[0])]
+    click.echo(f"\nrounds of ours that took longer than a second: {late[1] - late[0]:.0f}")
+    if len(costs) == 2:
+        ours, theirs = costs
+        time_ratio, memory_ratio = ours.round_s / theirs.round_s, ours.resident / theirs.resident
+        click.echo(f"ours / Prometheus: processor time a round {time_ratio:.2f}, memory {memory_ratio:.2f}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from opsbot.promql.functions import greatest, least, quantile, stdvar, total
 from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.syntax import QueryError
-from opsbot.promql.vector import Element, Vector
+from opsbot.promql.vector import Element, Vector, vector_of
 
 REDUCERS: Mapping[str, Callable[[list[float]], float]] = {
     "sum": total,
@@ -39,7 +39,7 @@ def aggregate(operator: str, vector: Vector, is_by: bool, names: frozenset[str],
         assert parameter is not None
         return [Element(key, quantile(parameter, values)) for key, values in groups.items()]
     reduce = REDUCERS[operator]
-    return [Element(key, reduce(values)) for key, values in groups.items()]
+    return vector_of((key, reduce(values)) for key, values in groups.items())
 
 
 def _kept(operator: str, vector: Vector, is_by: bool, names: frozenset[str], parameter: float) -> Vector:

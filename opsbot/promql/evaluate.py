@@ -29,7 +29,7 @@ from opsbot.promql.pattern import compiled
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.sheet import Window, round_ms
 from opsbot.promql.syntax import QueryError, parse
-from opsbot.promql.vector import Element, Value, Vector
+from opsbot.promql.vector import Element, Value, Vector, vector_of
 
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\$)")
 _LE = frozenset({NAME, "le"})
@@ -97,6 +97,7 @@ class _Evaluation:
         self._proper = values
         self._is_presence = values is not None
         self._known: dict[Node, Value] = {}
+        self._known_windows: dict[Node, tuple[list[Window], Bounds]] = {}
 
     def value(self, node: Node) -> Value:
         if self._proper is not None and not is_of_presence(node):
@@ -154,10 +155,16 @@ class _Evaluation:
         return value
 
     def _windows(self, node: Node) -> tuple[list[Window], Bounds]:
-        matrix = _range(node)
-        end_s = round_ms(self._time_s - matrix.selector.offset_s)
-        bounds = Bounds(round_ms(end_s - matrix.range_s), end_s)
-        return self._store.windows(matrix.selector.matchers, bounds.start_s, end_s), bounds
+        if self._proper is not None:
+            return self._proper._windows(node)
+        found = self._known_windows.get(node)
+        if found is None:
+            matrix = _range(node)
+            end_s = round_ms(self._time_s - matrix.selector.offset_s)
+            bounds = Bounds(round_ms(end_s - matrix.range_s), end_s)
+            found = self._store.windows(matrix.selector.matchers, bounds.start_s, end_s), bounds
+            self._known_windows[node] = found
+        return found
 
     def _samples(self, node: Node) -> Iterator[tuple[LabelSet, list[float]]]:
         for window in self._windows(node)[0]:
@@ -170,11 +177,9 @@ class _Evaluation:
         windows, bounds = self._windows(node)
         found: Vector = []
         for window in windows:
-            results = zip(window.labels, over_windows(name, window, bounds), strict=True)
-            if name in KEEPS_NAME:
-                found += [Element(labels, value) for labels, value in results if value is not None]
-            else:
-                found += [Element(labels.without_name(), value) for labels, value in results if value is not None]
+            labels = window.labels if name in KEEPS_NAME else window.nameless
+            values = over_windows(name, window, bounds)
+            found += vector_of((one, value) for one, value in zip(labels, values, strict=True) if value is not None)
         return found
 
     def _call(self, node: nodes.Call) -> Value:
@@ -245,11 +250,9 @@ def _certain_labels(node: Node) -> LabelSet:
 def _histogram_quantile(q: float, vector: Vector) -> Vector:
     groups: dict[LabelSet, list[tuple[float, float]]] = {}
     for labels, value in vector:
-        try:
-            bound = float(labels.get("le", ""))
-        except ValueError:
-            continue
-        groups.setdefault(labels.without(_LE), []).append((bound, value))
+        bound = labels.upper_bound
+        if bound is not None:
+            groups.setdefault(labels.without(_LE), []).append((bound, value))
     return [Element(labels, bucket_quantile(q, buckets)) for labels, buckets in groups.items()]
 
 

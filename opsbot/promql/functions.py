@@ -102,6 +102,8 @@ def stdvar(values: Sequence[float]) -> float:
 
 def total(values: Sequence[float]) -> float:
     """The sum, exact where that is possible, and IEEE's where infinities or NaN are in it."""
+    if len(values) <= 2:
+        return float(sum(values))
     try:
         return math.fsum(values)
     except (OverflowError, ValueError):

@@ -21,13 +21,15 @@ def freeze(labels: Mapping[str, str]) -> Labels:
 class LabelSet(Mapping[str, str]):
     """An immutable label set; made by `of`, never directly."""
 
-    __slots__ = ("__weakref__", "_parts", "pairs")
+    __slots__ = ("__weakref__", "_parts", "pairs", "upper_bound")
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
     def __init__(self, pairs: Labels) -> None:
         self.pairs = pairs
         self._parts: dict[Hashable, LabelSet] = {}
+        self.upper_bound = _number(self.get("le", ""))
+        """A histogram bucket's; None where there is no number in `le`."""
 
     @staticmethod
     def of(labels: Mapping[str, str]) -> LabelSet:
@@ -76,6 +78,13 @@ class LabelSet(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"LabelSet({dict(self.pairs)})"
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 _known: WeakValueDictionary[Labels, LabelSet] = WeakValueDictionary()

@@ -78,7 +78,7 @@ def _slope(times: list[float], values: Values, bounds: Bounds) -> Values | None:
     """`deriv`: least squares, from differences to the first value and the mean time."""
     if len(times) < 2:
         return None
-    seconds = np.array([between(times[0], time_s) for time_s in times])
+    seconds = np.round(np.array(times) - times[0], 3)
     seconds -= seconds.mean()
     slope: Values = (values - values[:, :1]) @ seconds / (seconds @ seconds)
     is_level = (values == values[:, :1]).all(axis=1)

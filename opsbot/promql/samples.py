@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from opsbot.promql.labelset import LabelSet
 from opsbot.promql.matcher import Matchers
 from opsbot.promql.sheet import Sheet, Window, is_stale
-from opsbot.promql.vector import Element, Vector
+from opsbot.promql.vector import Vector, vector_of
 
 
 class SampleStore:
@@ -19,10 +19,11 @@ class SampleStore:
 
     Args:
         retention_s: how long samples are kept.
-        max_series: more than that many are refused and counted, so that a wild exposition cannot eat the memory.
+        max_series: more than that many are refused and counted, so that a wild exposition cannot eat the memory; at
+            one sample a second a series takes 8 KB.
     """
 
-    def __init__(self, retention_s: float = 900.0, max_series: int = 20_000) -> None:
+    def __init__(self, retention_s: float = 900.0, max_series: int = 40_000) -> None:
         self._retention_s = retention_s
         self._max_series = max_series
         self._sheets: dict[Hashable, Sheet] = {}
@@ -68,12 +69,12 @@ class SampleStore:
             if found is None:
                 continue
             labels, values = found
-            elements = map(Element, labels, values.tolist())
+            pairs = zip(labels, values.tolist(), strict=True)
             marks = is_stale(values)
             if marks.any():
-                vector += [element for element, mark in zip(elements, marks.tolist(), strict=True) if not mark]
+                vector += vector_of(pair for pair, mark in zip(pairs, marks.tolist(), strict=True) if not mark)
             else:
-                vector += elements
+                vector += vector_of(pairs)
         return vector
 
     def windows(self, matchers: Matchers, start_s: float, end_s: float) -> list[Window]:

@@ -48,6 +48,7 @@ class Window:
     """
 
     labels: tuple[LabelSet, ...]
+    nameless: tuple[LabelSet, ...]
     times: list[float]
     values: Values
 
@@ -55,6 +56,7 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class _Selection:
     labels: tuple[LabelSet, ...]
+    nameless: tuple[LabelSet, ...]
     rows: Rows
     end: int
     """One more than the largest row."""
@@ -183,14 +185,16 @@ class Sheet:
             return None
         times: list[float] = []
         parts: list[Values] = []
-        for chunk in self._chunks:
+        oldest = next((i for i in range(len(self._chunks), 0, -1) if self._chunks[i - 1].times[0] < start_s), 1) - 1
+        for chunk in self._chunks[oldest:]:
             first, last = bisect_left(chunk.times, start_s), bisect_right(chunk.times, end_s)
             if first < last:
                 times += chunk.times[first:last]
                 parts.append(chunk.part(selection, first, last))
         if not parts:
             return None
-        return Window(selection.labels, times, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1))
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return Window(selection.labels, selection.nameless, times, values)
 
     def _select(self, matchers: Matchers) -> _Selection:
         found = self._selections.get(matchers)
@@ -213,7 +217,12 @@ class Sheet:
         rows = np.array([row for _, row in found], dtype=np.intp)
         end = int(rows.max()) + 1 if found else 0
         is_run = bool(found) and bool((np.diff(rows) == 1).all())
-        return _Selection(tuple(labels for labels, _ in found), slice(int(rows[0]), end) if is_run else rows, end)
+        return _Selection(
+            labels=tuple(labels for labels, _ in found),
+            nameless=tuple(labels.without_name() for labels, _ in found),
+            rows=slice(int(rows[0]), end) if is_run else rows,
+            end=end,
+        )
 
     def _rows(self, labels: Sequence[LabelSet]) -> tuple[NDArray[np.intp], NDArray[np.bool_] | None]:
         """The row of each series that is kept, and which those are, unless all are."""

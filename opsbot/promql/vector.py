@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from opsbot.promql.labelset import LabelSet
@@ -16,3 +18,11 @@ class Element(NamedTuple):
 
 Vector = list[Element]
 Value = float | Vector
+
+# A named tuple's own constructor is a Python function; vectors have a thousand elements.
+_element = partial(tuple.__new__, Element)
+
+
+def vector_of(pairs: Iterable[tuple[LabelSet, float]]) -> Vector:
+    """A vector of label sets and their values."""
+    return list(map(_element, pairs))
