@@ -168,8 +168,9 @@ async def run_watch(settings: WatchSettings, clock: Clock) -> None:
     Raises: ConfigError if the address cannot be had.
     """
     listener = bind(settings.listen_host, settings.listen_port)
-    # Neither targets nor core are reached through a proxy.
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.TaskGroup() as group:
+    # Neither targets nor core are reached through a proxy; each keeps its connection, however many there are.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(trust_env=False, limits=limits) as http, asyncio.TaskGroup() as group:
         watcher = Watcher(settings, clock, http)
         group.create_task(serve(watcher.app, listener))
         group.create_task(watcher.run())
