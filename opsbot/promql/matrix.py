@@ -81,8 +81,7 @@ def _slope(times: list[float], values: Values, bounds: Bounds) -> Values | None:
     seconds = np.round(np.array(times) - times[0], 3)
     seconds -= seconds.mean()
     slope: Values = (values - values[:, :1]) @ seconds / (seconds @ seconds)
-    is_level = (values == values[:, :1]).all(axis=1)
-    return np.where(is_level, np.where(np.isfinite(values[:, 0]), 0.0, np.nan), slope)
+    return np.where(np.isfinite(values).all(axis=1), slope, np.nan)
 
 
 def _sums(values: Values) -> Values:
