@@ -72,7 +72,7 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
 
     # A round makes a hundred thousand short-lived values that refer to no cycle; looking for cycles among them at
     # Python's own pace costs more than evaluating.
-    gc.set_threshold(GARBAGE_THRESHOLD, 10, 10)
+    gc.set_threshold(GARBAGE_THRESHOLD, 5, 2)
     watch = WatchSettings(
         targets=[Target(f"{serving.url.rstrip('/')}/metrics", serving.cluster) for serving in settings.serving],
         rule_paths=settings.alert_rules,
