@@ -1,11 +1,13 @@
 """The composition root: builds every role and runs it until it is told to stop.
 
-Nothing imports this module but the command line.
+Nothing imports this module but the command line. Each role imports its own parts, so that no process holds in memory
+what another one runs on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import secrets as random_secrets
@@ -16,12 +18,8 @@ from typing import Any
 
 from opsbot.clock import SystemClock
 from opsbot.config import Secrets, Settings
-from opsbot.core import Core
-from opsbot.events.role import EventsRole
 from opsbot.listen import bind, serve
-from opsbot.source.scrape import Target
 from opsbot.supervisor import RoleProcess, Supervisor
-from opsbot.watch.watcher import WatchSettings, run_watch
 from opsbot.web.tokens import Tokens
 from opsbot.workspace import app as workspace
 from opsbot.workspace.settings import WorkspaceSettings
@@ -31,6 +29,9 @@ logger = logging.getLogger(__name__)
 SLACK_API_URL_ENV = "SLACK_API_URL"
 """Where Slack's Web API is, when it is not Slack's own: the local workspace."""
 PAGE_TOKEN_ENV = "OPSBOT_WORKSPACE_PAGE_TOKEN"  # noqa: S105  (a variable's name)
+
+GARBAGE_THRESHOLD = 100_000
+"""Of the watch role: so many new values before the youngest are searched for cycles."""
 
 
 async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> None:
@@ -58,12 +59,20 @@ async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> Non
 
 async def run_core(settings: Settings, secrets: Secrets) -> None:
     """The core role, until told to stop."""
+    from opsbot.core import Core
+
     core = Core(settings, secrets, os.environ.get(SLACK_API_URL_ENV), SystemClock())
     await _until_told_to_stop(core.run())
 
 
 async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
     """The watch role, until told to stop."""
+    from opsbot.source.scrape import Target
+    from opsbot.watch.watcher import WatchSettings, run_watch
+
+    # A round makes a hundred thousand short-lived values that refer to no cycle; looking for cycles among them at
+    # Python's own pace costs more than evaluating.
+    gc.set_threshold(GARBAGE_THRESHOLD, 5, 2)
     watch = WatchSettings(
         targets=[Target(f"{serving.url.rstrip('/')}/metrics", serving.cluster) for serving in settings.serving],
         rule_paths=settings.alert_rules,
@@ -77,6 +86,8 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
 
 async def run_events_role(settings: Settings, secrets: Secrets) -> None:
     """The events role, until told to stop."""
+    from opsbot.events.role import EventsRole
+
     listener = bind(settings.events.host, settings.events.port)
     role = EventsRole(settings.data_dir / "events.sqlite", Tokens.of(secrets.api_token, {}), SystemClock())
     try:

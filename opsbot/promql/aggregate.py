@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-import promql_parser as tree
-
 from opsbot.promql.functions import greatest, least, quantile, stdvar, total
-from opsbot.promql.samples import NAME, Labels, freeze
+from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.syntax import QueryError
-from opsbot.promql.vector import Element, Vector
+from opsbot.promql.vector import Element, Vector, vector_of
 
 REDUCERS: Mapping[str, Callable[[list[float]], float]] = {
     "sum": total,
@@ -24,32 +22,36 @@ REDUCERS: Mapping[str, Callable[[list[float]], float]] = {
 }
 
 
-def aggregate(operator: str, vector: Vector, modifier: tree.AggModifier | None, parameter: float | None) -> Vector:
-    """Reduce *vector* group by group; `topk` and `bottomk` keep whole elements."""
-    groups: dict[Labels, Vector] = {}
-    for element in vector:
-        groups.setdefault(freeze(_group_labels(element.labels, modifier)), []).append(element)
+def aggregate(operator: str, vector: Vector, is_by: bool, names: frozenset[str], parameter: float | None) -> Vector:
+    """Reduce *vector* group by group, by the labels in *names* or by all others; `topk` and `bottomk` keep elements."""
     if operator in ("topk", "bottomk"):
         assert parameter is not None
-        sign = -1 if operator == "topk" else 1
-        if not math.isfinite(parameter):
-            raise QueryError(f"{operator}: {parameter} is no number of elements")
-        kept: Vector = []
-        for members in groups.values():
-            ordered = sorted(members, key=lambda e: (math.isnan(e.value), sign * e.value))
-            kept += ordered[: max(0, int(parameter))]
-        return kept
+        return _kept(operator, vector, is_by, names, parameter)
+    groups: dict[LabelSet, list[float]] = {}
+    for labels, value in vector:
+        key = (labels.only(names) if names else EMPTY) if is_by else labels.without(names)
+        known = groups.get(key)
+        if known is None:
+            groups[key] = [value]
+        else:
+            known.append(value)
     if operator == "quantile":
         assert parameter is not None
-        return [Element(dict(key), quantile(parameter, [e.value for e in members])) for key, members in groups.items()]
+        return [Element(key, quantile(parameter, values)) for key, values in groups.items()]
     reduce = REDUCERS[operator]
-    return [Element(dict(key), reduce([e.value for e in members])) for key, members in groups.items()]
+    return vector_of((key, reduce(values)) for key, values in groups.items())
 
 
-def _group_labels(labels: Mapping[str, str], modifier: tree.AggModifier | None) -> Mapping[str, str]:
-    if modifier is None:
-        return {}
-    named = set(modifier.labels)
-    if modifier.type == tree.AggModifierType.By:
-        return {name: value for name, value in labels.items() if name in named}
-    return {name: value for name, value in labels.items() if name not in named and name != NAME}
+def _kept(operator: str, vector: Vector, is_by: bool, names: frozenset[str], parameter: float) -> Vector:
+    if not math.isfinite(parameter):
+        raise QueryError(f"{operator}: {parameter} is no number of elements")
+    groups: dict[LabelSet, Vector] = {}
+    for element in vector:
+        key = element.labels.only(names) if is_by else element.labels.without(names)
+        groups.setdefault(key, []).append(element)
+    sign = -1 if operator == "topk" else 1
+    kept: Vector = []
+    for members in groups.values():
+        ordered = sorted(members, key=lambda e: (math.isnan(e.value), sign * e.value))
+        kept += ordered[: max(0, int(parameter))]
+    return kept

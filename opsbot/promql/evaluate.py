@@ -1,36 +1,38 @@
-"""Evaluates a PromQL tree over samples at one instant: a pure function.
+"""Evaluates PromQL over samples at one instant: a pure function.
 
-A vector is a list of (labels, value); a scalar is a plain number. Range selectors include a sample exactly at their
-start, as Prometheus 2.x does (`INCLUDES_START`).
+A vector is a list of (labels, value); a scalar is a plain number.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import promql_parser as tree
 
+from opsbot.promql import node as nodes
 from opsbot.promql.aggregate import aggregate
-from opsbot.promql.binary import COMPARISON, KNOWN, combine
+from opsbot.promql.binary import KNOWN, combine
 from opsbot.promql.functions import (
     KEEPS_NAME,
     RANGE_FUNCTIONS,
     VALUE_FUNCTIONS,
     Bounds,
-    Window,
     bucket_quantile,
     quantile,
 )
+from opsbot.promql.labelset import EMPTY, NAME, LabelSet
+from opsbot.promql.matrix import over_windows, samples
+from opsbot.promql.node import Node, is_of_presence, prepared
 from opsbot.promql.pattern import compiled
-from opsbot.promql.samples import NAME, Labels, SampleStore, freeze, round_ms
-from opsbot.promql.syntax import QueryError, matchers, parse
-from opsbot.promql.vector import Element, Value, Vector, without_name
+from opsbot.promql.samples import SampleStore
+from opsbot.promql.sheet import Window, round_ms
+from opsbot.promql.syntax import QueryError, parse
+from opsbot.promql.vector import Element, Value, Vector, vector_of
 
-INCLUDES_START = True
 _REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\$)")
+_LE = frozenset({NAME, "le"})
 
 
 def query(text: str, store: SampleStore, time_s: float) -> Value:
@@ -46,175 +48,216 @@ def evaluate(expr: tree.Expr, store: SampleStore, time_s: float) -> Value:
 
     Raises: QueryError, for what the parser cannot see (a many-to-many match, for example).
     """
-    return _Evaluation(store, round_ms(time_s)).value(expr)
+    return Instant(store, time_s).value(expr)
 
 
-def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[Labels]:
-    """The label sets (without names) that *expr* could yield if each of its comparisons held.
+def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[LabelSet]:
+    """The label sets that *expr* could yield at *time_s*; see `Instant.answerable`.
 
-    What it yields no longer although it is answerable does not hold; the rest has no data.
     Raises: QueryError.
     """
-    value = _Evaluation(store, round_ms(time_s), is_presence=True).value(expr)
-    elements = [] if isinstance(value, float) else value
-    return frozenset(freeze(without_name(element.labels)) for element in elements)
+    return Instant(store, time_s).answerable(expr)
 
 
-@dataclass(frozen=True, slots=True)
-class _Evaluation:
-    store: SampleStore
-    time_s: float
-    is_presence: bool = False
+class Instant:
+    """A store at one instant. What expressions have in common is evaluated once."""
+
+    def __init__(self, store: SampleStore, time_s: float) -> None:
+        values = _Evaluation(store, round_ms(time_s), None)
+        self._values = values
+        self._presence = _Evaluation(store, round_ms(time_s), values)
 
     def value(self, expr: tree.Expr) -> Value:
-        match expr:
-            case tree.NumberLiteral():
-                return float(expr.val)
-            case tree.ParenExpr():
-                return self.value(expr.expr)
-            case tree.UnaryExpr():
-                return self._negated(self.value(expr.expr))
-            case tree.VectorSelector():
-                return self._instant(expr)
-            case tree.BinaryExpr():
-                return _distinct(self._binary(expr))
-            case tree.AggregateExpr():
-                return self._aggregate(expr)
-            case tree.Call():
-                return _distinct(self._call(expr))
-        raise QueryError(f"cannot evaluate {type(expr).__name__} here")
+        """The value of a parsed expression.
 
-    def _binary(self, expr: tree.BinaryExpr) -> Value:
-        op, left = str(expr.op), self.value(expr.lhs)
-        if self.is_presence and op == "unless":
+        Raises: QueryError.
+        """
+        return self._values.value(prepared(expr))
+
+    def answerable(self, expr: tree.Expr) -> frozenset[LabelSet]:
+        """The label sets (without names) that *expr* could yield if each of its comparisons held.
+
+        What it yields no longer although it is answerable does not hold; the rest has no data.
+        Raises: QueryError.
+        """
+        value = self._presence.value(prepared(expr))
+        return frozenset() if isinstance(value, float) else frozenset(labels.without_name() for labels, _ in value)
+
+
+class _Evaluation:
+    """What is known so far.
+
+    Args:
+        values: the evaluation proper, for one of presence: what nothing filters has the same value in both.
+    """
+
+    def __init__(self, store: SampleStore, time_s: float, values: _Evaluation | None) -> None:
+        self._store = store
+        self._time_s = time_s
+        self._proper = values
+        self._is_presence = values is not None
+        self._known: dict[Node, Value] = {}
+        self._known_windows: dict[Node, tuple[list[Window], Bounds]] = {}
+
+    def value(self, node: Node) -> Value:
+        if self._proper is not None and not is_of_presence(node):
+            return self._proper.value(node)
+        found = self._known.get(node)
+        if found is None:
+            found = self._known[node] = self._computed(node)
+        return found
+
+    def _computed(self, node: Node) -> Value:
+        match node:
+            case nodes.Number():
+                return node.value
+            case nodes.Negation():
+                return self._negated(self.value(node.inner))
+            case nodes.Selector():
+                return self._store.instant(node.matchers, round_ms(self._time_s - node.offset_s))
+            case nodes.Binary():
+                return _distinct(self._binary(node))
+            case nodes.Aggregation():
+                return self._aggregate(node)
+            case nodes.Call():
+                return _distinct(self._call(node))
+        raise QueryError(f"cannot evaluate a {type(node).__name__.lower()} here")
+
+    def _binary(self, node: nodes.Binary) -> Value:
+        left = self.value(node.left)
+        if self._is_presence and node.op == "unless":
             return left
-        right = self.value(expr.rhs)
-        is_filter = op in COMPARISON and not (expr.modifier is not None and expr.modifier.return_bool)
-        return combine(KNOWN if self.is_presence and is_filter else op, left, right, expr.modifier)
+        op = KNOWN if self._is_presence and node.is_filter else node.op
+        return combine(op, left, self.value(node.right), node.matching)
 
-    def _aggregate(self, expr: tree.AggregateExpr) -> Value:
-        op, vector = str(expr.op), self._vector(expr.expr)
-        if self.is_presence and op in ("topk", "bottomk"):
+    def _aggregate(self, node: nodes.Aggregation) -> Value:
+        vector = self._vector(node.inner)
+        if self._is_presence and node.op in ("topk", "bottomk"):
             return vector
-        parameter = self._scalar(expr.param) if expr.param is not None else None
-        return aggregate(op, vector, expr.modifier, parameter)
+        parameter = self._scalar(node.parameter) if node.parameter is not None else None
+        return aggregate(node.op, vector, node.is_by, node.names, parameter)
 
     def _negated(self, value: Value) -> Value:
         if isinstance(value, float):
             return -value
-        return _distinct([Element(without_name(e.labels), -e.value) for e in value])
+        return _distinct([Element(labels.without_name(), -number) for labels, number in value])
 
-    def _vector(self, expr: tree.Expr) -> Vector:
-        value = self.value(expr)
+    def _vector(self, node: Node) -> Vector:
+        value = self.value(node)
         if isinstance(value, float):
             raise QueryError("a vector is needed here, not a number")
         return value
 
-    def _scalar(self, expr: tree.Expr) -> float:
-        value = self.value(expr)
+    def _scalar(self, node: Node) -> float:
+        value = self.value(node)
         if not isinstance(value, float):
             raise QueryError("a number is needed here, not a vector")
         return value
 
-    def _instant(self, selector: tree.VectorSelector) -> Vector:
-        at_s = round_ms(self.time_s - _offset_s(selector))
-        found = []
-        for series in self.store.select(matchers(selector)):
-            value = series.at(at_s, includes_start=INCLUDES_START)
-            if value is not None:
-                found.append(Element(series.labels, value))
+    def _windows(self, node: Node) -> tuple[list[Window], Bounds]:
+        if self._proper is not None:
+            return self._proper._windows(node)
+        found = self._known_windows.get(node)
+        if found is None:
+            matrix = _range(node)
+            end_s = round_ms(self._time_s - matrix.selector.offset_s)
+            bounds = Bounds(round_ms(end_s - matrix.range_s), end_s)
+            found = self._store.windows(matrix.selector.matchers, bounds.start_s, end_s), bounds
+            self._known_windows[node] = found
         return found
 
-    def _windows(self, expr: tree.Expr) -> list[tuple[Mapping[str, str], Window, Bounds]]:
-        matrix = _matrix(expr)
-        end_s = round_ms(self.time_s - _offset_s(matrix.vector_selector))
-        bounds = Bounds(round_ms(end_s - matrix.range.total_seconds()), end_s)
-        return [
-            (s.labels, s.window(bounds.start_s, end_s, includes_start=INCLUDES_START), bounds)
-            for s in self.store.select(matchers(matrix.vector_selector))
-        ]
+    def _samples(self, node: Node) -> Iterator[tuple[LabelSet, list[float]]]:
+        for window in self._windows(node)[0]:
+            for row, labels in enumerate(window.labels):
+                values = [value for _, value in samples(window, row)]
+                if values:
+                    yield labels, values
 
-    def _call(self, expr: tree.Call) -> Value:
-        name, args = expr.func.name, expr.args
+    def _over_range(self, name: str, node: Node) -> Vector:
+        windows, bounds = self._windows(node)
+        found: Vector = []
+        for window in windows:
+            labels = window.labels if name in KEEPS_NAME else window.nameless
+            values = over_windows(name, window, bounds)
+            found += vector_of((one, value) for one, value in zip(labels, values, strict=True) if value is not None)
+        return found
+
+    def _call(self, node: nodes.Call) -> Value:
+        name, arguments = node.name, node.arguments
         if name in RANGE_FUNCTIONS:
-            results = [(labels, RANGE_FUNCTIONS[name](w, b)) for labels, w, b in self._windows(args[0])]
-            keep = name in KEEPS_NAME
-            return [Element(ls if keep else without_name(ls), v) for ls, v in results if v is not None]
+            return self._over_range(name, arguments[0])
         if name in VALUE_FUNCTIONS:
-            parameters = [self._scalar(argument) for argument in args[1:]]
+            parameters = [self._scalar(argument) for argument in arguments[1:]]
             if name == "clamp" and parameters[0] > parameters[1]:
                 return []
             compute = VALUE_FUNCTIONS[name]
-            return [Element(without_name(e.labels), compute(e.value, *parameters)) for e in self._vector(args[0])]
+            return [
+                Element(labels.without_name(), compute(value, *parameters))
+                for labels, value in self._vector(arguments[0])
+            ]
         match name:
             case "time":
-                return self.time_s
+                return self._time_s
             case "scalar":
-                vector = self._vector(args[0])
+                vector = self._vector(arguments[0])
                 return vector[0].value if len(vector) == 1 else math.nan
             case "vector":
-                return [Element({}, self._scalar(args[0]))]
+                return [Element(EMPTY, self._scalar(arguments[0]))]
             case "absent":
-                is_absent = self.is_presence or not self._vector(args[0])
-                return [Element(_certain_labels(args[0]), 1.0)] if is_absent else []
+                is_absent = self._is_presence or not self._vector(arguments[0])
+                return [Element(_certain_labels(arguments[0]), 1.0)] if is_absent else []
             case "absent_over_time":
-                is_absent = self.is_presence or not any(window for _, window, _ in self._windows(args[0]))
-                return [Element(_certain_labels(_matrix(args[0]).vector_selector), 1.0)] if is_absent else []
+                is_absent = self._is_presence or not any(True for _ in self._samples(arguments[0]))
+                return [Element(_certain_labels(_range(arguments[0]).selector), 1.0)] if is_absent else []
             case "quantile_over_time":
-                q = self._scalar(args[0])
-                windows = self._windows(args[1])
-                return [Element(without_name(ls), quantile(q, [v for _, v in w])) for ls, w, _ in windows if w]
+                q = self._scalar(arguments[0])
+                return [
+                    Element(labels.without_name(), quantile(q, values))
+                    for labels, values in self._samples(arguments[1])
+                ]
             case "histogram_quantile":
-                return _histogram_quantile(self._scalar(args[0]), self._vector(args[1]))
+                return _histogram_quantile(self._scalar(arguments[0]), self._vector(arguments[1]))
             case "sort" | "sort_desc":
-                vector = self._vector(args[0])
+                vector = self._vector(arguments[0])
                 return sorted(vector, key=lambda e: (math.isnan(e.value), e.value if name == "sort" else -e.value))
             case _:
-                return _label_replace(self._vector(args[0]), [argument.val for argument in args[1:]])
+                words = [argument.value for argument in arguments[1:] if isinstance(argument, nodes.Text)]
+                return _label_replace(self._vector(arguments[0]), words)
 
 
-def _offset_s(selector: tree.VectorSelector) -> float:
-    return float(selector.offset.total_seconds()) if selector.offset is not None else 0.0
-
-
-def _matrix(expr: tree.Expr) -> tree.MatrixSelector:
-    while isinstance(expr, tree.ParenExpr):
-        expr = expr.expr
-    if not isinstance(expr, tree.MatrixSelector):
+def _range(node: Node) -> nodes.Range:
+    if not isinstance(node, nodes.Range):
         raise QueryError("a range selector such as m[10s] is needed here")
-    return expr
+    return node
 
 
 def _distinct(value: Value) -> Value:
     """The value itself; two elements with the same labels would make every later match arbitrary."""
-    if not isinstance(value, float) and len({freeze(e.labels) for e in value}) < len(value):
+    if not isinstance(value, float) and len({labels for labels, _ in value}) < len(value):
         raise QueryError("several series have the same labels once the metric's name is dropped")
     return value
 
 
-def _certain_labels(expr: tree.Expr) -> Mapping[str, str]:
+def _certain_labels(node: Node) -> LabelSet:
     """The labels that an absent series would surely have: its equality matchers, each label matched once."""
-    if not isinstance(expr, tree.VectorSelector):
-        return {}
-    named = [m for m in matchers(expr) if m.name != NAME]
+    if not isinstance(node, nodes.Selector):
+        return EMPTY
+    named = [m for m in node.matchers if m.name != NAME]
     names = [m.name for m in named]
-    return {m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1}
+    return LabelSet.of({m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1})
 
 
 def _histogram_quantile(q: float, vector: Vector) -> Vector:
-    groups: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
-    for element in vector:
-        try:
-            bound = float(element.labels.get("le", ""))
-        except ValueError:
-            continue
-        rest = {k: v for k, v in element.labels.items() if k not in (NAME, "le")}
-        groups.setdefault(freeze(rest), []).append((bound, element.value))
-    return [Element(dict(labels), bucket_quantile(q, buckets)) for labels, buckets in groups.items()]
+    groups: dict[LabelSet, list[tuple[float, float]]] = {}
+    for labels, value in vector:
+        bound = labels.upper_bound
+        if bound is not None:
+            groups.setdefault(labels.without(_LE), []).append((bound, value))
+    return [Element(labels, bucket_quantile(q, buckets)) for labels, buckets in groups.items()]
 
 
-def _label_replace(vector: Vector, arguments: list[str]) -> Vector:
-    destination, replacement, source, pattern = arguments
+def _label_replace(vector: Vector, words: list[str]) -> Vector:
+    destination, replacement, source, pattern = words
     result = []
     for element in vector:
         labels = dict(element.labels)
@@ -224,7 +267,7 @@ def _label_replace(vector: Vector, arguments: list[str]) -> Vector:
             text = _expand(replacement, match)
             if text:
                 labels[destination] = text
-        result.append(Element(labels, element.value))
+        result.append(Element(LabelSet.of(labels), element.value))
     return result
 
 

@@ -25,7 +25,8 @@ class Bounds:
 RangeFunction = Callable[[Window, Bounds], float | None]
 
 
-def _between(start_s: float, end_s: float) -> float:
+def between(start_s: float, end_s: float) -> float:
+    """The seconds from one to the other, in whole milliseconds."""
     # Seconds since the epoch are exact to a quarter of a microsecond only; the times are whole milliseconds.
     return round(end_s - start_s, 3)
 
@@ -42,9 +43,9 @@ def _extrapolated(window: Window, bounds: Bounds, *, is_counter: bool, is_rate: 
     change = last - first
     if is_counter:
         change += sum(before for (_, before), (_, after) in itertools.pairwise(window) if after < before)
-    sampled_s = _between(first_s, last_s)
+    sampled_s = between(first_s, last_s)
     average_s = sampled_s / (len(window) - 1)
-    to_start_s, to_end_s = _between(bounds.start_s, first_s), _between(last_s, bounds.end_s)
+    to_start_s, to_end_s = between(bounds.start_s, first_s), between(last_s, bounds.end_s)
     if is_counter and change > 0 and first >= 0:
         to_start_s = min(to_start_s, sampled_s * (first / change))
     limit_s = average_s * 1.1
@@ -52,7 +53,7 @@ def _extrapolated(window: Window, bounds: Bounds, *, is_counter: bool, is_rate: 
     stretched_s += to_start_s if to_start_s < limit_s else average_s / 2
     stretched_s += to_end_s if to_end_s < limit_s else average_s / 2
     change *= stretched_s / sampled_s
-    return change / _between(bounds.start_s, bounds.end_s) if is_rate else change
+    return change / between(bounds.start_s, bounds.end_s) if is_rate else change
 
 
 def _instant(window: Window, *, is_rate: bool) -> float | None:
@@ -60,14 +61,14 @@ def _instant(window: Window, *, is_rate: bool) -> float | None:
         return None
     (before_s, before), (last_s, last) = window[-2], window[-1]
     change = last if is_rate and last < before else last - before
-    return change / _between(before_s, last_s) if is_rate else change
+    return change / between(before_s, last_s) if is_rate else change
 
 
 def _slope(window: Window) -> float | None:
     if len(window) < 2:
         return None
     origin = window[0][0]
-    xs = [_between(origin, time_s) for time_s, _ in window]
+    xs = [between(origin, time_s) for time_s, _ in window]
     ys = [value for _, value in window]
     if all(y == ys[0] for y in ys):
         return 0.0 if math.isfinite(ys[0]) else math.nan
@@ -101,6 +102,8 @@ def stdvar(values: Sequence[float]) -> float:
 
 def total(values: Sequence[float]) -> float:
     """The sum, exact where that is possible, and IEEE's where infinities or NaN are in it."""
+    if len(values) <= 2:
+        return float(sum(values))
     try:
         return math.fsum(values)
     except (OverflowError, ValueError):

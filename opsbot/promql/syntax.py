@@ -10,8 +10,9 @@ import promql_parser as tree
 
 from opsbot.errors import SourceError
 from opsbot.promql.functions import SUPPORTED_FUNCTIONS
+from opsbot.promql.labelset import NAME
+from opsbot.promql.matcher import Matcher
 from opsbot.promql.pattern import PatternError, compiled
-from opsbot.promql.samples import NAME, Matcher
 
 ResultType = Literal["vector", "number", "range", "text"]
 

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
 
-from opsbot.promql.samples import NAME
+from opsbot.promql.labelset import LabelSet
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One value of a vector, with its labels (the metric name among them while it has one)."""
 
-    labels: Mapping[str, str]
+    labels: LabelSet
     value: float
 
 
 Vector = list[Element]
 Value = float | Vector
 
+# A named tuple's own constructor is a Python function; vectors have a thousand elements.
+_element = partial(tuple.__new__, Element)
 
-def without_name(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """The labels without the metric name: what an operation leaves."""
-    return {name: value for name, value in labels.items() if name != NAME}
+
+def vector_of(pairs: Iterable[tuple[LabelSet, float]]) -> Vector:
+    """A vector of label sets and their values."""
+    return list(map(_element, pairs))

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.errors import InvalidTransition
-from opsbot.promql.samples import Labels, freeze
+from opsbot.promql.labelset import EMPTY, NAME, Labels, LabelSet, freeze
 from opsbot.promql.syntax import QueryError
-from opsbot.promql.vector import Element, Value, without_name
+from opsbot.promql.vector import Element, Value
 from opsbot.rule.model import Rule
 from opsbot.rule.text import fill
 
@@ -91,8 +91,8 @@ class Reading:
 
     expr: Value
     clear: Value
-    answerable: frozenset[Labels]
-    clear_answerable: frozenset[Labels]
+    answerable: frozenset[LabelSet]
+    clear_answerable: frozenset[LabelSet]
 
 
 def evaluate(
@@ -102,11 +102,14 @@ def evaluate(
 
     Raises: QueryError if two elements would be the same alert.
     """
-    holding = _holding(rule, reading)
+    if not state and not reading.expr and reading.answerable:
+        return {}, []
+    own = freeze({**rule.labels, "alertname": rule.name})
+    holding = _holding(rule, reading, own)
     is_without_data = not holding and not reading.answerable
     if is_without_data and rule.no_data == "fire":
-        holding[freeze(alert_labels(rule, {}))] = Element({}, math.nan)
-    answerable = {freeze(alert_labels(rule, dict(labels))) for labels in reading.answerable}
+        holding[own] = Element(EMPTY, math.nan)
+    answerable = {labels.overlaid(own).pairs for labels in reading.answerable}
     next_state: dict[Labels, ActiveAlert] = {}
     alerts: list[Alert] = []
     for key in sorted(state.keys() | holding.keys()):
@@ -131,7 +134,7 @@ def evaluate(
 
 def alert_labels(rule: Rule, element_labels: Mapping[str, str]) -> Mapping[str, str]:
     """The labels of the alert that an element causes."""
-    return {**without_name(element_labels), **rule.labels, "alertname": rule.name}
+    return {**_without_name(element_labels), **rule.labels, "alertname": rule.name}
 
 
 def restored(rule: Rule, alert: Alert, now: float) -> tuple[Labels, ActiveAlert]:
@@ -173,11 +176,11 @@ def to_alert(rule: Rule, active: ActiveAlert, now: float) -> Alert:
     )
 
 
-def _holding(rule: Rule, reading: Reading) -> dict[Labels, Element]:
-    """The elements of `expr` by their alerts' labels."""
+def _holding(rule: Rule, reading: Reading, own: Labels) -> dict[Labels, Element]:
+    """The elements of `expr` by their alerts' labels, of which *own* are the rule's."""
     found: dict[Labels, Element] = {}
     for element in _vector(reading.expr):
-        key = freeze(alert_labels(rule, element.labels))
+        key = element.labels.without_name().overlaid(own).pairs
         if key in found:
             raise QueryError(f"the alert {rule.name} would fire twice with the labels {dict(key)}")
         found[key] = element
@@ -187,7 +190,7 @@ def _holding(rule: Rule, reading: Reading) -> dict[Labels, Element]:
 def _pending(rule: Rule, element: Element, now: float, *, is_for_no_data: bool) -> ActiveAlert:
     return ActiveAlert(
         labels=alert_labels(rule, element.labels),
-        element_labels=without_name(element.labels),
+        element_labels=element.labels.without_name(),
         revision=rule.revision,
         state=AlertState.PENDING,
         active_since=now,
@@ -222,7 +225,7 @@ def _held_untrue(
     if known.state is AlertState.PENDING:
         is_kept = not is_answerable and rule.no_data != "resolve" and now - known.last_true_at < PENDING_HELD_S
         return replace(known, is_blind=True) if is_kept else known.moved(None, now)
-    can_clear = rule.clear_expr is None or _agrees(known, (dict(labels) for labels in reading.clear_answerable))
+    can_clear = rule.clear_expr is None or _agrees(known, reading.clear_answerable)
     if not is_answerable or not can_clear:
         return _ended(known, now) if rule.no_data == "resolve" else replace(known, is_blind=True, clear_since=None)
     known = replace(known, is_blind=False, revision=rule.revision)
@@ -251,8 +254,12 @@ def _agrees(known: ActiveAlert, candidates: Iterable[Mapping[str, str]]) -> bool
     """Whether any label set is the alert's, or is a coarser one that the alert belongs to."""
     own = {**known.labels, **known.element_labels}
     return any(
-        all(own.get(name) == value for name, value in without_name(candidate).items()) for candidate in candidates
+        all(own.get(name) == value for name, value in _without_name(candidate).items()) for candidate in candidates
     )
+
+
+def _without_name(labels: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: value for name, value in labels.items() if name != NAME}
 
 
 def _vector(value: Value) -> Iterable[Element]:

@@ -1,17 +1,18 @@
 """Reads Prometheus's text format 0.0.4.
 
-The text that stands before a value is parsed once for each series and then only looked up: two thousand samples cost
-a split each. What a target exposed last is all that is remembered, so a target that churns its labels costs no memory.
+The texts that stand before the values are parsed once. While they stay the same, line by line, as they do for most
+of a target's life, a sample costs the cutting of its line in two and the reading of a number. What a target exposed
+last is all that is remembered, so a target that churns its labels costs no memory.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opsbot.errors import SourceError
-from opsbot.promql.samples import NAME
+from opsbot.promql.labelset import NAME, LabelSet
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
@@ -29,17 +30,32 @@ class Exposition:
 
     added: Mapping[str, str]
     renames: Mapping[str, str]
-    _known: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    labels: tuple[LabelSet, ...] = ()
+    """The series of the last text, the same object as long as they are the same."""
+    _known: dict[str, LabelSet] = field(default_factory=dict)
+    _heads: list[str] | None = None
+    """What stands before the last blank of each sample's line, where that is the series' text and nothing else."""
 
-    def read(self, text: str) -> dict[str, float]:
-        """Each series' value, by the text that names the series.
+    def read(self, text: str) -> Sequence[float]:
+        """The value of each series of `labels`.
 
         Raises: SourceError with the first line that is not in the format; then nothing is taken.
         """
+        lines = [line for line in text.split("\n") if line and line[0] != "#"]
+        cut = [line.rpartition(" ") for line in lines]
+        heads = [head for head, _, _ in cut]
+        if heads == self._heads:
+            try:
+                return [float(number) for _, _, number in cut]
+            except ValueError:
+                pass  # the line at fault is found below
+        return self._read_anew(lines, heads)
+
+    def _read_anew(self, lines: Sequence[str], heads: list[str]) -> Sequence[float]:
         values: dict[str, float] = {}
-        known: dict[str, Mapping[str, str]] = {}
-        for line in text.split("\n"):
-            if not line or line[0] == "#" or line.isspace():
+        known: dict[str, LabelSet] = {}
+        for line in lines:
+            if line.isspace():
                 continue
             # A timestamp after the value is not used: all samples of a scrape are as old as the scrape.
             end = line.rfind("}") + 1 or _end_of_name(line)
@@ -52,14 +68,14 @@ class Exposition:
                 raise SourceError(f"not a number: {line[:80]!r}") from error
             labels = self._known.get(series)
             known[series] = labels if labels is not None else self._parsed(series)
+        labels_now = tuple(known.values())
+        if labels_now != self.labels:
+            self.labels = labels_now
         self._known = known
-        return values
+        self._heads = heads if heads == list(known) else None
+        return list(values.values())
 
-    def labels(self, series: str) -> Mapping[str, str]:
-        """The labels of a series that the last text had, the metric's name among them."""
-        return self._known[series]
-
-    def _parsed(self, series: str) -> Mapping[str, str]:
+    def _parsed(self, series: str) -> LabelSet:
         name, brace, rest = series.partition("{")
         name = name.strip()
         if not _NAME.fullmatch(name):
@@ -73,7 +89,7 @@ class Exposition:
             # An empty label is the same as none.
             if value:
                 labels[f"exported_{label}" if label in self.added else label] = value
-        return {**labels, **self.added, NAME: name}
+        return LabelSet.of({**labels, **self.added, NAME: name})
 
 
 def _end_of_name(line: str) -> int:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
-from opsbot.promql.samples import NAME, SampleStore, round_ms
+from opsbot.promql.labelset import NAME, LabelSet
+from opsbot.promql.samples import SampleStore
+from opsbot.promql.sheet import Sheet, round_ms
 from opsbot.source.exposition import Exposition
 
 TIMEOUT_S = 2.0
@@ -75,37 +77,38 @@ class Scraper:
     clock: Clock
     http: httpx.AsyncClient
     health: TargetHealth = field(default_factory=TargetHealth)
-    _labels: Mapping[str, str] = field(init=False)
     _exposition: Exposition = field(init=False)
-    _exposed: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _sheet: Sheet = field(init=False)
+    _up: LabelSet = field(init=False)
+    _columns: tuple[Sequence[LabelSet], Sequence[LabelSet]] = ((), ())
+    """What the target exposed last, and that with `up`."""
 
     def __post_init__(self) -> None:
-        self._labels = self.target.labels
-        self._exposition = Exposition(self._labels, self.target.renames)
+        labels = self.target.labels
+        self._exposition = Exposition(labels, self.target.renames)
+        self._sheet = self.store.sheet((self.target.cluster, self.target.url))
+        self._up = LabelSet.of({**labels, NAME: "up"})
 
     async def scrape(self) -> None:
         """Scrape once; never raises: what went wrong is in `health`, and the target's series are stale."""
         began = self.clock.monotonic()
         self.health.num_scrapes += 1
         try:
-            samples = self._exposition.read(await self._fetch())
+            values = self._exposition.read(await self._fetch())
         except (SourceError, httpx.HTTPError, httpx.InvalidURL) as error:
             self._failed(str(error) or type(error).__name__, round_ms(self.clock.now()))
             return
         finally:
             self.health.last_duration_s = self.clock.monotonic() - began
         # The samples are as old as the answer, not as the question: a slow target may take two seconds.
-        now = round_ms(self.clock.now())
-        for series in set(self._exposed) - set(samples):
-            self.store.append(self._exposed[series], now, None)
-        self._exposed = {series: self._exposition.labels(series) for series in samples}
-        for series, value in samples.items():
-            self.store.append(self._exposed[series], now, value)
-        self._own(now, 1.0)
+        exposed = self._exposition.labels
+        if self._columns[0] is not exposed:
+            self._columns = (exposed, (*exposed, self._up))
+        self._sheet.append(round_ms(self.clock.now()), self._columns[1], [*values, 1.0])
         if self.health.failing_since is not None:
             logger.info("%s answers again", self.target.instance)
         self.health.failing_since, self.health.last_error = None, ""
-        self.health.num_samples = len(samples)
+        self.health.num_samples = len(values)
 
     def _failed(self, why: str, now: float) -> None:
         self.health.num_failures += 1
@@ -113,13 +116,8 @@ class Scraper:
         if self.health.failing_since is None:
             self.health.failing_since = now
             logger.warning("no metrics from %s: %s", self.target.instance, why)
-        for labels in self._exposed.values():
-            self.store.append(labels, now, None)
-        self._exposed.clear()
-        self._own(now, 0.0)
-
-    def _own(self, now: float, up: float) -> None:
-        self.store.append({**self._labels, NAME: "up"}, now, up)
+        # All that it exposed is stale by not being here.
+        self._sheet.append(now, (self._up,), [0.0])
 
     async def _fetch(self) -> str:
         try:

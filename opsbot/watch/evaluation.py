@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from opsbot.alert.alert import Alert, AlertState
-from opsbot.promql.evaluate import answerable
-from opsbot.promql.evaluate import evaluate as evaluate_query
-from opsbot.promql.samples import Labels, SampleStore, freeze
+from opsbot.promql.evaluate import Instant
+from opsbot.promql.labelset import Labels, freeze
+from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
 from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, evaluate, restored, to_alert
 from opsbot.rule.model import Rule
@@ -60,11 +60,12 @@ class Evaluation:
         if is_complete:
             alerts += [_over(orphan, now) for orphan in self._orphans]
             self._orphans.clear()
+        instant = Instant(self.store, now)
         for rule in rules:
             state = self._states.get(rule.name, {})
             self.num_evaluations += 1
             try:
-                next_state, found = evaluate(rule, state, self._read(rule, now), now)
+                next_state, found = evaluate(rule, state, _read(rule, instant), now)
             except QueryError as error:
                 if self.errors.get(rule.name) != str(error):
                     logger.error("rule %s cannot be evaluated, its alerts are held: %s", rule.name, error)
@@ -125,14 +126,15 @@ class Evaluation:
             self.errors.pop(name, None)
         return alerts
 
-    def _read(self, rule: Rule, now: float) -> Reading:
-        clear = rule.clear_expr
-        return Reading(
-            expr=evaluate_query(rule.expr, self.store, now),
-            clear=evaluate_query(clear, self.store, now) if clear is not None else [],
-            answerable=answerable(rule.expr, self.store, now),
-            clear_answerable=answerable(clear, self.store, now) if clear is not None else frozenset(),
-        )
+
+def _read(rule: Rule, instant: Instant) -> Reading:
+    clear = rule.clear_expr
+    return Reading(
+        expr=instant.value(rule.expr),
+        clear=instant.value(clear) if clear is not None else [],
+        answerable=instant.answerable(rule.expr),
+        clear_answerable=instant.answerable(clear) if clear is not None else frozenset(),
+    )
 
 
 def _over(alert: Alert, now: float) -> Alert:

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from opsbot import __version__
 from opsbot.clock import Clock, from_rfc3339
 from opsbot.promql.evaluate import evaluate
+from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Value
@@ -87,12 +88,12 @@ class QueryApi:
         start, end, step = _time(given, "start"), _time(given, "end"), _step(given)
         if step <= 0 or end < start or (end - start) / step > MAX_POINTS:
             raise _BadData(f"start, end and step must yield 1 to {MAX_POINTS} points")
-        series: dict[str, dict[str, Any]] = {}
+        series: dict[LabelSet, dict[str, Any]] = {}
         for index in range(math.floor((end - start) / step) + 1):
             time_s = start + index * step
             value = evaluate(expr, self._store, time_s)
-            for labels, number in [({}, value)] if isinstance(value, float) else [(e.labels, e.value) for e in value]:
-                entry = series.setdefault(repr(sorted(labels.items())), {"metric": dict(labels), "values": []})
+            for labels, number in [(EMPTY, value)] if isinstance(value, float) else value:
+                entry = series.setdefault(labels, {"metric": dict(labels), "values": []})
                 entry["values"].append([time_s, _number(number)])
             if index % POINTS_IN_ONE_GO == POINTS_IN_ONE_GO - 1:
                 await asyncio.sleep(0)

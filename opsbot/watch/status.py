@@ -19,6 +19,20 @@ from opsbot.watch.door import DoorClient
 from opsbot.watch.evaluation import Evaluation
 
 
+@dataclass(slots=True)
+class Rounds:
+    """What the watcher counts of its rounds.
+
+    Args:
+        num_late: those that took longer than the interval.
+        evaluating_s: processor time that evaluating took.
+    """
+
+    num_rounds: int = 0
+    num_late: int = 0
+    evaluating_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class WatchStatus:
     """Reads the watcher's parts when it is asked; nothing is counted twice."""
@@ -28,6 +42,7 @@ class WatchStatus:
     book: RuleBook
     evaluation: Evaluation
     door: DoorClient
+    rounds: Rounds
 
     def exposition(self) -> str:
         """Its own metrics, text 0.0.4."""
@@ -90,12 +105,24 @@ class WatchStatus:
         yield from (scrapes, failures, seconds)
         yield GaugeMetricFamily("opsbot_watch_targets_up", "Targets that answer.", value=up)
         yield GaugeMetricFamily("opsbot_watch_series", "Series held in memory.", value=self.store.num_series)
+        yield GaugeMetricFamily("opsbot_watch_samples", "Samples held in memory.", value=self.store.num_samples)
         yield CounterMetricFamily(
             "opsbot_watch_samples_refused", "Samples of series beyond the limit.", value=self.store.num_refused
         )
         yield GaugeMetricFamily("opsbot_watch_rules", "Rules in force.", value=len(self.book.rules))
         yield GaugeMetricFamily(
             "opsbot_watch_rules_failing", "Rules that cannot be evaluated.", value=len(self.evaluation.errors)
+        )
+        yield CounterMetricFamily(
+            "opsbot_watch_rounds", "Rounds of scraping and evaluating.", value=self.rounds.num_rounds
+        )
+        yield CounterMetricFamily(
+            "opsbot_watch_rounds_late", "Rounds that took longer than the interval.", value=self.rounds.num_late
+        )
+        yield CounterMetricFamily(
+            "opsbot_watch_evaluation_cpu_seconds",
+            "Processor time that evaluating rules took.",
+            value=self.rounds.evaluating_s,
         )
         yield CounterMetricFamily(
             "opsbot_watch_evaluations", "Evaluations of a rule.", value=self.evaluation.num_evaluations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +25,11 @@ from opsbot.source.scrape import Scraper, Target
 from opsbot.watch.door import DoorClient
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
-from opsbot.watch.status import WatchStatus
+from opsbot.watch.status import Rounds, WatchStatus
 from opsbot.watch.steady_clock import SteadyClock
 from opsbot.yamlfile import Problem
 
-FORGET_EVERY_S = 60.0
+HOUSEKEEP_EVERY_S = 60.0
 ABSENT_AFTER_S = 10.0
 WAIT_SHARE = 0.5
 """How much of an interval evaluation waits for slow targets."""
@@ -67,11 +68,13 @@ class Watcher:
         self._book = RuleBook(settings.rule_paths, _rejected)
         self._evaluation = Evaluation(self._store)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
+        self._rounds = Rounds()
         self._is_restored = False
         self._has_news = asyncio.Event()
-        self._started_at = self._forgot_at = self._clock.now()
+        self._housekept_at = self._clock.now()
+        self._absent_asked_at = self._housekept_at - HOUSEKEEP_EVERY_S + ABSENT_AFTER_S
         self._told_absent: set[str] = set()
-        status = WatchStatus(self._store, self._scrapers, self._book, self._evaluation, self._door)
+        status = WatchStatus(self._store, self._scrapers, self._book, self._evaluation, self._door, self._rounds)
         self.app = QueryApi(self._store, self._clock, status).app
 
     async def run(self) -> None:
@@ -83,6 +86,7 @@ class Watcher:
 
     def evaluate(self) -> None:
         """Evaluate every rule in force on the samples that are there, and note what core must be told."""
+        began_s = time.thread_time()
         now = self._clock.now()
         if self._book.reload():
             logger.info("%d rules in force", len(self._book.rules))
@@ -93,6 +97,8 @@ class Watcher:
         if self._door.num_due:
             self._has_news.set()
         self._housekeep(now)
+        self._rounds.num_rounds += 1
+        self._rounds.evaluating_s += time.thread_time() - began_s
 
     async def tell(self) -> bool:
         """Tell core what it does not know yet; the first time, ask it what still fires. Answers whether it took all."""
@@ -119,8 +125,11 @@ class Watcher:
                 await asyncio.wait(running.values(), timeout=interval_s * WAIT_SHARE)
             self.evaluate()
             # A round that took too long is not made up for.
-            due = max(due + interval_s, self._clock.monotonic())
-            await asyncio.sleep(due - self._clock.monotonic())
+            due, now = due + interval_s, self._clock.monotonic()
+            if due < now:
+                self._rounds.num_late += 1
+                due = now
+            await asyncio.sleep(due - now)
 
     async def _tell_forever(self) -> None:
         while True:
@@ -131,10 +140,12 @@ class Watcher:
             self._has_news.clear()
 
     def _housekeep(self, now: float) -> None:
-        if now - self._forgot_at >= FORGET_EVERY_S:
-            self._forgot_at = now
+        if now - self._housekept_at >= HOUSEKEEP_EVERY_S:
+            self._housekept_at = now
             self._store.forget_older(now)
-        if now - self._started_at >= ABSENT_AFTER_S and any(s.health.num_samples for s in self._scrapers):
+        is_due = now - self._absent_asked_at >= HOUSEKEEP_EVERY_S
+        if is_due and any(s.health.num_samples for s in self._scrapers):
+            self._absent_asked_at = now
             self._tell_absent()
 
     def _tell_absent(self) -> None:
@@ -157,8 +168,9 @@ async def run_watch(settings: WatchSettings, clock: Clock) -> None:
     Raises: ConfigError if the address cannot be had.
     """
     listener = bind(settings.listen_host, settings.listen_port)
-    # Neither targets nor core are reached through a proxy.
-    async with httpx.AsyncClient(trust_env=False) as http, asyncio.TaskGroup() as group:
+    # Neither targets nor core are reached through a proxy; each keeps its connection, however many there are.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(trust_env=False, limits=limits) as http, asyncio.TaskGroup() as group:
         watcher = Watcher(settings, clock, http)
         group.create_task(serve(watcher.app, listener))
         group.create_task(watcher.run())

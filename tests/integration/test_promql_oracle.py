@@ -17,9 +17,11 @@ import httpx
 import pytest
 
 from opsbot.promql.evaluate import query
-from opsbot.promql.samples import SampleStore, freeze
+from opsbot.promql.labelset import NAME, freeze
+from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
 from tests.support.ports import free_port
+from tests.support.watching import put
 
 pytestmark = pytest.mark.integration
 
@@ -275,11 +277,12 @@ def same_samples(prometheus: str) -> tuple[SampleStore, float]:
     store = SampleStore()
     for name in NAMES:
         for series in _ask(prometheus, f"{name}[2m]", at_s)["result"]:
-            for time_s, value in series["values"]:
-                store.append(series["metric"], float(time_s), float(value))
+            labels = {key: value for key, value in series["metric"].items() if key != NAME}
+            points: list[tuple[float, float | None]] = [(float(at), float(value)) for at, value in series["values"]]
             if name == "m_gone":
                 # The API does not show stale marks: the series left at the next scrape.
-                store.append(series["metric"], float(series["values"][-1][0]) + 1.0, None)
+                points.append((points[-1][0] + 1.0, None))
+            put(store, name, labels, *points)
     return store, at_s
 
 

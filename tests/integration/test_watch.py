@@ -164,3 +164,20 @@ async def test_queries_of_the_role_are_prometheuss(watched: Watched) -> None:
             except httpx.ConnectError:
                 await asyncio.sleep(0.05)
     assert (answer.status_code, answer.json()["status"], answer.json()["errorType"]) == (400, "error", "bad_data")
+
+
+async def test_the_role_counts_its_rounds_and_what_it_holds(watched: Watched) -> None:
+    """Its metrics tell how often it went round, and how many series and samples it has."""
+    async with (
+        served(watched.exposed.app, watched.target_port),
+        served(watched.door.app, watched.door_port),
+        watched.watching(),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{watched.port}") as http,
+    ):
+        await until(lambda: watched.exposed.num_asked > 5)
+        lines = (await http.get("/metrics")).text.splitlines()
+    own = dict(line.rsplit(" ", 1) for line in lines if line.startswith("opsbot_watch_") and "{" not in line)
+    assert float(own["opsbot_watch_series"]) == 2
+    assert float(own["opsbot_watch_samples"]) >= 2 * 5
+    assert float(own["opsbot_watch_rounds_total"]) >= 5
+    assert float(own["opsbot_watch_evaluation_cpu_seconds_total"]) > 0

@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from opsbot.promql.samples import NAME, SampleStore
+from opsbot.promql.labelset import NAME, LabelSet
+from opsbot.promql.samples import SampleStore
 from opsbot.rule.loader import load_rule_file
 from opsbot.rule.model import Rule
 from tests.support.ports import free_port
@@ -44,9 +45,10 @@ class StepClock:
 
 
 def put(store: SampleStore, name: str, labels: Mapping[str, str], *points: tuple[float, float | None]) -> None:
-    """Append points of (seconds, value) to one series."""
+    """Append points of (seconds, value) to one series; None marks it stale."""
+    series = LabelSet.of({NAME: name, **labels})
     for time_s, value in points:
-        store.append({NAME: name, **labels}, time_s, value)
+        store.sheet(series).append(time_s, *(((), ()) if value is None else ((series,), (value,))))
 
 
 def write_rules(path: Path, *rules: str) -> Path:

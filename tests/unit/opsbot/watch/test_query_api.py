@@ -95,7 +95,7 @@ async def test_a_range_query_yields_a_matrix(client: httpx.AsyncClient) -> None:
         ("query", {"query": "m", "time": "noon"}, 400, "bad_data", "'noon' is no time"),
         ("query", {"query": "m", "time": "nan"}, 400, "bad_data", "'nan' is no time"),
         ("query", {"query": "m + on() {cluster=~'.*',__name__=~'m|odd'}"}, 422, "execution", "several series"),
-        ("query", {"query": "m[5s]"}, 422, "execution", "cannot evaluate MatrixSelector"),
+        ("query", {"query": "m[5s]"}, 422, "execution", "cannot evaluate a range"),
         ("query_range", {"query": "m"}, 400, "bad_data", '"start"'),
         ("query_range", {"query": "m", "start": "1", "end": "2", "step": "x"}, 400, "bad_data", "'x' is no duration"),
         (
