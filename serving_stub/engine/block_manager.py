@@ -63,7 +63,7 @@ class BlockManager:
     @property
     def usage(self) -> float:
         """The share of the pool that live sequences hold, 0 to 1."""
-        return min(1.0, len(self._holders) / (self.num_blocks - self.num_lost_blocks))
+        return min(1.0, len(self._holders) / max(1, self.num_blocks - self.num_lost_blocks))
 
     def holders(self, block: int) -> int:
         """How many sequences hold *block*."""

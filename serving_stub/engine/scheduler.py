@@ -120,11 +120,24 @@ class Scheduler:
         """Choose the next step's work and take the blocks it needs."""
         step = Schedule()
         by_rank = sorted(self.running, key=lambda seq: seq.priority)
-        for seq in [*(s for s in by_rank if s.is_decoding), *(s for s in by_rank if not s.is_decoding)]:
+        self.go_on([*(s for s in by_rank if s.is_decoding), *(s for s in by_rank if not s.is_decoding)], step)
+        self.admit(step)
+        for item in step.work:
+            again = item.seq.num_ever_computed - item.seq.num_computed_tokens
+            step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
+        step.swap_out, self._swap_out = self._swap_out, []
+        return step
+
+    def go_on(self, running: list[Sequence], step: Schedule) -> None:
+        """Give those of *running* their shares of *step*, in this order, as far as tokens and blocks go."""
+        for seq in running:
             left = self.token_budget - step.num_tokens
             num_tokens = min(seq.num_uncomputed_tokens, left)
             if num_tokens > 0 and self._make_room(seq, seq.num_computed_tokens + num_tokens, step):
                 step.give(seq, num_tokens)
+
+    def admit(self, step: Schedule) -> None:
+        """Let those who wait into *step*, as far as tokens and blocks go."""
         # A step that took blocks from someone admits nobody, or the two would take turns for ever.
         while not step.preempted and self.waiting and len(self.running) < self.batch_limit:
             left = self.token_budget - step.num_tokens
@@ -146,11 +159,6 @@ class Scheduler:
                 seq.num_cached_tokens = spared
             step.admitted.append(seq)
             step.give(seq, num_tokens)
-        for item in step.work:
-            again = item.seq.num_ever_computed - item.seq.num_computed_tokens
-            step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
-        step.swap_out, self._swap_out = self._swap_out, []
-        return step
 
     def computed(self, item: ScheduledSequence) -> None:
         """Record that an item's tokens are in the cache now."""
