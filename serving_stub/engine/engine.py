@@ -91,7 +91,7 @@ class Engine:
         wanted = num_prompt + request.params.max_tokens
         if not num_prompt:
             raise RequestRefused("empty_prompt", "the prompt is empty; at least one token is needed")
-        bad = next((t for t in request.prompt_token_ids if not 0 <= t < self.model_config.vocab_size), None)
+        bad = next((t for t in set(request.prompt_token_ids) if not 0 <= t < self.model_config.vocab_size), None)
         if bad is not None:
             raise RequestRefused(
                 "invalid_token", f"token id {bad} is outside the vocabulary (0 to {self.model_config.vocab_size - 1})"

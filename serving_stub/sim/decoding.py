@@ -23,11 +23,13 @@ class Member:
 
     Args:
         since: the group's step up to which its own fields are right.
+        ends: the number of the step that gives it its last token.
     """
 
     seq: Sequence
     order: Order
     since: int
+    ends: int
 
 
 class Decoding:
@@ -59,12 +61,12 @@ class Decoding:
 
     def join(self, seq: Sequence, order: Order) -> None:
         """From the next step on *seq* decodes with the others."""
-        member = Member(seq, order, self.num_steps)
         left = seq.request.params.max_tokens - seq.num_generated_tokens
+        member = Member(seq, order, self.num_steps, self.num_steps + left - 1)
         self._members[seq.request_id] = member
         self.contexts += seq.num_computed_tokens
         insort(self._filling[(self.num_steps - seq.num_computed_tokens - 1) % self._block_size], member, key=_order)
-        insort(self._ending.setdefault(self.num_steps + left - 1, []), member, key=_order)
+        insort(self._ending.setdefault(member.ends, []), member, key=_order)
 
     def growing(self) -> list[Member]:
         """Who needs a block in the next step, having filled the last one; all are up to date."""
@@ -84,11 +86,20 @@ class Decoding:
         """Who got its last token with the step that is just over; they are up to date and here no more."""
         ended = self._ending.pop(self.num_steps - 1, [])
         for member in ended:
-            self.update(member, now)
-            self.contexts -= member.seq.num_computed_tokens
-            del self._members[member.seq.request_id]
-            self._filling[(self.num_steps - member.seq.num_computed_tokens - 1) % self._block_size].remove(member)
+            self._leave(member, now)
         return ended
+
+    def preempted(self, seq: Sequence, now: float) -> None:
+        """*seq*, which is one of them, decodes no more; it is brought up to date."""
+        member = self._members[seq.request_id]
+        self._ending[member.ends].remove(member)
+        self._leave(member, now)
+
+    def _leave(self, member: Member, now: float) -> None:
+        self.update(member, now)
+        self.contexts -= member.seq.num_computed_tokens
+        del self._members[member.seq.request_id]
+        self._filling[(self.num_steps - member.seq.num_computed_tokens - 1) % self._block_size].remove(member)
 
     def update(self, member: Member, now: float) -> None:
         """Write into a sequence's own fields what has happened since they were right; *now* is the last step's end."""

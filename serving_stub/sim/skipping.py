@@ -2,8 +2,8 @@
 
 In between, a step does for each decoding sequence what the one before did. A `Skipper` takes such steps without
 touching the sequences, and has the scheduler and the block manager do what there is to do for the others, in the order
-in which `Engine.step` would. Steps in which blocks are short, so that somebody is preempted, are left to `Engine.step`.
-Times, tokens, blocks and queues come out the same to the last bit.
+in which `Engine.step` would; the few steps that are not so, as when lost blocks run short, are left to it. Times,
+tokens, blocks and queues come out the same to the last bit.
 
 It holds for what a simulation asks: no deadlines, no stop strings, no end token, no two prompts that begin alike.
 """
@@ -53,6 +53,7 @@ class Skipper:
         self._num_ordered = 0
         self._is_following = False
         self._is_stuck = False
+        self._step = Schedule()
         self._last_step_at = 0.0
 
     def catch_up(self) -> None:
@@ -77,10 +78,10 @@ class Skipper:
             elif done.num_steps:
                 break
             else:
-                return self._step()
+                return self._engine_step()
         return done
 
-    def _step(self) -> Skipped:
+    def _engine_step(self) -> Skipped:
         self.catch_up()
         chunks = self._engine.step()
         return Skipped(1, sum(len(chunk.token_ids) for _, chunk in chunks), chunks)
@@ -95,19 +96,26 @@ class Skipper:
                 self._decoding.join(seq, self._next_order(seq))
             else:
                 self._prefilling[seq] = self._next_order(seq)
+        self._engine.scheduler.preempting = self._preempting
         self._is_following = True
 
     def _is_plain(self) -> bool:
-        """Whether the next step is one in which everybody gets the blocks he needs, and decoding ones their tokens."""
+        """Whether the next step is one that `_skip` can take: all who decode get tokens, and some are left who do.
+
+        While blocks are lost it may be that nobody is.
+        """
         scheduler = self._engine.scheduler
         left = scheduler.token_budget - len(self._decoding)
         if not self._decoding or left < 0 or scheduler.swap.num_blocks:
             return False
+        prefilling = self._in_order()
+        if any(seq.is_decoding for seq in prefilling):  # all but the last token of its prompt is in the cache
+            return False
         blocks = scheduler.blocks
+        if not blocks.num_lost_blocks:
+            return True
         needed = len(self._decoding.growing())
-        for seq in self._in_order():
-            if seq.is_decoding:  # all but the last token of its prompt is in the cache
-                return False
+        for seq in prefilling:
             num_tokens = min(seq.num_uncomputed_tokens, left)
             left -= num_tokens
             needed += max(0, blocks.blocks_for(seq.num_computed_tokens + num_tokens) - len(seq.block_table))
@@ -116,9 +124,9 @@ class Skipper:
     def _skip(self, done: Skipped) -> None:
         """Take one plain step."""
         scheduler, decoding, started = self._engine.scheduler, self._decoding, self._now()
-        for member in decoding.growing():
-            scheduler.blocks.grow(member.seq, member.seq.num_computed_tokens + 1)
-        step = self._others()
+        self._step = step = Schedule(num_tokens=len(decoding))
+        self._grow(step)
+        self._add_others(step)
         num_decodes, contexts = len(decoding), decoding.contexts + len(decoding)
         more = sums_of(step.work)
         self._engine.begin(step, started)
@@ -141,16 +149,29 @@ class Skipper:
         if step.work:
             self._postprocess(step, done)
 
-    def _others(self) -> Schedule:
-        """The shares of those who do not decode yet."""
+    def _grow(self, step: Schedule) -> None:
+        """Give those who decode the blocks they need."""
         scheduler = self._engine.scheduler
-        step = Schedule(num_tokens=len(self._decoding))
+        for seq in [member.seq for member in self._decoding.growing()]:
+            scheduler.make_room(seq, seq.num_computed_tokens + 1, step)
+
+    def _preempting(self, seq: Sequence) -> None:
+        """*seq* is about to be sent back."""
+        if not self._is_following:
+            return
+        self._is_stuck = False
+        if self._prefilling.pop(seq, None) is None:
+            self._decoding.preempted(seq, self._last_step_at)
+            self._step.num_tokens -= 1
+
+    def _add_others(self, step: Schedule) -> None:
+        """Give those who do not decode yet their shares."""
+        scheduler = self._engine.scheduler
         scheduler.go_on(self._in_order(), step)
         # Who could not be admitted cannot be later either, while those who decode take ever more blocks.
-        if not self._is_stuck:
+        if not self._is_stuck and not step.preempted:
             scheduler.admit(step)
             self._is_stuck = not self._prefilling and not step.admitted
-        return step
 
     def _postprocess(self, step: Schedule, done: Skipped) -> None:
         for seq in step.admitted:

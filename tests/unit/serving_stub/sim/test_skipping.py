@@ -95,7 +95,7 @@ def state(cluster: VirtualCluster) -> list[object]:
         *(cluster.num_steps, cluster.num_tokens, cluster.num_in, cluster.peak_kv_usage, cluster.peak_waiting),
         *(cluster.view(), [shown(seq) for seq in scheduler.running], [shown(seq) for seq in scheduler.waiting]),
         *(list(blocks._free), dict(blocks._holders), list(blocks._cached), list(blocks._evicted)),
-        *(dict(blocks._block_of_key), dict(blocks._key_of_block), dict(blocks._content)),
+        *(dict(blocks._block_of_key), dict(blocks._content)),
     ]
 
 
