@@ -9,9 +9,8 @@ sections 4.2 to 4.4.
 from __future__ import annotations
 
 import hashlib
-from array import array
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from struct import Struct
 
 from serving_stub.engine.sequence import Sequence
 
@@ -23,12 +22,8 @@ class OutOfBlocks(Exception):
     """No block is free; the scheduler answers by preempting."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
-    """A full block's content: the key of everything before it, and its own tokens."""
-
-    parent: bytes
-    tokens: tuple[int, ...]
+_Content = tuple[bytes, bytes, tuple[int, ...]]
+"""A full block's key, the key of everything before it, and its own tokens."""
 
 
 class BlockManager:
@@ -39,12 +34,12 @@ class BlockManager:
         self.block_size = block_size
         self.num_lost_blocks = 0
         self._enable_prefix_caching = enable_prefix_caching
+        self._packed = Struct(f"{block_size}q")
         self._free: deque[int] = deque(range(num_blocks))
         self._holders: dict[int, int] = {}
         self._cached: OrderedDict[int, None] = OrderedDict()
         self._block_of_key: dict[bytes, int] = {}
-        self._key_of_block: dict[int, bytes] = {}
-        self._content: dict[int, _Prefix] = {}
+        self._content: dict[int, _Content] = {}
         self._evicted: OrderedDict[bytes, None] = OrderedDict()
 
     @property
@@ -63,7 +58,7 @@ class BlockManager:
     @property
     def usage(self) -> float:
         """The share of the pool that live sequences hold, 0 to 1."""
-        return min(1.0, len(self._holders) / (self.num_blocks - self.num_lost_blocks))
+        return min(1.0, len(self._holders) / max(1, self.num_blocks - self.num_lost_blocks))
 
     def holders(self, block: int) -> int:
         """How many sequences hold *block*."""
@@ -81,33 +76,27 @@ class BlockManager:
         assert not seq.block_table
         if not self._enable_prefix_caching:
             return 0
-        parent = b""
         seq.num_evicted_tokens = 0
-        for start in range(0, (len(seq) - 1) // self.block_size * self.block_size, self.block_size):
-            tokens = tuple(seq.token_ids[start : start + self.block_size])
-            key = _key(parent, tokens)
-            block = self._block_of_key.get(key)
+        for number in range((len(seq) - 1) // self.block_size):
+            block = self._block_of_key.get(self._keys(seq, number + 1)[number])
             # A key is a digest: the tokens are compared too, so that nobody ever reads another prompt's keys.
-            if block is None or self._content[block] != _Prefix(parent, tokens):
-                seq.num_evicted_tokens = self._count_evicted(seq, start, parent)
+            if block is None or self._content[block] != self._content_of(seq, number):
+                seq.num_evicted_tokens = self._count_evicted(seq, number)
                 break
             self._hold(block)
             seq.block_table.append(block)
-            parent = key
-        seq.num_hashed_blocks = len(seq.block_table)
-        seq.last_block_key = parent
+        seq.num_findable_blocks = len(seq.block_table)
         seq.num_computed_tokens = len(seq.block_table) * self.block_size
         return seq.num_computed_tokens
 
-    def _count_evicted(self, seq: Sequence, start: int, parent: bytes) -> int:
-        """Tokens from *start* on whose blocks were here and had to make room, as far as that is remembered."""
-        num_tokens = 0
-        for at in range(start, (len(seq) - 1) // self.block_size * self.block_size, self.block_size):
-            parent = _key(parent, tuple(seq.token_ids[at : at + self.block_size]))
-            if parent not in self._evicted:
+    def _count_evicted(self, seq: Sequence, first: int) -> int:
+        """Tokens from block *first* on whose blocks were here and had to make room, as far as that is remembered."""
+        num_blocks = 0
+        for number in range(first, (len(seq) - 1) // self.block_size):
+            if self._keys(seq, number + 1)[number] not in self._evicted:
                 break
-            num_tokens += self.block_size
-        return num_tokens
+            num_blocks += 1
+        return num_blocks * self.block_size
 
     def can_grow(self, seq: Sequence, num_tokens: int) -> bool:
         """Whether blocks for *num_tokens* tokens in all can be had now."""
@@ -123,25 +112,23 @@ class BlockManager:
             raise OutOfBlocks(f"{missing} KV blocks wanted, {self.num_free_blocks} free")
         for _ in range(missing):
             block = self._take()
-            self._hold(block)
+            self._holders[block] = 1
             seq.block_table.append(block)
 
     def register_full_blocks(self, seq: Sequence) -> None:
         """Make the blocks that *seq* has filled since the last call findable as a prefix."""
         if not self._enable_prefix_caching:
             return
-        while (seq.num_hashed_blocks + 1) * self.block_size <= seq.num_computed_tokens:
-            start = seq.num_hashed_blocks * self.block_size
-            tokens = tuple(seq.token_ids[start : start + self.block_size])
-            key = _key(seq.last_block_key, tokens)
-            block = seq.block_table[seq.num_hashed_blocks]
+        num_full = seq.num_computed_tokens // self.block_size
+        keys = self._keys(seq, num_full)
+        for number in range(seq.num_findable_blocks, num_full):
+            key = keys[number]
             if key not in self._block_of_key:
+                block = seq.block_table[number]
                 self._evicted.pop(key, None)
                 self._block_of_key[key] = block
-                self._key_of_block[block] = key
-                self._content[block] = _Prefix(seq.last_block_key, tokens)
-            seq.last_block_key = key
-            seq.num_hashed_blocks += 1
+                self._content[block] = self._content_of(seq, number)
+        seq.num_findable_blocks = max(seq.num_findable_blocks, num_full)
 
     def release(self, seq: Sequence) -> None:
         """Take all blocks back; full ones stay findable, the end of a sequence is evicted before its beginning."""
@@ -150,14 +137,13 @@ class BlockManager:
             if self._holders[block]:
                 continue
             del self._holders[block]
-            if block in self._key_of_block:
+            if block in self._content:
                 self._cached[block] = None
             else:
                 self._free.append(block)
         seq.block_table.clear()
         seq.num_computed_tokens = 0
-        seq.num_hashed_blocks = 0
-        seq.last_block_key = b""
+        seq.num_findable_blocks = 0
 
     def _hold(self, block: int) -> None:
         self._cached.pop(block, None)
@@ -167,14 +153,26 @@ class BlockManager:
         if self._free:
             return self._free.popleft()
         block, _ = self._cached.popitem(last=False)
-        key = self._key_of_block.pop(block)
+        key = self._content.pop(block)[0]
         del self._block_of_key[key]
-        del self._content[block]
         self._evicted[key] = None
         if len(self._evicted) > REMEMBERED * self.num_blocks:
             self._evicted.popitem(last=False)
         return block
 
+    def _keys(self, seq: Sequence, num_blocks: int) -> list[bytes]:
+        """The keys of at least the first *num_blocks* blocks of *seq*; each stands for everything up to its end."""
+        keys = seq.block_keys
+        for start in range(len(keys) * self.block_size, num_blocks * self.block_size, self.block_size):
+            tokens = self._packed.pack(*seq.token_ids[start : start + self.block_size])
+            keys.append(_key(keys[-1] if keys else b"", tokens))
+        return keys
 
-def _key(parent: bytes, tokens: tuple[int, ...]) -> bytes:
-    return hashlib.blake2b(parent + array("q", tokens).tobytes(), digest_size=16).digest()
+    def _content_of(self, seq: Sequence, number: int) -> _Content:
+        start = number * self.block_size
+        parent = seq.block_keys[number - 1] if number else b""
+        return seq.block_keys[number], parent, tuple(seq.token_ids[start : start + self.block_size])
+
+
+def _key(parent: bytes, tokens: bytes) -> bytes:
+    return hashlib.blake2b(parent + tokens, digest_size=16).digest()

@@ -92,7 +92,7 @@ class Engine:
         wanted = num_prompt + request.params.max_tokens
         if not num_prompt:
             raise RequestRefused("empty_prompt", "the prompt is empty; at least one token is needed")
-        bad = next((t for t in request.prompt_token_ids if not 0 <= t < self.model_config.vocab_size), None)
+        bad = next((t for t in set(request.prompt_token_ids) if not 0 <= t < self.model_config.vocab_size), None)
         if bad is not None:
             raise RequestRefused(
                 "invalid_token", f"token id {bad} is outside the vocabulary (0 to {self.model_config.vocab_size - 1})"
@@ -141,20 +141,35 @@ class Engine:
     def step(self) -> list[tuple[str, TokenChunk]]:
         """Compute one step; answers what it added, by request id."""
         started = self._clock()
-        late = [(seq.request_id, self._end(seq, "deadline")) for seq in self._late(started)]
+        late = [(seq.request_id, self.end(seq, "deadline")) for seq in self._late(started)]
         step = self.scheduler.schedule()
-        for seq in step.admitted:
-            self._admitted(seq, started)
-        work = count_work(step, self.model_config, self._weight_bytes, self._kv_bytes)
+        self.begin(step, started)
+        work = None
+        if self.observer is not None:
+            work = count_work(step, self.model_config, self._weight_bytes, self._kv_bytes)
         sampled = self._runner.run(step) if step.work or step.swap_out else []
-        for item in step.work:
-            self.scheduler.computed(item)
-        chunks = [
-            (seq.request_id, self._end(seq, "error") if token is None else self._append(seq, token))
-            for seq, token in sampled
-        ]
+        chunks = self.postprocess(step, sampled)
         self._observe_step(step, work, started)
         return late + chunks
+
+    def begin(self, step: Schedule, now: float) -> None:
+        """Note who left the queue with *step*."""
+        for seq in step.admitted:
+            self._admitted(seq, now)
+
+    def postprocess(self, step: Schedule, sampled: list[tuple[Sequence, int | None]]) -> list[tuple[str, TokenChunk]]:
+        """Note what *step* computed and the tokens that came of it; answers what that added, by request id."""
+        for item in step.work:
+            self.scheduler.computed(item)
+        return [
+            (seq.request_id, self.end(seq, "error") if token is None else self._append(seq, token))
+            for seq, token in sampled
+        ]
+
+    def end(self, seq: Sequence, reason: FinishReason) -> TokenChunk:
+        """End one request; the others go on."""
+        self._finish(seq, reason)
+        return _chunk(seq, "", (), reason)
 
     def reset(self) -> None:
         """Begin anew after a failure: an empty pool without cached prefixes, and the limits that were in force."""
@@ -165,10 +180,9 @@ class Engine:
         self.scheduler.lose_blocks(old.blocks.num_lost_blocks)
         self._runner.reset()
 
-    def end_all(self, reason: FinishReason) -> None:
-        """End every request; the engine is stopping or has failed."""
-        for seq in list(self._sequences.values()):
-            self._finish(seq, reason)
+    def end_all(self, reason: FinishReason) -> list[tuple[str, TokenChunk]]:
+        """End every request, since the engine is stopping or has failed; answers how far each was, by request id."""
+        return [(seq.request_id, self.end(seq, reason)) for seq in list(self._sequences.values())]
 
     def stats(self, *, is_alive: bool = True, num_restarts: int = 0) -> EngineStats:
         """The engine now; plain reads, safe from another thread."""
@@ -227,11 +241,6 @@ class Engine:
         """Who still has no token at its deadline; most requests have none, so this costs nothing then."""
         return [seq for seq in self._with_deadline.values() if seq.deadline_at is not None and seq.deadline_at <= now]
 
-    def _end(self, seq: Sequence, reason: FinishReason) -> TokenChunk:
-        """End one request early; the others go on."""
-        self._finish(seq, reason)
-        return _chunk(seq, "", (), reason)
-
     def _finish(self, seq: Sequence, reason: FinishReason) -> None:
         self.scheduler.finish(seq, reason)
         self._sequences.pop(seq.request_id, None)
@@ -268,10 +277,10 @@ class Engine:
         elif self.observer is not None and seq.last_token_at is not None:
             self.observer.on_token(now - seq.last_token_at)
 
-    def _observe_step(self, step: Schedule, work: StepWork, started: float) -> None:
+    def _observe_step(self, step: Schedule, work: StepWork | None, started: float) -> None:
         num_preempted = len(step.preempted) + self._num_preempted_by_limit
         self._num_preempted_by_limit = 0
-        if self.observer is None:
+        if self.observer is None or work is None:
             return
         self.observer.on_step(
             StepRecord(

@@ -21,7 +21,10 @@ class OutputText:
 
     def push(self, token_id: int) -> str:
         """Text that may be sent after *token_id*."""
-        self.held += self.stream.push(token_id)
+        text = self.stream.push(token_id)
+        if not self.stop:
+            return text
+        self.held += text
         found = [at for at in (self.held.find(stop) for stop in self.stop) if at >= 0]
         if found:
             self.is_stopped = True

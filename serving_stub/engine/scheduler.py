@@ -8,6 +8,7 @@ dropped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from serving_stub.engine.block_manager import BlockManager
@@ -85,6 +86,8 @@ class Scheduler:
         self.token_budget = max_num_batched_tokens
         self.waiting = WaitingQueue()
         self.running: list[Sequence] = []
+        self.preempting: Callable[[Sequence], None] = _nobody_listens
+        """Told who is about to be sent back, while its fields are as they were."""
         self._swap_out: list[BlockCopy] = []
 
     @property
@@ -120,11 +123,24 @@ class Scheduler:
         """Choose the next step's work and take the blocks it needs."""
         step = Schedule()
         by_rank = sorted(self.running, key=lambda seq: seq.priority)
-        for seq in [*(s for s in by_rank if s.is_decoding), *(s for s in by_rank if not s.is_decoding)]:
+        self.go_on([*(s for s in by_rank if s.is_decoding), *(s for s in by_rank if not s.is_decoding)], step)
+        self.admit(step)
+        for item in step.work:
+            again = item.seq.num_ever_computed - item.seq.num_computed_tokens
+            step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
+        step.swap_out, self._swap_out = self._swap_out, []
+        return step
+
+    def go_on(self, running: list[Sequence], step: Schedule) -> None:
+        """Give those of *running* their shares of *step*, in this order, as far as tokens and blocks go."""
+        for seq in running:
             left = self.token_budget - step.num_tokens
             num_tokens = min(seq.num_uncomputed_tokens, left)
-            if num_tokens > 0 and self._make_room(seq, seq.num_computed_tokens + num_tokens, step):
+            if num_tokens > 0 and self.make_room(seq, seq.num_computed_tokens + num_tokens, step):
                 step.give(seq, num_tokens)
+
+    def admit(self, step: Schedule) -> None:
+        """Let those who wait into *step*, as far as tokens and blocks go."""
         # A step that took blocks from someone admits nobody, or the two would take turns for ever.
         while not step.preempted and self.waiting and len(self.running) < self.batch_limit:
             left = self.token_budget - step.num_tokens
@@ -146,11 +162,17 @@ class Scheduler:
                 seq.num_cached_tokens = spared
             step.admitted.append(seq)
             step.give(seq, num_tokens)
-        for item in step.work:
-            again = item.seq.num_ever_computed - item.seq.num_computed_tokens
-            step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
-        step.swap_out, self._swap_out = self._swap_out, []
-        return step
+
+    def make_room(self, seq: Sequence, num_tokens: int, step: Schedule) -> bool:
+        """Give a running sequence blocks for so many tokens, preempting whom it takes; False if that came to itself."""
+        while seq.state is SequenceState.RUNNING:
+            if self.blocks.can_grow(seq, num_tokens):
+                self.blocks.grow(seq, num_tokens)
+                return True
+            victim = self._preempt()
+            step.drop(victim)
+            step.preempted.append(victim)
+        return False
 
     def computed(self, item: ScheduledSequence) -> None:
         """Record that an item's tokens are in the cache now."""
@@ -172,16 +194,6 @@ class Scheduler:
         seq.finish_reason = reason
         seq.move(SequenceState.FINISHED)
 
-    def _make_room(self, seq: Sequence, num_tokens: int, step: Schedule) -> bool:
-        while seq.state is SequenceState.RUNNING:
-            if self.blocks.can_grow(seq, num_tokens):
-                self.blocks.grow(seq, num_tokens)
-                return True
-            victim = self._preempt()
-            step.drop(victim)
-            step.preempted.append(victim)
-        return False
-
     def _shrink_to(self, num_seqs: int) -> list[Sequence]:
         return [self._preempt() for _ in range(len(self.running) - num_seqs)]
 
@@ -189,6 +201,7 @@ class Scheduler:
         """Send back the newest of the worst class."""
         worst = max(seq.priority for seq in self.running)
         seq = next(seq for seq in reversed(self.running) if seq.priority == worst)
+        self.preempting(seq)
         self.running.remove(seq)
         self._swap_out += self.swap.take(seq)
         self.blocks.release(seq)
@@ -196,3 +209,7 @@ class Scheduler:
         seq.move(SequenceState.WAITING)
         self.waiting.put_back(seq)
         return seq
+
+
+def _nobody_listens(_: Sequence) -> None:
+    """There is nothing to do before somebody is sent back."""

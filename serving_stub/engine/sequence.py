@@ -38,6 +38,8 @@ class Sequence:
         num_swapped_tokens: how many tokens those are.
         num_evicted_tokens: prompt tokens that the prefix cache would have spared, had it not had to make room.
         num_cached_tokens: prompt tokens that the prefix cache spared, at first admission.
+        block_keys: of its full blocks in order, as far as they were asked for; tokens stay, so keys do too.
+        num_findable_blocks: how many of its blocks count for the prefix cache.
     """
 
     request: GenerationRequest
@@ -49,8 +51,8 @@ class Sequence:
     num_ever_computed: int = 0
     num_cached_tokens: int = 0
     num_evicted_tokens: int = 0
-    num_hashed_blocks: int = 0
-    last_block_key: bytes = b""
+    block_keys: list[bytes] = field(default_factory=list)
+    num_findable_blocks: int = 0
     num_preemptions: int = 0
     swap_table: list[int] = field(default_factory=list)
     num_swapped_tokens: int = 0

@@ -8,9 +8,11 @@ Source: Pope et al. 2022, "Efficiently Scaling Transformer Inference", section 2
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from serving_stub.engine.scheduler import Schedule
+from serving_stub.engine.scheduler import Schedule, ScheduledSequence
 from serving_stub.model.shape import ModelShape
 
 
@@ -23,17 +25,41 @@ class StepWork:
     bytes_written: float
 
 
+class StepSums(NamedTuple):
+    """All that a step's work depends on.
+
+    Args:
+        contexts: tokens whose keys and values are read, each sequence's once.
+        attended: the same, once for each row of the sequence.
+    """
+
+    num_tokens: int
+    num_sampled: int
+    contexts: int
+    attended: int
+
+
+def sums_of(items: Iterable[ScheduledSequence]) -> StepSums:
+    """Of a step's shares; call it before their tokens count as computed."""
+    tokens = num_sampled = contexts = attended = 0
+    for item in items:
+        context = item.seq.num_computed_tokens + item.num_tokens
+        tokens += item.num_tokens
+        num_sampled += item.is_sampled
+        contexts += context
+        attended += item.num_tokens * context
+    return StepSums(tokens, num_sampled, contexts, attended)
+
+
 def count_work(step: Schedule, config: ModelShape, weight_bytes: int, kv_element_bytes: int) -> StepWork:
     """What *step* has to do; call it before the step's tokens count as computed."""
-    tokens = sum(item.num_tokens for item in step.work)
-    num_sampled = sum(item.is_sampled for item in step.work)
-    contexts = 0
-    attention = 0
-    for item in step.work:
-        context = item.seq.num_computed_tokens + item.num_tokens
-        contexts += context
-        attention += item.num_tokens * context
-    attention_flops = config.attention_flops(attention)
+    return work_of(sums_of(step.work), config, weight_bytes, kv_element_bytes)
+
+
+def work_of(sums: StepSums, config: ModelShape, weight_bytes: int, kv_element_bytes: int) -> StepWork:
+    """What a step of such *sums* has to do."""
+    tokens, num_sampled, contexts, attended = sums
+    attention_flops = config.attention_flops(attended)
     kv_bytes = config.kv_bytes_per_token(kv_element_bytes)
     weights_read = (config.num_layer_parameters if tokens else 0) + (config.num_head_parameters if num_sampled else 0)
     return StepWork(

@@ -18,10 +18,10 @@ from serving_stub.api.errors import ApiError
 from serving_stub.api.front import Front
 from serving_stub.api.serve import ServerWork
 from serving_stub.api.services import Services
-from serving_stub.engine.engine import Engine
 from serving_stub.engine.loop import EngineLoop
 from serving_stub.fleet.cluster_spec import ClusterSpec
 from serving_stub.fleet.outage import Out
+from serving_stub.fleet.queue_wait import QueueWait
 from serving_stub.fleet.router import ClusterView
 from serving_stub.fleet_api.below_http import BelowHttp
 from serving_stub.frontdoor.clock import Clock
@@ -71,7 +71,7 @@ class LiveCluster:
         self._settings = settings
         self._clock = clock
         self.pace = RealTimePace(self._is_fresh)
-        self._engine: Engine = build_simulated(
+        self._engine, _ = build_simulated(
             spec.sizes, self.pace.now, self.pace.pass_time, fixed_s=settings.step_overhead_s
         )
         self.metrics = ServingMetrics(spec.model.name, spec.sizes.max_model_len, of_process=False)
@@ -92,6 +92,7 @@ class LiveCluster:
         self._services: Services | None = None
         self._front: Front | None = None
         self._last_view: ClusterView | None = None
+        self._queue_wait = QueueWait()
         self._restarting: set[asyncio.Future[bool]] = set()
 
     def start(self, guard: Guard) -> ServerWork:
@@ -164,6 +165,7 @@ class LiveCluster:
         if self._services.faults.is_frozen and self._last_view is not None:
             return self._last_view
         stats = self.loop.stats()
+        waiting = stats.num_waiting + self._door.admission.queue.num_waiting
         self._last_view = ClusterView(
             name=self.spec.name,
             model=self.spec.model.name,
@@ -171,7 +173,8 @@ class LiveCluster:
             batch_limit=stats.batch_limit,
             kv_usage=stats.kv_cache_usage,
             running=stats.num_running,
-            waiting=stats.num_waiting + self._door.admission.queue.num_waiting,
+            waiting=waiting,
+            wait_s=self._queue_wait.seen(self.pace.now(), waiting, stats.num_first_tokens),
             is_healthy=why_unhealthy(stats) is None,
             is_taking=self._gate.refusal() is None,
             age_s=0.0,
@@ -191,6 +194,7 @@ class LiveCluster:
                 kv_usage=0.0,
                 running=0,
                 waiting=0,
+                wait_s=0.0,
                 is_healthy=is_there,
                 is_taking=is_there,
                 age_s=age_s,

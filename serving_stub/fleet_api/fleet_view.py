@@ -21,6 +21,7 @@ class ClusterState(BaseModel):
         weight: in force.
         load: 1 is full.
         age_s: of what was seen; None where it was never seen.
+        wait_s: what a newcomer would wait for its turn.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +42,7 @@ class ClusterState(BaseModel):
     kv_usage: float
     running: int
     waiting: int
+    wait_s: float
     batch_limit: int
 
 
@@ -78,6 +80,7 @@ def fleet_state(fleet: FleetSpec, router: LiveRouter, clusters: Sequence[LiveClu
                 kv_usage=seen.view.kv_usage,
                 running=seen.view.running,
                 waiting=seen.view.waiting,
+                wait_s=seen.view.wait_s,
                 batch_limit=seen.view.batch_limit,
             )
             for spec, seen in zip((one.spec for one in clusters), router.seen(), strict=True)

@@ -21,8 +21,10 @@ def build_simulated(
     pass_time: Callable[[float], None],
     *,
     fixed_s: float = 0.0,
-) -> Engine:
-    """An engine of *sizes* on a runner that lets *pass_time* pass; text is bytes, whatever the model's vocabulary.
+) -> tuple[Engine, SimulatedRunner]:
+    """An engine of *sizes*, and its runner, which lets *pass_time* pass.
+
+    Text is bytes, whatever the model's vocabulary.
 
     Args:
         now: seconds, by the clock that *pass_time* moves.
@@ -46,16 +48,18 @@ def build_simulated(
     )
     tokenizer = Tokenizer(tokenizer_tables())
     letters = tuple(tokenizer.encode("abcdefghijklmnopqrstuvwxyz "))
-    return Engine(
+    runner = SimulatedRunner(cost, sizes.block_size, pass_time, letters)
+    engine = Engine(
         config,
         _config_of(sizes),
-        SimulatedRunner(cost, sizes.block_size, pass_time, letters),
+        runner,
         tokenizer,
         clock=now,
         device=sizes.device,
         weight_bytes=cost.weight_bytes,
         kv_bytes=cost.kv_bytes,
     )
+    return engine, runner
 
 
 def _config_of(sizes: ClusterSizes) -> ModelConfig:

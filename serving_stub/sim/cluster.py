@@ -13,6 +13,7 @@ from serving_stub.sim.build import build_simulated
 from serving_stub.sim.clock import VirtualClock
 from serving_stub.sim.outcome import Outcome
 from serving_stub.sim.prompt import prompt_of
+from serving_stub.sim.skipping import Skipped, Skipper
 
 
 class VirtualCluster:
@@ -20,9 +21,10 @@ class VirtualCluster:
 
     Args:
         fixed_s: what a step costs beyond its roof.
+        stepping: take each step by itself instead of skipping from event to event, which is slow and comes to the same.
     """
 
-    def __init__(self, spec: ClusterSpec, *, fixed_s: float = 0.0) -> None:
+    def __init__(self, spec: ClusterSpec, *, fixed_s: float = 0.0, stepping: bool = False) -> None:
         self.spec = spec
         self.is_lost = False
         self.step_delay_s = 0.0
@@ -31,7 +33,8 @@ class VirtualCluster:
         self.peak_kv_usage = 0.0
         self.peak_waiting = 0
         self._clock = VirtualClock()
-        self._engine = build_simulated(spec.sizes, self._clock.now, self._pass, fixed_s=fixed_s)
+        self._engine, runner = build_simulated(spec.sizes, self._clock.now, self._pass, fixed_s=fixed_s)
+        self._skipper = None if stepping else Skipper(self._engine, runner, self._clock.now)
         self._queue_wait = QueueWait()
         self._served: dict[str, Outcome] = {}
 
@@ -40,7 +43,7 @@ class VirtualCluster:
         clock, engine = self._clock, self._engine
         while engine.has_work and clock.now() < at_s:
             before = clock.now()
-            self._step()
+            self._go_on(at_s)
             if clock.now() == before:  # whoever waits cannot be admitted, as when a fault took the blocks
                 break
         if at_s < math.inf:
@@ -56,14 +59,18 @@ class VirtualCluster:
             outcome.refused = refused.code
         else:
             self._served[str(number)] = outcome
+            if self._skipper is not None:
+                self._skipper.look_again()
 
     def lose(self) -> None:
         """It is gone; whoever was in it ends without an answer."""
         self.is_lost = True
-        self._engine.end_all("crash")
-        self._engine.reset()
-        for outcome in self._served.values():
+        self.catch_up()
+        for request_id, chunk in self._engine.end_all("crash"):
+            outcome = self._served[request_id]
+            outcome.num_tokens = chunk.num_generated_tokens
             outcome.refused = "cluster_lost"
+        self._engine.reset()
         self._served.clear()
 
     def restore(self) -> None:
@@ -72,7 +79,13 @@ class VirtualCluster:
 
     def lose_blocks(self, num_blocks: int) -> None:
         """A fault: do without part of the KV pool; 0 ends it."""
+        self.catch_up()
         self._engine.lose_blocks(num_blocks)
+
+    def catch_up(self) -> None:
+        """Write into the engine's sequences what has happened to them; needed before anybody reads or changes them."""
+        if self._skipper is not None:
+            self._skipper.catch_up()
 
     def view(self) -> ClusterView:
         """What a router that looks now sees of it."""
@@ -99,19 +112,22 @@ class VirtualCluster:
         """Requests that have not ended."""
         return len(self._served)
 
-    def _step(self) -> None:
-        self.num_steps += 1
-        now = self._clock.now
-        for request_id, chunk in self._engine.step():
+    def _go_on(self, until_s: float) -> None:
+        done = self._step() if self._skipper is None else self._skipper.skip(until_s)
+        self.num_steps += done.num_steps
+        self.num_tokens += done.num_tokens
+        for request_id, chunk in done.chunks:
             outcome = self._served[request_id]
-            if chunk.token_ids:
-                self.num_tokens += len(chunk.token_ids)
-                outcome.num_tokens += len(chunk.token_ids)
-                if outcome.first_token_at is None:
-                    outcome.first_token_at = now()
+            outcome.num_tokens = chunk.num_generated_tokens
+            if outcome.first_token_at is None:
+                outcome.first_token_at = self._clock.now()
             if chunk.finish_reason is not None:
-                outcome.finished_at = now()
+                outcome.finished_at = self._clock.now()
                 del self._served[request_id]
+
+    def _step(self) -> Skipped:
+        chunks = self._engine.step()
+        return Skipped(1, sum(len(chunk.token_ids) for _, chunk in chunks), chunks)
 
     def _pass(self, seconds: float) -> None:
         self._clock.advance(seconds + self.step_delay_s)

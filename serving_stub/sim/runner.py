@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from serving_stub.engine.scheduler import Schedule
 from serving_stub.engine.sequence import Sequence
-from serving_stub.engine.work import count_work
+from serving_stub.engine.work import StepSums, sums_of, work_of
 from serving_stub.model.shape import ModelShape
 from serving_stub.roofline.roof import Device
 
@@ -32,11 +32,15 @@ class StepCost:
     fixed_s: float = 0.0
 
     def step_s(self, step: Schedule) -> float:
-        """Seconds of *step*, blocks moved to and from the host included.
+        """Seconds of *step*, without the blocks that it moves to and from the host.
 
         Source: `roofline.roof.Device.step_s`: bytes over bandwidth or operations over peak, the larger one.
         """
-        work = count_work(step, self.shape, self.weight_bytes, self.kv_bytes)
+        return self.seconds(sums_of(step.work))
+
+    def seconds(self, sums: StepSums) -> float:
+        """Seconds of a step of such *sums*, where no block is moved."""
+        work = work_of(sums, self.shape, self.weight_bytes, self.kv_bytes)
         compute_s = self.device.step_s(work.flops, work.bytes_read + work.bytes_written)
         return compute_s + self.fixed_s
 
@@ -66,11 +70,21 @@ class SimulatedRunner:
         """The next token of each sampled sequence, once the step's time has passed."""
         moved = self._cost.swap_s(len(step.swap_out) + len(step.swap_in), self._block_size)
         self._pass_time(self._cost.step_s(step) + moved)
-        return [(item.seq, self._letter(item.seq)) for item in step.work if item.is_sampled]
+        return self.sample(step)
+
+    def skip(self, sums: StepSums) -> None:
+        """Let the time of a step of such *sums* pass."""
+        self._pass_time(self._cost.seconds(sums))
+
+    def sample(self, step: Schedule) -> list[tuple[Sequence, int | None]]:
+        """The next token of each sampled sequence."""
+        return [(item.seq, self.letters(item.seq, 1)[0]) for item in step.work if item.is_sampled]
 
     def reset(self) -> None:
         """There is nothing to forget."""
 
-    def _letter(self, seq: Sequence) -> int:
-        prompt = seq.request.prompt_token_ids
-        return self._letters[(sum(prompt[-8:]) + len(seq)) % len(self._letters)]
+    def letters(self, seq: Sequence, count: int) -> tuple[int, ...]:
+        """The next *count* tokens of *seq*."""
+        size = len(self._letters)
+        begin = (sum(seq.request.prompt_token_ids[-8:]) + len(seq)) % size
+        return (self._letters * (1 + (begin + count) // size))[begin : begin + count]
