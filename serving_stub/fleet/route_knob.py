@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -67,7 +67,7 @@ def with_route(fleet: FleetSpec, layers: Layers, value: Value | None) -> Mapping
     more = ROUTE.parse({} if value is None else value)
     assert isinstance(more, RouteValue)
     check_where(fleet, ROUTE.name, more.where)
-    return weights_in_force(fleet, (*layers, Layer[Any](more, 1.0, "")))
+    return weights_in_force(fleet, (*layers, Layer(more, 1.0, "")))
 
 
 def lost(fleet: FleetSpec, layers: Iterable[Layer[LoseValue]]) -> frozenset[str]:

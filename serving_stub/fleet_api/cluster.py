@@ -183,8 +183,8 @@ class LiveCluster:
         return self._last_view
 
     def view(self, last: ClusterView | None, age_s: float) -> ClusterView:
-        """What the router knows: what it saw last, and what it knows by itself."""
-        is_there = not self.is_lost
+        """What the router knows: what it saw last, and what it knows by itself, which is of drains and losses too."""
+        is_taking = not self.is_lost and self._gate.refusal() is None
         if last is None:
             last = ClusterView(
                 name=self.spec.name,
@@ -195,12 +195,12 @@ class LiveCluster:
                 running=0,
                 waiting=0,
                 wait_s=0.0,
-                is_healthy=is_there,
-                is_taking=is_there,
+                is_healthy=True,
+                is_taking=is_taking,
                 age_s=age_s,
                 own_count=self.own_count,
             )
-        return replace(last, age_s=age_s, own_count=self.own_count, is_healthy=last.is_healthy and is_there)
+        return replace(last, age_s=age_s, own_count=self.own_count, is_taking=is_taking)
 
     def _is_fresh(self) -> bool:
         return not any(seq.num_computed_tokens for seq in self._engine.scheduler.running)

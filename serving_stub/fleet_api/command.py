@@ -29,6 +29,7 @@ _REAL_S = 600.0
 class _Played:
     """What happens to a fleet: who asks, what breaks, and what people notice of it."""
 
+    name: str
     title: str
     arrivals: Iterable[Arrival] = ()
     events: tuple[FleetEvent, ...] = ()
@@ -124,13 +125,15 @@ def _played(
             click.echo(f"serving_stub: {read.num_problems} lines of {trace} are no arrivals", err=True)
         if not read.arrivals:
             raise SettingError(f"{trace}: there is no arrival in it")
-        return _Played(trace.name, read.arrivals, duration_s=max(1.0, read.arrivals[-1].at_s))
+        return _Played(
+            trace.name, f"the trace {trace.name}", read.arrivals, duration_s=max(1.0, read.arrivals[-1].at_s)
+        )
     if scenario is None:
-        return _Played("no load")
+        return _Played("none", "no load")
     chosen = FLEET_SCENARIOS[scenario]
     load = _load(spec, rate, duration_s, seed)
     title = f"{scenario}, {load.rate:.0f} requests/s at the plan's 1, {duration_s:g} s, seed {seed}"
-    return _Played(title, arrivals(chosen, load), events(chosen, load, spec), marks(chosen, load), duration_s)
+    return _Played(scenario, title, arrivals(chosen, load), events(chosen, load, spec), marks(chosen, load), duration_s)
 
 
 def _load(spec: FleetSpec, rate: float | None, duration_s: float, seed: int) -> FleetLoad:
@@ -149,6 +152,7 @@ def _simulate(spec: FleetSpec, played: _Played, seed: int, step_overhead_s: floa
         spec,
         played.arrivals,
         (*spec.events, *played.events),
+        scenario=played.name,
         title=played.title,
         marks=played.marks,
         duration_s=played.duration_s,

@@ -27,6 +27,7 @@ def run_virtual(
     arrivals: Iterable[Arrival],
     events: Iterable[FleetEvent],
     *,
+    scenario: str,
     title: str,
     marks: Iterable[Mark] = (),
     duration_s: float,
@@ -38,7 +39,7 @@ def run_virtual(
 
     Args:
         events: in place of the file's own.
-        title: of the table; the scenario's name in JSON.
+        title: of the table.
     Raises: SettingError for an event that means nothing in virtual time.
     """
     running = VirtualFleet(spec, events=events, seed=seed, fixed_s=step_overhead_s)
@@ -60,7 +61,7 @@ def run_virtual(
     took_s = time.perf_counter() - began
     rows = summaries(running, outcomes, duration_s)
     if as_json:
-        click.echo(json.dumps({"fleet": spec.name, "scenario": title, "clusters": [asdict(row) for row in rows]}))
+        click.echo(json.dumps({"fleet": spec.name, "scenario": scenario, "clusters": [asdict(row) for row in rows]}))
         return
     _show(spec, rows, title)
     for mark in marks:

@@ -36,11 +36,10 @@ class ServingServer:
         environment = {name: value for name, value in os.environ.items() if name != "SERVING_CONTROL_TOKEN"}
         if token is not None:
             environment["SERVING_CONTROL_TOKEN"] = token
-        model = () if "--upstream" in arguments else ("--model", "tiny", *ONE_THREAD)
         self.output: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *module, *model, "--port", "0", "--journal", journal, *arguments],
+            [sys.executable, "-m", *module, *self.arguments(journal, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -49,6 +48,11 @@ class ServingServer:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.url = self._wait_until_ready()
+
+    def arguments(self, journal: Path, given: Sequence[str]) -> list[str]:
+        """The command line after the module's name."""
+        model = () if "--upstream" in given else ("--model", "tiny", *ONE_THREAD)
+        return [*model, "--port", "0", "--journal", str(journal), *given]
 
     def client(self, *, token: bool = True) -> httpx.Client:
         """A client for this server, with the control token unless told otherwise."""
@@ -108,7 +112,7 @@ class ServingServer:
                 self.wait()
                 raise AssertionError("the server did not start:\n" + "\n".join(self.output))
             if " is ready on http" in line:
-                return line.split(" is ready on ")[1].strip()
+                return line.split(" is ready on ")[1].split()[0]
 
 
 @contextmanager

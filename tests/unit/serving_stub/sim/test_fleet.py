@@ -119,7 +119,7 @@ def test_the_command_prints_a_row_for_each_cluster(tmp_path: Path) -> None:
     """And one for all, whose requests are the sum."""
     path = tmp_path / "pair.yaml"
     path.write_text(FLEET)
-    done = CliRunner().invoke(main, ["fleet", str(path), "--duration", "5", "--rate", "20", "--json"])
+    done = CliRunner().invoke(main, ["fleet", str(path), "--virtual", "--duration", "5", "--rate", "20", "--json"])
     assert done.exit_code == 0, done.output
     *rows, everything = json.loads(done.output)["clusters"]
     assert [row["name"] for row in rows] == ["west", "east"]
@@ -131,7 +131,7 @@ def test_a_bad_file_is_told(tmp_path: Path) -> None:
     """With its place, and status 2."""
     path = tmp_path / "bad.yaml"
     path.write_text(FLEET.replace("a100", "a1000"))
-    done = CliRunner().invoke(main, ["fleet", str(path)])
+    done = CliRunner().invoke(main, ["fleet", str(path), "--virtual"])
     assert done.exit_code == 2
     assert "bad.yaml:3:" in done.output
     assert "did you mean 'a100'" in done.output
