@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-peers schema screenshots clean
+.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-peers schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -24,6 +24,9 @@ model: $(STAMP) ## fetch and verify the model file, kept in a cache folder
 
 demo: setup ## the whole loop on a real model; ARGS=--headless ends by itself
 	@$(BIN)/opsbot demo $(ARGS)
+
+demo-fleet: setup ## a launch day over 24 simulated clusters; ARGS=--headless ends by itself
+	@$(BIN)/opsbot demo-fleet $(ARGS)
 
 test: setup check ## everything a change must pass: lint, types, YAML, unit to end-to-end tests
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e" $(ARGS)

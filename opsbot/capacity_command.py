@@ -27,6 +27,8 @@ WATCH_WINDOW = "14m"
 """Watch keeps 15 minutes."""
 PROMETHEUS_WINDOW = "14d"
 FORECASTS, MARKS = "forecasts.jsonl", "marks.jsonl"
+OVERVIEW = "fleet"
+"""Name of the picture of all clusters."""
 MOST_SCORED = 400
 """The newest promises; each costs two queries."""
 
@@ -70,7 +72,11 @@ CONFIG = click.option(
 @CONFIG
 @click.option("--window", type=_Duration(), help="How far to look back [default: 14d; 14m where watch is asked].")
 @click.option("--horizon", type=_Duration(), help="How far to look ahead [default: as far as back].")
-@click.option("--charts", type=click.Path(path_type=Path, file_okay=False), help="Folder for a PNG of each cluster.")
+@click.option(
+    "--charts",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for PNGs: one of each cluster, and one of all.",
+)
 @click.option("--no-record", is_flag=True, help="Do not keep the forecasts for `opsbot capacity score`.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -268,15 +274,23 @@ def _lines(settings: Settings, name: str) -> JsonLines:
 def _draw(settings: Settings, seen: Sequence[Seen], folder: Path) -> list[str]:
     from opsbot.capacity.chart import draw
     from opsbot.capacity.mark import parse_marks
+    from opsbot.capacity.overview import draw_overview
 
     marks = parse_marks(_lines(settings, MARKS).read(), str(_folder(settings) / MARKS))
+    pictures = {
+        re.sub(r"[^A-Za-z0-9._-]+", "-", f"{one.cluster.name}-{one.cluster.model}"): draw(
+            one.cluster, one.forecast, marks, one.sentence
+        )
+        for one in seen
+    }
+    if len(seen) > 1:
+        pictures[OVERVIEW] = draw_overview([one.cluster for one in seen], marks)
     paths = []
-    for one in seen:
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{one.cluster.name}-{one.cluster.model}")
+    for name, picture in pictures.items():
         path = folder / f"{name}.png"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(draw(one.cluster, one.forecast, marks, one.sentence))
+            path.write_bytes(picture)
         except OSError as error:
             raise ConfigError(f"{path}: cannot be written: {error.strerror}; choose another --charts") from error
         paths.append(str(path))

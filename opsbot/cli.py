@@ -225,5 +225,17 @@ def demo(headless: bool, port: int, seed: int, keep: bool) -> None:
     sys.exit(asyncio.run(run_demo(options)))
 
 
+@main.command()
+@click.option("--headless", is_flag=True, help="Nobody watches: end by itself, exit 0 only if all was seen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8100, show_default=True, help="Port of the fleet.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the load.")
+def demo_fleet(headless: bool, port: int, seed: int) -> None:
+    """Run a launch day over 24 simulated clusters: drains and limits, a lost region, capacity in tables and charts."""
+    from opsbot.demo.fleet_story import FleetDemoOptions, run_fleet_demo
+
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    sys.exit(asyncio.run(run_fleet_demo(FleetDemoOptions(is_kept=not headless, port=port, seed=seed))))
+
+
 def _counted(count: int, thing: str) -> str:
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -82,6 +82,21 @@ class Display:
             line = f"[{self.elapsed_s:5.1f}s] ✓ {check.title}: {evidence}"
             self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
+    def print(self, text: str) -> None:
+        """Print *text* as it is."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def report(self, failure: str, logs: str) -> None:
+        """Say how it ended: all seen, or what was not, why it broke off, and where the logs are."""
+        if not failure and not self.missing():
+            self.print(f"All {len(self.checks)} checks were seen in {self.elapsed_s:.0f} s.")
+            return
+        if failure:
+            self.print(f"The demo broke off: {failure}")
+        for check in self.missing():
+            self.print(f"  ✗ not seen: {check.title}")
+        self.print(logs)
+
     def check(self, key: str) -> Check:
         """The check with that key."""
         return next(check for check in self.checks if check.key == key)

@@ -268,35 +268,20 @@ async def run_demo(options: DemoOptions) -> int:
     stage = Stage(folder, options.port)
     failure = ""
     try:
-        display.console.print(f"The page: {stage.page_url}", markup=False, highlight=False, soft_wrap=True)
-        display.console.print(f"The logs: {folder / 'logs'}", markup=False, highlight=False, soft_wrap=True)
+        display.print(f"The page: {stage.page_url}")
+        display.print(f"The logs: {folder / 'logs'}")
         with display:
             try:
                 await Story(options, stage, display).tell()
             except (StoryBroken, NotStarted, ProcessDied) as error:
                 failure = str(error)
-        _report(display, failure, folder)
+        roles = ", ".join(sorted(str(path) for path in (folder / "data" / "logs").glob("*.log")))
+        display.report(failure, f"The logs are in {folder / 'logs'}; the bot's roles: {roles}")
         if options.is_kept and not failure:
-            display.console.print("Everything is still running: look around, and press Ctrl-C to end.")
+            display.print("Everything is still running: look around, and press Ctrl-C to end.")
             await asyncio.Event().wait()
     except (KeyboardInterrupt, asyncio.CancelledError):
-        display.console.print("Stopping.")
+        display.print("Stopping.")
     finally:
         await stage.close()
     return 1 if failure or display.missing() else 0
-
-
-def _report(display: Display, failure: str, folder: Path) -> None:
-    if not failure and not display.missing():
-        display.console.print(
-            f"All {len(display.checks)} checks were seen in {display.elapsed_s:.0f} s.", highlight=False
-        )
-        return
-    if failure:
-        display.console.print(f"The demo broke off: {failure}", markup=False, highlight=False)
-    for check in display.missing():
-        display.console.print(f"  ✗ not seen: {check.title}", markup=False, highlight=False)
-    logs = ", ".join(sorted(str(path) for path in (folder / "data" / "logs").glob("*.log")))
-    display.console.print(
-        f"The logs are in {folder / 'logs'}; the bot's roles: {logs}", markup=False, highlight=False, soft_wrap=True
-    )
