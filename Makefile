@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving bench-frontdoor bench-peers schema screenshots clean
+.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving bench-frontdoor bench-fleet bench-peers schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -57,6 +57,9 @@ bench-serving: setup ## the engine beside transformers; minutes, on an idle mach
 
 bench-frontdoor: setup ## the door beside a bare proxy: added time to first token, tokens relayed; three minutes
 	@$(BIN)/python -m bench.frontdoor $(ARGS)
+
+bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
+	@$(BIN)/python bench/fleet_speed.py $(ARGS)
 
 bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM; installs those, an hour in all
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers
