@@ -110,10 +110,9 @@ class BlockManager:
         missing = self.blocks_for(num_tokens) - len(seq.block_table)
         if missing > self.num_free_blocks:
             raise OutOfBlocks(f"{missing} KV blocks wanted, {self.num_free_blocks} free")
-        for _ in range(missing):
-            block = self._take()
-            self._holders[block] = 1
-            seq.block_table.append(block)
+        taken = [self._take() for _ in range(missing)]
+        self._holders.update(dict.fromkeys(taken, 1))
+        seq.block_table += taken
 
     def register_full_blocks(self, seq: Sequence) -> None:
         """Make the blocks that *seq* has filled since the last call findable as a prefix."""

@@ -12,6 +12,7 @@ from serving_stub.fleet.router import ClusterView, Refused, route
 from serving_stub.fleet.smooth_draws import SmoothDraws
 from serving_stub.fleet.spec import Faulted, FleetEvent, FleetSpec, Lost, Restored
 from serving_stub.sim.cluster import VirtualCluster
+from serving_stub.sim.collector import collector_paused
 from serving_stub.sim.outcome import Outcome
 
 VIEW_S = 1.0
@@ -28,7 +29,7 @@ class VirtualFleet:
     Args:
         events: in place of the file's own.
         fixed_s: what a step costs beyond its roof, on every cluster.
-        stepping: take each step of each cluster by itself; ten times as slow, and comes to the same.
+        stepping: take each step of each cluster by itself; which is slow and comes to the same.
 
     Raises: SettingError for a fault that has no meaning here.
     """
@@ -53,6 +54,10 @@ class VirtualFleet:
 
     def run(self, arrivals: Iterable[Arrival], told: Callable[[Outcome], None] | None = None) -> list[Outcome]:
         """Serve *arrivals*, which are in order of time, to their end; *told* hears of each when it is routed."""
+        with collector_paused():
+            return self._serve(arrivals, told)
+
+    def _serve(self, arrivals: Iterable[Arrival], told: Callable[[Outcome], None] | None) -> list[Outcome]:
         outcomes: list[Outcome] = []
         for arrival in arrivals:
             self._change_until(arrival.at_s)
@@ -70,7 +75,11 @@ class VirtualFleet:
         if arrival.at_s - self._seen_at >= VIEW_S:
             self._look(arrival.at_s)
         age_s = arrival.at_s - self._seen_at
-        views = [replace(view, age_s=age_s, own_count=self.clusters[name].num_in) for name, view in self._views.items()]
+        views = [
+            replace(view, age_s=age_s, own_count=self.clusters[name].num_in)
+            for name, view in self._views.items()
+            if view.model == arrival.model
+        ]
         draw = self._draws.next(arrival.country, arrival.model)
         decision = route(arrival.country, arrival.model, views, self._weights, self.spec.router, draw)
         if isinstance(decision, Refused):
