@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-peers schema screenshots clean
+.PHONY: help setup system model demo test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-calibration bench-peers schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -60,6 +60,11 @@ bench-frontdoor: setup ## the door beside a bare proxy: added time to first toke
 
 bench-watch: setup ## the watch role over 24 clusters with 100 rules, beside Prometheus; --warm-up 930 fills its memory
 	@$(BIN)/python -m bench.watch $(ARGS)
+
+bench-calibration: setup ## the simulation beside the real engine and beside published figures; ten minutes
+	@$(BIN)/python -m bench.calibration --clock processor $(ARGS)
+	@$(BIN)/python -m bench.published
+	@$(BIN)/python -m bench.calibration --clock wall $(ARGS)
 
 bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM; installs those, an hour in all
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers
