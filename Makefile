@@ -67,6 +67,11 @@ bench-watch: setup ## the watch role over 24 clusters with 100 rules, beside Pro
 bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
 	@$(BIN)/python bench/fleet_speed.py $(ARGS)
 
+bench-calibration: setup ## the simulation beside the real engine and beside published figures; ten minutes
+	@$(BIN)/python -m bench.calibration --clock processor $(ARGS)
+	@$(BIN)/python -m bench.published
+	@$(BIN)/python -m bench.calibration --clock wall $(ARGS)
+
 bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM; installs those, an hour in all
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers
 	@$(BIN)/python bench/engine.py --batch 1 --batch 4 --batch 8 --batch 16 --batch 32 --llama-python .peers/llama/bin/python

@@ -4,6 +4,7 @@
 ServingError
 ├── SettingError            a setting or a file of this server is wrong; the message says what to do
 │   └── FileError           a file, with every problem as `file:line:column: message`
+├── CalibrationError        measured steps say too little to fit a cost to
 ├── JournalError            the lease journal cannot be read or written
 ├── LeaseError              a lease operation cannot be done; `code` is the contract's word for it
 │   ├── UnknownKnob · ValueOutOfRange · InvalidValue · OnEndNotAllowed · TooManyLeases
@@ -34,6 +35,10 @@ class FileError(SettingError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class CalibrationError(ServingError):
+    """Measured steps say too little to fit a cost to; the message says what to measure."""
 
 
 class JournalError(ServingError):

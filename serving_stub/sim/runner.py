@@ -22,6 +22,7 @@ class StepCost:
 
     Args:
         fixed_s: of every step: kernel launches, scheduling, sampling.
+        prefill_s: beside, of a step that reads prompts: their attention is kernels of its own.
         weight_bytes, kv_bytes: of an element.
     """
 
@@ -30,6 +31,7 @@ class StepCost:
     weight_bytes: int
     kv_bytes: int
     fixed_s: float = 0.0
+    prefill_s: float = 0.0
 
     def step_s(self, step: Schedule) -> float:
         """Seconds of *step*, without the blocks that it moves to and from the host.
@@ -42,7 +44,9 @@ class StepCost:
         """Seconds of a step of such *sums*, where no block is moved."""
         work = work_of(sums, self.shape, self.weight_bytes, self.kv_bytes)
         compute_s = self.device.step_s(work.flops, work.bytes_read + work.bytes_written)
-        return compute_s + self.fixed_s
+        # A decoding sequence has one row; whoever has more reads a prompt.
+        reads_prompts = sums.attended > sums.contexts
+        return compute_s + self.fixed_s + (self.prefill_s if reads_prompts else 0.0)
 
     def swap_s(self, num_blocks: int, block_size: int) -> float:
         """Seconds to move so many blocks over the host link, one way."""
