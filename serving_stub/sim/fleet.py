@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
 
 from serving_stub.errors import SettingError
 from serving_stub.fleet.arrival import Arrival
@@ -87,7 +86,7 @@ class VirtualFleet:
     def _route(self, arrival: Arrival, outcome: Outcome, number: int) -> None:
         age_s = arrival.at_s - self._seen_at
         views = [
-            replace(view, age_s=age_s, own_count=self.clusters[name].num_in)
+            view.later(age_s, self.clusters[name].num_in)
             for name, view in self._views.items()
             if view.model == arrival.model
         ]

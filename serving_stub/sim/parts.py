@@ -1,6 +1,6 @@
-"""A fleet in virtual time on several cores: models share no cluster, so each model's clusters are a fleet by themselves.
+"""A fleet in virtual time on several cores: models share no cluster, so those of each model are a fleet of their own.
 
-The parts come to what the whole would: each has the whole's numbers of its arrivals, and routers look at the same times.
+The parts come to what the whole would: arrivals keep their numbers, and routers look at the same times.
 """
 
 from __future__ import annotations
