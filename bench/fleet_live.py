@@ -20,7 +20,17 @@ import click
 import httpx
 
 from bench.http_cost import Spent, spent
-from bench.live_fleet import ANSWER_TOKENS, GPU, MODEL, NUM_GPUS, NUM_SEQS, PROMPT_TOKENS, live_fleet, num_running
+from bench.live_fleet import (
+    ANSWER_TOKENS,
+    GPU,
+    MODEL,
+    NUM_GPUS,
+    NUM_SEQS,
+    PROMPT_TOKENS,
+    START_S,
+    live_fleet,
+    num_running,
+)
 from bench.server import scrape
 from serving_stub.fleet.cluster_spec import ClusterSpec
 from serving_stub.fleet.spec import load_fleet
@@ -94,7 +104,9 @@ async def until_full(server: FleetServer, num_places: int) -> None:
     give_up_at = time.monotonic() + FILL_LIMIT_S
     while (running := await asyncio.to_thread(num_running, server)) < 0.99 * num_places:
         if time.monotonic() > give_up_at:
-            raise click.ClickException(f"only {running} of {num_places} places were taken:\n" + "\n".join(server.output))
+            raise click.ClickException(
+                f"only {running} of {num_places} places were taken:\n" + "\n".join(server.output)
+            )
         await asyncio.sleep(1.0)
 
 
@@ -177,14 +189,17 @@ def show(measured: Measured) -> None:
 @click.option("--seed", type=int, default=1, show_default=True)
 def main(num_clusters: int, duration_s: float, seed: int) -> None:
     """Measure a live fleet with full batches."""
-    click.echo(f"hardware  {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}; the fleet has one of them")
+    click.echo(
+        f"hardware  {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}; the fleet has one of them"
+    )
     click.echo(f"fleet     {num_clusters} clusters of {NUM_GPUS} × {GPU} with {MODEL}, {NUM_SEQS} sequences each")
     click.echo(
         f"mix       prompts of {PROMPT_TOKENS[0]} to {PROMPT_TOKENS[1]} tokens, answers of {ANSWER_TOKENS[0]} to "
         f"{ANSWER_TOKENS[1]}, more wait; seed {seed}"
     )
     click.echo(f"measured  {duration_s:g} s with full batches\n")
-    with tempfile.TemporaryDirectory() as name, live_fleet(Path(name), num_clusters, seed) as server:
+    busy_s = START_S + duration_s
+    with tempfile.TemporaryDirectory() as name, live_fleet(Path(name), num_clusters, seed, busy_s) as server:
         clusters = load_fleet(Path(name) / "fleet.yaml").clusters
         show(asyncio.run(measure(server, clusters, duration_s, seed)))
 

@@ -9,7 +9,7 @@ import json
 import os
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -23,9 +23,12 @@ NUM_SEQS = 64
 REGIONS = {"us-west": "US", "us-east": "CA", "europe": "DE", "japan": "JP", "india": "IN", "brazil": "BR"}
 PROMPT_TOKENS = (16, 48)
 ANSWER_TOKENS = (300, 1500)
-ARRIVING_S = 6.0
-REQUESTS_PER_PLACE = 2.5
-"""With the one that has the place: the others wait, and last for about a minute."""
+FILLING_S, REQUESTS_TO_FILL = 6.0, 2
+"""At first two come for each place within this, so that one waits."""
+START_S = 60.0
+"""From the start of its load until a bench measures, with a margin."""
+ANSWER_S = 25.0
+"""What a mean answer takes in a full batch: from then on one comes for each place in this time."""
 
 
 def clusters(count: int) -> dict[str, str]:
@@ -43,15 +46,19 @@ def write_fleet(path: Path, count: int) -> None:
     path.write_text(yaml.safe_dump({"name": "bench", "defaults": defaults, "clusters": rows}), encoding="utf-8")
 
 
-def write_trace(path: Path, count: int, seed: int) -> int:
-    """Who asks for what; answers how many do."""
+def write_trace(path: Path, count: int, seed: int, busy_s: float) -> None:
+    """Who asks for what, so that batches are full for *busy_s*."""
     rng = random.Random(seed)
-    number = round(count * NUM_SEQS * REQUESTS_PER_PLACE)
+    places = count * NUM_SEQS
+    num_filling = places * REQUESTS_TO_FILL
+    num_later = round(places * max(0.0, busy_s - FILLING_S) / ANSWER_S)
+    at = [FILLING_S * n / num_filling for n in range(num_filling)]
+    at += [FILLING_S + ANSWER_S * n / places for n in range(num_later)]
     countries = [REGIONS[region] for region in clusters(count).values()]
     with path.open("w", encoding="utf-8") as lines:
-        for n in range(number):
+        for n, at_s in enumerate(at):
             arrival = {
-                "at_s": round(ARRIVING_S * n / number, 4),
+                "at_s": round(at_s, 4),
                 "country": countries[n % count],
                 "tenant": f"tenant-{rng.randrange(200):03d}",
                 "model": MODEL,
@@ -59,7 +66,6 @@ def write_trace(path: Path, count: int, seed: int) -> int:
                 "answer_tokens": rng.randint(*ANSWER_TOKENS),
             }
             lines.write(json.dumps(arrival) + "\n")
-    return number
 
 
 @contextmanager
@@ -74,18 +80,16 @@ def on_core(core: int) -> Iterator[None]:
 
 
 @contextmanager
-def live_fleet(folder: Path, count: int, seed: int) -> Iterator[FleetServer]:
-    """The fleet as a process on the machine's first core, with its load under way; gone afterwards."""
+def live_fleet(folder: Path, count: int, seed: int, busy_s: float) -> Iterator[FleetServer]:
+    """The fleet as a process on the machine's first core, under load for *busy_s*; gone afterwards."""
     file, trace = folder / "fleet.yaml", folder / "trace.jsonl"
     write_fleet(file, count)
-    write_trace(trace, count, seed)
-    with on_core(min(os.sched_getaffinity(0))):
-        started = fleet_serving(folder / "state", file, "--trace", str(trace), "--seed", str(seed))
-        server = started.__enter__()
-    try:
+    write_trace(trace, count, seed, busy_s)
+    with ExitStack() as started:
+        with on_core(min(os.sched_getaffinity(0))):
+            arguments = ("--trace", str(trace), "--seed", str(seed))
+            server = started.enter_context(fleet_serving(folder / "state", file, *arguments))
         yield server
-    finally:
-        started.__exit__(None, None, None)
 
 
 def num_running(server: FleetServer) -> int:

@@ -100,7 +100,8 @@ class BlockManager:
 
     def can_grow(self, seq: Sequence, num_tokens: int) -> bool:
         """Whether blocks for *num_tokens* tokens in all can be had now."""
-        return self.blocks_for(num_tokens) - len(seq.block_table) <= self.num_free_blocks
+        missing = self.blocks_for(num_tokens) - len(seq.block_table)
+        return missing <= 0 or missing <= self.num_free_blocks
 
     def grow(self, seq: Sequence, num_tokens: int) -> None:
         """Give *seq* blocks for *num_tokens* tokens in all.
@@ -108,6 +109,8 @@ class BlockManager:
         Raises: OutOfBlocks, having changed nothing.
         """
         missing = self.blocks_for(num_tokens) - len(seq.block_table)
+        if missing <= 0:  # so it is for most tokens of most sequences
+            return
         if missing > self.num_free_blocks:
             raise OutOfBlocks(f"{missing} KV blocks wanted, {self.num_free_blocks} free")
         taken = [self._take() for _ in range(missing)]
