@@ -40,7 +40,7 @@ from tests.support.fleet_server import FleetServer
 STEP_OVERHEAD_S = 0.002
 """The command's own default."""
 FILL_LIMIT_S = 120.0
-PROBE_S = 1.0
+PROBE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Kept:
 
     Args:
         step_s: mean time between a sequence's tokens.
-        roof_s: what the roofline and the overhead say for the mean batch and context.
+        roof_s: what the roofline and the overhead say for the mean step, whose operations and bytes are counted
+            from its shapes.
     """
 
     tokens_per_s: float
@@ -72,17 +73,15 @@ def kept(cluster: ClusterSpec, before: Reading, after: Reading) -> Kept:
     def since(name: str) -> float:
         return after.metrics[name] - before.metrics[name]
 
-    def mean(name: str) -> float:
-        return (before.metrics[name] + after.metrics[name]) / 2
-
-    batch = mean("vllm:num_requests_running")
-    context = mean("vllm:kv_cache_usage_perc") * cluster.kv_tokens / batch
+    steps = since("vllm:iteration_tokens_total_count")
+    flops = since("vllm:estimated_flops_per_gpu_total")
+    num_bytes = since("vllm:estimated_read_bytes_per_gpu_total") + since("vllm:estimated_write_bytes_per_gpu_total")
     gaps = since("vllm:inter_token_latency_seconds_count")
     return Kept(
         tokens_per_s=since("vllm:generation_tokens_total") / (after.at_s - before.at_s),
-        batch=batch,
+        batch=since("vllm:generation_tokens_total") / steps,
         step_s=since("vllm:inter_token_latency_seconds_sum") / gaps,
-        roof_s=cluster.served.decode_s(batch, context) + STEP_OVERHEAD_S,
+        roof_s=cluster.sizes.device.step_s(flops / steps, num_bytes / steps) + STEP_OVERHEAD_S,
     )
 
 
@@ -113,7 +112,7 @@ async def until_full(server: FleetServer, num_places: int) -> None:
 async def probe(
     http: httpx.AsyncClient, clusters: Sequence[ClusterSpec], seconds: float, seed: int
 ) -> dict[str, list[float]]:
-    """How long an observer waits, who asks for the health and for one cluster's metrics once a second."""
+    """How long an observer waits, who asks for the health and for one cluster's metrics twice a second."""
     rng, ends_at = random.Random(seed), time.monotonic() + seconds
     waited: dict[str, list[float]] = {"GET /health": [], "GET /clusters/NAME/metrics": []}
     while time.monotonic() < ends_at - PROBE_S:
@@ -165,7 +164,7 @@ def show(measured: Measured) -> None:
     cost, seconds = measured.cost, measured.seconds
     tokens_per_s = sum(one.tokens_per_s for one in measured.clusters)
     rows = {
-        "sequences in all batches": f"{sum(one.batch for one in measured.clusters):,.0f}",
+        "sequences in all batches, mean": f"{sum(one.batch for one in measured.clusters):,.0f}",
         "of one core": f"{(cost.main_s + cost.others_s) / seconds:.1%}",
         "of it the engines' threads": f"{cost.others_s / (cost.main_s + cost.others_s):.0%}",
         "generated tokens/s, all clusters": f"{tokens_per_s:,.0f}",

@@ -122,6 +122,8 @@ class BlockManager:
         if not self._enable_prefix_caching:
             return
         num_full = seq.num_computed_tokens // self.block_size
+        if num_full <= seq.num_findable_blocks:
+            return
         keys = self._keys(seq, num_full)
         for number in range(seq.num_findable_blocks, num_full):
             key = keys[number]
@@ -130,7 +132,7 @@ class BlockManager:
                 self._evicted.pop(key, None)
                 self._block_of_key[key] = block
                 self._content[block] = self._content_of(seq, number)
-        seq.num_findable_blocks = max(seq.num_findable_blocks, num_full)
+        seq.num_findable_blocks = num_full
 
     def release(self, seq: Sequence) -> None:
         """Take all blocks back; full ones stay findable, the end of a sequence is evicted before its beginning."""
