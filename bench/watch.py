@@ -3,7 +3,8 @@
 `make bench-watch`: `bench/exporters.py` exposes the server's own metrics on 24 addresses; the watch role runs as in
 production, from an opsbot.yaml, and posts to an alert door; Debian's Prometheus, where it is installed, scrapes the
 same addresses and evaluates the same rule file. Processor time is from /proc, after a warm-up. With `--warm-up 900`
-stores are full before measuring begins, and memory is what it stays.
+stores are full before measuring begins, and memory is what it stays. With `--fleet` the targets are the clusters of a
+live fleet with full batches, one process on the other core.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.http_cost import spent
+from bench.live_fleet import START_S, live_fleet
+from bench.live_fleet import clusters as cluster_names
 from bench.watch_rules import kinds, write_rules
 from opsbot.demo.processes import free_port
 from serving_stub.roofline.calibrate import processor
@@ -99,6 +103,12 @@ async def targets(stack: AsyncExitStack, folder: Path, count: int, models: int, 
     return [line.decode().strip() for line in lines]
 
 
+def fleet_targets(stack: AsyncExitStack, folder: Path, count: int, seed: int, busy_s: float) -> list[str]:
+    """Start a live fleet that is busy for so long; answers its clusters' base URLs."""
+    server = stack.enter_context(live_fleet(folder, count, seed, busy_s))
+    return [f"{server.url}/clusters/{name}" for name in cluster_names(count)]
+
+
 def _text(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")
 
@@ -139,7 +149,10 @@ async def prometheus(stack: AsyncExitStack, folder: Path, urls: Sequence[str]) -
             {
                 "job_name": "serving",
                 "static_configs": [
-                    {"targets": [url.removeprefix("http://")], "labels": {"cluster": name}}
+                    {
+                        "targets": [urlsplit(url).netloc],
+                        "labels": {"cluster": name, "__metrics_path__": f"{urlsplit(url).path}/metrics"},
+                    }
                     for name, url in clusters(urls).items()
                 ],
             }
@@ -238,6 +251,7 @@ class Plan:
     duration_s: float
     seed: int
     with_peer: bool
+    with_fleet: bool
 
 
 async def run(plan: Plan) -> None:
@@ -247,7 +261,11 @@ async def run(plan: Plan) -> None:
         (folder / "policies").mkdir()
         num_rules = write_rules(folder / "policies" / "rules.yaml", plan.seed)
         door_url = await stack.enter_async_context(served(Door().app))
-        urls = await targets(stack, folder, plan.num_targets, plan.num_models, plan.seed)
+        if plan.with_fleet:
+            busy_s = START_S + plan.warm_up_s + plan.duration_s
+            urls = fleet_targets(stack, folder, plan.num_targets, plan.seed, busy_s)
+        else:
+            urls = await targets(stack, folder, plan.num_targets, plan.num_models, plan.seed)
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=60.0))
         lines = (await http.get(f"{urls[0]}/metrics")).text.splitlines()
         num_samples = sum(not line.startswith("#") for line in lines)
@@ -280,9 +298,19 @@ async def run(plan: Plan) -> None:
 @click.option("--duration", "duration_s", type=click.FloatRange(1), default=180.0, show_default=True, help="Seconds.")
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--peer/--no-peer", "with_peer", default=True, show_default=True, help="Prometheus beside it.")
-def main(num_targets: int, num_models: int, warm_up_s: float, duration_s: float, seed: int, with_peer: bool) -> None:
+@click.option("--fleet", "with_fleet", is_flag=True, help="Targets are a live fleet's clusters, of one model each.")
+def main(
+    num_targets: int,
+    num_models: int,
+    warm_up_s: float,
+    duration_s: float,
+    seed: int,
+    *,
+    with_peer: bool,
+    with_fleet: bool,
+) -> None:
     """Measure the watch role."""
-    plan = Plan(num_targets, num_models, warm_up_s, duration_s, seed, with_peer)
+    plan = Plan(num_targets, num_models, warm_up_s, duration_s, seed, with_peer, with_fleet)
     click.echo(f"hardware  {processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}")
     click.echo(f"rules     {kinds()}; seed {seed}")
     click.echo(f"measured  {duration_s:g} s after {warm_up_s:g} s")

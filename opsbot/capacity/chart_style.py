@@ -17,6 +17,8 @@ INK, LOAD, LIMIT, MARK = "#333333", "#1f5fa8", "#b3261e", "#7a5195"
 DPI = 110
 MOST_MARKS = 8
 """The latest ones; more hide the lines."""
+LEAST_SPAN_S = 60.0
+"""A single reading stands in the middle of so much."""
 
 
 def date_of(at_s: float) -> float:
@@ -33,14 +35,15 @@ def style_time(axes: Axes, begin_s: float, end_s: float, note: str) -> None:
     """The axis of time from *begin_s* to *end_s*, with *note* below it."""
     from matplotlib.dates import AutoDateLocator, DateFormatter
 
-    span_s = end_s - begin_s
+    span_s = max(LEAST_SPAN_S, end_s - begin_s)
+    beside_s = (span_s - (end_s - begin_s)) / 2
     pattern = "%H:%M" if span_s < DAY_S else "%d %b\n%H:%M" if span_s < 4 * DAY_S else "%d %b"
     if span_s < 600:
         pattern = "%H:%M:%S"
     axes.xaxis_date()
     axes.xaxis.set_major_locator(AutoDateLocator(minticks=4, maxticks=9))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_formatter(DateFormatter(pattern))  # type: ignore[no-untyped-call]
-    axes.set_xlim(date_of(begin_s), date_of(end_s))
+    axes.set_xlim(date_of(begin_s - beside_s), date_of(end_s + beside_s))
     axes.set_xlabel(note, fontsize=8.5, color=INK)
 
 

@@ -100,7 +100,8 @@ class BlockManager:
 
     def can_grow(self, seq: Sequence, num_tokens: int) -> bool:
         """Whether blocks for *num_tokens* tokens in all can be had now."""
-        return self.blocks_for(num_tokens) - len(seq.block_table) <= self.num_free_blocks
+        missing = self.blocks_for(num_tokens) - len(seq.block_table)
+        return missing <= 0 or missing <= self.num_free_blocks
 
     def grow(self, seq: Sequence, num_tokens: int) -> None:
         """Give *seq* blocks for *num_tokens* tokens in all.
@@ -108,6 +109,8 @@ class BlockManager:
         Raises: OutOfBlocks, having changed nothing.
         """
         missing = self.blocks_for(num_tokens) - len(seq.block_table)
+        if missing <= 0:  # so it is for most tokens of most sequences
+            return
         if missing > self.num_free_blocks:
             raise OutOfBlocks(f"{missing} KV blocks wanted, {self.num_free_blocks} free")
         taken = self._take(missing)
@@ -119,6 +122,8 @@ class BlockManager:
         if not self._enable_prefix_caching:
             return
         num_full = seq.num_computed_tokens // self.block_size
+        if num_full <= seq.num_findable_blocks:
+            return
         keys = self._keys(seq, num_full)
         for number in range(seq.num_findable_blocks, num_full):
             key = keys[number]
@@ -127,7 +132,7 @@ class BlockManager:
                 self._evicted.pop(key, None)
                 self._block_of_key[key] = block
                 self._content[block] = self._content_of(seq, number)
-        seq.num_findable_blocks = max(seq.num_findable_blocks, num_full)
+        seq.num_findable_blocks = num_full
 
     def release(self, seq: Sequence) -> None:
         """Take all blocks back; full ones stay findable, the end of a sequence is evicted before its beginning."""

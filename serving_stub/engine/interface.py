@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 FinishReason = Literal["stop", "length", "abort", "error", "deadline", "crash", "restart"]
 """`error` is this request's own trouble, `crash` the engine's, `restart` somebody's wish: after the last two whoever
@@ -56,8 +56,7 @@ class GenerationRequest:
     deadline_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TokenChunk:
+class TokenChunk(NamedTuple):
     """What one step added to an answer; `text` never ends within a character, and never holds a stop string."""
 
     text: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from serving_stub.engine.block_manager import BlockManager
 from serving_stub.engine.interface import BatchMode, FinishReason
@@ -18,8 +19,7 @@ from serving_stub.engine.sequence import Sequence, SequenceState
 from serving_stub.engine.swap import BlockCopy, SwapSpace
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledSequence:
+class ScheduledSequence(NamedTuple):
     """One sequence's share of a step: its next *num_tokens* uncomputed tokens."""
 
     seq: Sequence
@@ -122,12 +122,13 @@ class Scheduler:
     def schedule(self) -> Schedule:
         """Choose the next step's work and take the blocks it needs."""
         step = Schedule()
-        by_rank = sorted(self.running, key=lambda seq: seq.priority)
-        self.go_on([*(s for s in by_rank if s.is_decoding), *(s for s in by_rank if not s.is_decoding)], step)
+        # Within each half by rank; False sorts first.
+        self.go_on(sorted(self.running, key=lambda seq: (not seq.is_decoding, seq.request.priority)), step)
         self.admit(step)
-        for item in step.work:
-            again = item.seq.num_ever_computed - item.seq.num_computed_tokens
-            step.num_recomputed_tokens += max(0, min(again, item.num_tokens))
+        for seq, num_tokens in step.work:
+            again = seq.num_ever_computed - seq.num_computed_tokens
+            if again > 0:
+                step.num_recomputed_tokens += min(again, num_tokens)
         step.swap_out, self._swap_out = self._swap_out, []
         return step
 
@@ -176,9 +177,10 @@ class Scheduler:
 
     def computed(self, item: ScheduledSequence) -> None:
         """Record that an item's tokens are in the cache now."""
-        item.seq.num_computed_tokens += item.num_tokens
-        item.seq.num_ever_computed = max(item.seq.num_ever_computed, item.seq.num_computed_tokens)
-        self.blocks.register_full_blocks(item.seq)
+        seq = item.seq
+        seq.num_computed_tokens += item.num_tokens
+        seq.num_ever_computed = max(seq.num_ever_computed, seq.num_computed_tokens)
+        self.blocks.register_full_blocks(seq)
 
     def finish(self, seq: Sequence, reason: FinishReason) -> None:
         """End a waiting or running sequence and free its blocks."""

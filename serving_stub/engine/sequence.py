@@ -88,7 +88,7 @@ class Sequence:
 
     @property
     def num_generated_tokens(self) -> int:
-        return len(self.token_ids) - self.num_prompt_tokens
+        return len(self.token_ids) - len(self.request.prompt_token_ids)
 
     @property
     def num_uncomputed_tokens(self) -> int:
@@ -97,7 +97,8 @@ class Sequence:
     @property
     def is_decoding(self) -> bool:
         """Whether only its newest token is missing from the cache."""
-        return self.num_computed_tokens > 0 and self.num_uncomputed_tokens == 1
+        # Asked for each token of each sequence, so not by way of num_uncomputed_tokens.
+        return len(self.token_ids) - self.num_computed_tokens == 1 and self.num_computed_tokens > 0
 
     @property
     def is_finished(self) -> bool:

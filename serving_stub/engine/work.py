@@ -42,12 +42,12 @@ class StepSums(NamedTuple):
 def sums_of(items: Iterable[ScheduledSequence]) -> StepSums:
     """Of a step's shares; call it before their tokens count as computed."""
     tokens = num_sampled = contexts = attended = 0
-    for item in items:
-        context = item.seq.num_computed_tokens + item.num_tokens
-        tokens += item.num_tokens
-        num_sampled += item.is_sampled
+    for seq, num_tokens in items:
+        context = seq.num_computed_tokens + num_tokens
+        tokens += num_tokens
+        num_sampled += context == len(seq.token_ids)
         contexts += context
-        attended += item.num_tokens * context
+        attended += num_tokens * context
     return StepSums(tokens, num_sampled, contexts, attended)
 
 
