@@ -1,8 +1,8 @@
 """The same trace through the real engine on this processor and through the simulation of it.
 
-First the steps of the real engine are measured over a small grid and a step cost is fitted to them; the grid shares no
-prompt, length or batch with the trace. Then the trace is served twice, and what the requests felt is compared. The grid
-is measured again after the trace, and the cost is fitted to both, since a machine's speed drifts.
+First the steps of the real engine are measured over a small grid of other requests, and a step cost is fitted to them.
+Then the trace is served twice, and what the requests felt is compared. The grid is measured again after the trace, and
+the cost is fitted to both, since a machine's speed drifts.
 `python -m bench.calibration` takes two minutes on an idle machine; on one that others use, `--clock processor` counts
 what this process computes and leaves them out.
 """
@@ -36,7 +36,7 @@ from serving_stub.sim.replay import Replay, ratios, replay
 MIX = Lengths(prompt_median=48, answer_median=16, prompt_spread=0.7, answer_spread=0.7)
 LONGEST = 256
 NUM_REQUESTS = 50
-LOADS = (0.7, 2.0)
+LOADS = (0.7, 3.0)
 """Shares of what the simulation finishes when all come at once; above 1 a queue forms."""
 CONFIG = EngineConfig(max_num_seqs=8, max_num_batched_tokens=128, num_blocks=512, num_threads=1)
 CLOCKS: dict[str, Callable[[], Clock]] = {"wall": WallClock, "processor": ProcessorClock}
@@ -81,22 +81,23 @@ def simulate(real: Engine, cost: FittedCost, arrivals: Sequence[Arrival]) -> Rep
 def compare(
     engine: Engine, new_clock: Callable[[], Clock], arrivals: Sequence[Arrival], loads: Sequence[float] = LOADS
 ) -> list[Compared]:
-    """Fit, serve *arrivals* at each load, and fit again with what is measured after; the last fit is simulated.
+    """Serve *arrivals* at each load, and simulate with the cost that fits what was measured just before and after.
 
     Raises: CalibrationError where the machine was too busy for a fit.
     """
+    found: list[Compared] = []
     before = _steps(engine, new_clock())
-    all_at_once = simulate(engine, fit(before), [replace(one, at_s=0.0) for one in arrivals])
-    capacity = len(arrivals) / all_at_once.ended_s
-    served: list[tuple[float, list[Arrival], Replay]] = []
     for load in loads:
-        coming = at_rate(arrivals, load * capacity)
+        all_at_once = simulate(engine, fit(before), [replace(one, at_s=0.0) for one in arrivals])
+        requests_per_s = load * len(arrivals) / all_at_once.ended_s
+        coming = at_rate(arrivals, requests_per_s)
         engine.reset()
-        served.append((load, coming, replay(engine, coming, new_clock())))
-    cost = fit([*before, *_steps(engine, new_clock())])
-    return [
-        Compared(load, load * capacity, cost, real, simulate(engine, cost, coming)) for load, coming, real in served
-    ]
+        real = replay(engine, coming, new_clock())
+        after = _steps(engine, new_clock())
+        cost = fit([*before, *after])
+        found.append(Compared(load, requests_per_s, cost, real, simulate(engine, cost, coming)))
+        before = after
+    return found
 
 
 def _steps(engine: Engine, clock: Clock) -> list[MeasuredStep]:

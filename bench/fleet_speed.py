@@ -6,6 +6,7 @@ Both serve the same arrivals in turns and must come to the same outcomes, or the
 
 from __future__ import annotations
 
+import os
 import platform
 import random
 import statistics
@@ -24,6 +25,7 @@ from serving_stub.fleet.spec import LAUNCH_DAY, FleetSpec, load_fleet
 from serving_stub.sim.cluster import VirtualCluster
 from serving_stub.sim.fleet import VirtualFleet
 from serving_stub.sim.outcome import Outcome
+from serving_stub.sim.parts import run_fleet
 
 SCENARIO = FLEET_SCENARIOS["launch_day"]
 NUM_SEQS = 64
@@ -92,6 +94,21 @@ def side_by_side(name: str, run: Run, rounds: int) -> str:
     return f"| {name} | {len(outcomes[True]):,} | {num_steps:,} | {slow:.1f} | {fast:.1f} | {slow / fast:.1f} |"
 
 
+def on_all_cores(spec: FleetSpec, seed: int, minutes: float) -> tuple[float, float]:
+    """Seconds by the clock until the whole fleet is served, on one core and on all."""
+    coming = fleet_arrivals(spec, seed, minutes)
+    times, results = [], []
+    for num_processes in (1, os.cpu_count() or 1):
+        began = time.perf_counter()
+        results.append(
+            run_fleet(spec, coming, (), seed=seed, fixed_s=STEP_OVERHEAD_S, num_processes=num_processes).outcomes
+        )
+        times.append(time.perf_counter() - began)
+    if results[0] != results[1]:
+        raise click.ClickException("parts of the fleet do not come to what the whole comes to")
+    return times[0], times[1]
+
+
 def decision_us(spec: FleetSpec, seed: int) -> float:
     """A decision's median time over all clusters as if they served one model, each loaded at random."""
     rng = random.Random(seed)
@@ -118,6 +135,7 @@ def _view(cluster: ClusterSpec, rng: random.Random) -> ClusterView:
         kv_usage=running / limit,
         running=running,
         waiting=0,
+        wait_s=0.0,
         is_healthy=True,
         is_taking=True,
         age_s=0.5,
@@ -145,6 +163,10 @@ def main(minutes: float, rounds: int, seed: int) -> None:
     ]
     for name, run in rows:
         click.echo(side_by_side(name, run, rounds))
+    alone, together = on_all_cores(spec, seed, minutes)
+    click.echo(
+        f"the fleet by the clock: {alone:.1f} s on one core, {together:.1f} s with each model's clusters on their own"
+    )
     click.echo(f"a decision of the router over {len(spec.clusters)} clusters: {decision_us(spec, seed):.0f} µs")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from opsbot.capacity.forecast import Forecast, Meeting
     from opsbot.capacity.plan import Plan
     from opsbot.capacity.usage import Cluster
+
+
+MOST_NAMED = 4
+"""Clusters that a note names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ def print_clusters(seen: Sequence[Seen], countries: dict[str, float], now_s: flo
     from rich.console import Console
     from rich.table import Table
 
-    from opsbot.capacity.text import history_sentence, percent, quantity
+    from opsbot.capacity.text import percent, quantity
     from opsbot.capacity.usage import BOUNDS, totals
 
     console = Console(width=max(130, Console().width))
@@ -69,16 +73,28 @@ def print_clusters(seen: Sequence[Seen], countries: dict[str, float], now_s: flo
     if countries:
         most = sorted(countries.items(), key=lambda item: -item[1])[:8]
         click.echo("requests/min by country: " + ", ".join(f"{name} {quantity(rate)}" for name, rate in most))
+    notes: dict[str, list[str]] = {}
     for one in seen:
         click.echo(f"{one.cluster.name} {one.cluster.model}: {one.sentence}")
-        for more in (history_sentence(one.cluster, one.forecast), _ended(one.cluster, now_s)):
-            if more:
-                click.echo(f"  {more}")
-        for reason in dict.fromkeys(one.cluster.unknown.values()):
-            bounds = [bound for bound in one.cluster.unknown if one.cluster.unknown[bound] == reason]
-            click.echo(f"  {' and '.join(bounds)} not known: {reason}")
+        for note in _notes(one, now_s):
+            notes.setdefault(note, []).append(one.cluster.name)
+    for note, names in notes.items():
+        few = ", ".join(dict.fromkeys(names[:MOST_NAMED])) + (" …" if len(names) > MOST_NAMED else "")
+        click.echo(f"{'all' if len(names) == len(seen) > 1 else few}: {note}")
     for path in drawn:
         click.echo(f"wrote {path}")
+
+
+def _notes(one: Seen, now_s: float) -> Iterator[str]:
+    """What is to be known of a cluster's figures; of many clusters mostly the same."""
+    from opsbot.capacity.text import history_sentence
+
+    for note in (history_sentence(one.cluster, one.forecast), _ended(one.cluster, now_s)):
+        if note:
+            yield note
+    for reason in dict.fromkeys(one.cluster.unknown.values()):
+        bounds = [bound for bound in one.cluster.unknown if one.cluster.unknown[bound] == reason]
+        yield f"{' and '.join(bounds)} not known: {reason}"
 
 
 def _ended(cluster: Cluster, now_s: float) -> str | None:

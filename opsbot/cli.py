@@ -174,6 +174,20 @@ def incidents(config_path: Path) -> None:
 
 
 @main.command()
+@click.argument("about")
+@CONFIG_OPTION
+def explain(about: str, config_path: Path) -> None:
+    """Say why somebody was paged, or was not: ABOUT is an incident's id, an alert's name or a fingerprint."""
+    from opsbot.client import CoreClient
+    from opsbot.explain_command import explanation, watched_rules
+
+    settings = load_settings(config_path)
+    with CoreClient.from_settings(settings, os.environ) as client:
+        core = client.explain(about)
+    click.echo(explanation(about, core, watched_rules(settings)))
+
+
+@main.command()
 @click.argument("incident_id")
 @CONFIG_OPTION
 def ack(incident_id: str, config_path: Path) -> None:

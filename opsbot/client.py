@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 
@@ -62,6 +63,11 @@ class CoreClient:
         """Every incident that is not resolved, newest first."""
         incidents: list[Json] = self._call("GET", "/api/v1/incidents", self._api_token)["incidents"]
         return incidents
+
+    def explain(self, about: str) -> Json:
+        """What was decided about an incident's id, an alert's name or a fingerprint."""
+        found: Json = self._call("GET", f"/api/v1/explain?{urlencode({'about': about})}", self._api_token)
+        return found
 
     def acknowledge(self, incident_id: str) -> str:
         """Take an incident; answers one sentence."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.errors import ApprovalError
+from opsbot.incident.explanation import Explanation
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
@@ -66,6 +67,10 @@ class Desk:
             self._executor.wake()
         self._wake_outbox()
         return done
+
+    async def explain(self, about: str) -> Explanation:
+        """What was decided about an incident, an alert's name or a fingerprint; raises NotFoundError."""
+        return await asyncio.to_thread(self._incidents.explain, about)
 
     async def acknowledge(self, incident_id: str, person: Person) -> str:
         """Take the incident; answers one sentence for the person."""

@@ -37,10 +37,11 @@ _QUERIES: Mapping[str, str] = {
     "steps": "rate(vllm:iteration_tokens_total_count[{window}])",
 }
 QUERIES = {name: _either(text) for name, text in _QUERIES.items()}
-DEVICES = "serving_device_info"
-PEAK_FLOPS = "serving_device_peak_flops_per_second"
-PEAK_BYTES = "serving_device_peak_bytes_per_second"
-CACHES = _either("vllm:cache_config_info")
+# What a server is does not change while a scrape of it fails.
+DEVICES = "last_over_time(serving_device_info[5m])"
+PEAK_FLOPS = "last_over_time(serving_device_peak_flops_per_second[5m])"
+PEAK_BYTES = "last_over_time(serving_device_peak_bytes_per_second[5m])"
+CACHES = _either("last_over_time(vllm:cache_config_info[5m])")
 COUNTRIES = "60 * sum by (country) (rate(frontdoor_requests_by_country_total[{window}]))"
 
 _Floats = NDArray[np.float64]

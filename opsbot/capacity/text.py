@@ -10,6 +10,8 @@ from opsbot.capacity.usage import Cluster
 HOUR_S = 3600.0
 WHOLE = 0.9
 """From this share on, what the source knows counts as all that was asked for."""
+_TENFOLD = math.log(10)
+"""From this growth an hour on, a percentage says nothing to anybody."""
 SHORTEST_MIN = 2
 """A shorter --window is refused."""
 
@@ -79,10 +81,11 @@ def _growth(made: Forecast) -> str:
         mu, unit = mu / 24, "an hour"
     if not made.has_trend:
         return "tok/min shows no clear trend"
-    change = math.expm1(min(mu, 50.0))
-    amount = (
-        f"{abs(change):.2g} times more" if change > 9 else f"{abs(change):.0%}" if abs(change) >= 0.01 else "under 1%"
-    )
+    if abs(mu) > _TENFOLD:
+        number, unit = ahead(math.log(2) / abs(mu) * HOUR_S)
+        return f"tok/min {'doubles' if mu > 0 else 'halves'} every {number:.0f} {unit}"
+    change = math.expm1(mu)
+    amount = f"{abs(change):.0%}" if abs(change) >= 0.01 else "under 1%"
     return f"tok/min {'grows' if change > 0 else 'falls'} {amount} {unit}"
 
 

@@ -22,7 +22,7 @@ from opsbot.demo.story import StoryBroken
 
 DAY_S = 150.0
 """The launch day; the launch is announced after a tenth of it, and the fleet is outgrown at about half."""
-VIRTUAL_S = 600.0
+VIRTUAL_S = 120.0
 START_LIMIT_S = 60.0
 LAUNCH_LIMIT_S = 60.0
 FULL_LIMIT_S = 120.0
@@ -49,7 +49,7 @@ CHECKS = (
     ("capacity", "opsbot capacity: what each cluster carries and what bounds it"),
     ("trend", "The trend says when clusters meet their capacity"),
     ("charts", "Charts of every cluster, and of the fleet with the launch pinned on it"),
-    ("virtual", "The same day, ten minutes of it, in virtual time"),
+    ("virtual", "The same day in virtual time, in less than it takes"),
 )
 
 
@@ -98,7 +98,9 @@ class FleetStory:
         self._display.say("The same day in virtual time")
         began = time.monotonic()
         self.tables.append(await self._stage.virtual_day(VIRTUAL_S))
-        self._display.saw("virtual", f"{VIRTUAL_S / 60:.0f} minutes of 24 clusters in {time.monotonic() - began:.0f} s")
+        took_s = time.monotonic() - began
+        if took_s < VIRTUAL_S:
+            self._display.saw("virtual", f"{VIRTUAL_S:.0f} s of 24 clusters in {took_s:.0f} s")
 
     # -- the parts of the story
 
@@ -146,7 +148,7 @@ class FleetStory:
                 continue
             error = answer.json()["error"]
             if error["code"] == "outage_limit_exceeded":
-                self._display.saw("limit", error["message"].split(";")[0])
+                self._display.saw("limit", error["message"])
                 break
         out = await self._out()
         if drained and all(out.get(name) == "drained" for name in drained):
@@ -174,6 +176,7 @@ class FleetStory:
     async def _lose(self) -> None:
         self._display.say("jp-east is lost")
         granted = (await self._stage.lease("fault.lose", {"where": "jp-east"})).raise_for_status()
+        await self._stage.capacity("mark", "jp-east is lost")
 
         async def seen() -> bool:
             clusters = await self._stage.clusters()

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, desc, func, insert, select, update
+from sqlalchemy import Connection, desc, func, insert, or_, select, update
 
 from opsbot.alert.alert import Alert, AlertState
+from opsbot.incident.explanation import Decision, Explanation
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.tracker import Changes, Known, entry, track
@@ -19,11 +20,16 @@ from opsbot.store.rows import (
     get_incident,
     incident_id,
     incident_number,
+    incident_number_or_none,
     to_entry,
     to_incident,
     wish_incident,
     write_entry,
 )
+
+LONGEST_NAME = 255
+MOST_EXPLAINED = 100
+"""Incidents and decisions of one answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,34 @@ class IncidentRepository:
         with self._database.read() as connection:
             return tuple((row.at, row.kind, row.text) for row in connection.execute(query))
 
+    def explain(self, about: str) -> Explanation:
+        """The newest incidents and decisions about an incident's id, an alert's name or a fingerprint."""
+        table, decision = schema.incident, schema.decision
+        meant = [decision.c.fingerprint == about, decision.c.alertname == about]
+        with self._database.read() as connection:
+            named = connection.execute(
+                select(decision.c.fingerprint).where(or_(*meant)).distinct().limit(MOST_EXPLAINED)
+            )
+            fingerprints = {about, *(row.fingerprint for row in named)}
+            number = incident_number_or_none(about)
+            if number is not None:
+                fingerprints.add(get_incident(connection, number).fingerprint)
+            incidents = connection.execute(
+                select(table)
+                .where(table.c.fingerprint.in_(fingerprints))
+                .order_by(desc(table.c.number))
+                .limit(MOST_EXPLAINED)
+            )
+            found = tuple(to_incident(row) for row in incidents)
+            decisions = connection.execute(
+                select(decision)
+                .where(or_(decision.c.fingerprint.in_(fingerprints), *meant))
+                .order_by(desc(decision.c.sequence))
+                .limit(MOST_EXPLAINED)
+            )
+            rows = [Decision(row.at, row.fingerprint, row.alertname, row.kind, row.text) for row in decisions]
+        return Explanation(found, tuple(reversed(rows)))
+
     def counts(self) -> Mapping[str, int]:
         """Incidents by state."""
         table = schema.incident
@@ -161,7 +195,11 @@ def _apply(connection: Connection, alert: Alert, changes: Changes, now: float) -
     if changes.kind:
         connection.execute(
             insert(schema.decision).values(
-                at=now, fingerprint=alert.fingerprint, kind=changes.kind, text=changes.reason
+                at=now,
+                fingerprint=alert.fingerprint,
+                alertname=alert.name[:LONGEST_NAME],
+                kind=changes.kind,
+                text=changes.reason,
             )
         )
     incident = changes.opened or changes.updated

@@ -32,6 +32,11 @@ def incident_number(text: str) -> int:
     return int(digits)
 
 
+def incident_number_or_none(text: str) -> int | None:
+    """The number in `INC-7`; None for what does not begin so."""
+    return incident_number(text) if text.upper().startswith(INCIDENT_PREFIX) else None
+
+
 def to_incident(row: Row[Any]) -> Incident:
     """A row of the incident table as a value."""
     return Incident(

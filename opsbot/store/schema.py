@@ -129,6 +129,8 @@ decision = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("kind", String(64), nullable=False),
     Column("text", Text, nullable=False),
+    Column("alertname", String(255)),
     Index(None, "fingerprint"),
+    Index(None, "alertname"),
     Index("ix_decision_time", "at"),
 )

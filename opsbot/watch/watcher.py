@@ -70,6 +70,7 @@ class Watcher:
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
         self._rounds = Rounds()
         self._is_restored = False
+        self._told_core = ""
         self._has_news = asyncio.Event()
         self._housekept_at = self._clock.now()
         self._absent_asked_at = self._housekept_at - HOUSEKEEP_EVERY_S + ABSENT_AFTER_S
@@ -106,7 +107,9 @@ class Watcher:
             try:
                 firing = await self._door.firing()
             except SourceError as error:
-                logger.warning("%s; asking again", error)
+                if str(error) != self._told_core:
+                    self._told_core = str(error)
+                    logger.warning("%s; asking again until it does", error)
                 return False
             self._evaluation.restore(self._book.rules, firing, self._clock.now())
             self._is_restored = True

@@ -18,6 +18,7 @@ from opsbot.alert.alert import Alert
 from opsbot.clock import to_rfc3339
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError, OpsbotError
 from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 from opsbot.telemetry import CoreMetrics
@@ -43,6 +44,8 @@ class CoreCommands(IncidentCommands, Protocol):
 
     def firing(self) -> tuple[Alert, ...]: ...
 
+    async def explain(self, about: str) -> Explanation: ...
+
 
 class CoreApi:
     """Core's HTTP routes."""
@@ -66,6 +69,7 @@ class CoreApi:
             routes=[
                 Route("/webhooks/alertmanager", self.alertmanager, methods=["POST"]),
                 Route("/api/v1/alerts", self.alerts),
+                Route("/api/v1/explain", self.explain),
                 Route("/api/v1/incidents", self.incidents),
                 Route("/api/v1/incidents/{incident_id}", self.incident),
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
@@ -135,6 +139,15 @@ class CoreApi:
         if not self._may_read(request):
             return _unauthorized()
         return JSONResponse(dataclasses.asdict(await self._core.incident(request.path_params["incident_id"])))
+
+    async def explain(self, request: Request) -> Response:
+        """What was decided, and why, about an incident's id, an alert's name or a fingerprint."""
+        if not self._may_read(request):
+            return _unauthorized()
+        about = request.query_params.get("about", "").strip()
+        if not about:
+            return _error(400, "bad_request", "`about` is an incident's id, an alert's name or a fingerprint")
+        return JSONResponse(dataclasses.asdict(await self._core.explain(about)))
 
     async def acknowledge(self, request: Request) -> Response:
         """Take an incident."""

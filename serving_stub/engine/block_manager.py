@@ -113,7 +113,7 @@ class BlockManager:
             return
         if missing > self.num_free_blocks:
             raise OutOfBlocks(f"{missing} KV blocks wanted, {self.num_free_blocks} free")
-        taken = [self._take() for _ in range(missing)]
+        taken = self._take(missing)
         self._holders.update(dict.fromkeys(taken, 1))
         seq.block_table += taken
 
@@ -153,16 +153,19 @@ class BlockManager:
         self._cached.pop(block, None)
         self._holders[block] = self._holders.get(block, 0) + 1
 
-    def _take(self) -> int:
-        if self._free:
-            return self._free.popleft()
-        block, _ = self._cached.popitem(last=False)
-        key = self._content.pop(block)[0]
-        del self._block_of_key[key]
-        self._evicted[key] = None
-        if len(self._evicted) > REMEMBERED * self.num_blocks:
-            self._evicted.popitem(last=False)
-        return block
+    def _take(self, number: int) -> list[int]:
+        """That many blocks: free ones, then those whose last use is longest ago."""
+        free, cached, content, evicted = self._free, self._cached, self._content, self._evicted
+        taken = [free.popleft() for _ in range(min(number, len(free)))]
+        for _ in range(number - len(taken)):
+            block, _none = cached.popitem(last=False)
+            key = content.pop(block)[0]
+            del self._block_of_key[key]
+            evicted[key] = None
+            taken.append(block)
+        for _ in range(len(evicted) - REMEMBERED * self.num_blocks):
+            evicted.popitem(last=False)
+        return taken
 
     def _keys(self, seq: Sequence, num_blocks: int) -> list[bytes]:
         """The keys of at least the first *num_blocks* blocks of *seq*; each stands for everything up to its end."""

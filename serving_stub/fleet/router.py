@@ -75,6 +75,23 @@ class ClusterView:
     age_s: float
     own_count: int
 
+    def later(self, age_s: float, own_count: int) -> ClusterView:
+        """The same view when it is *age_s* old; `dataclasses.replace` takes three times as long, for every request."""
+        return ClusterView(
+            self.name,
+            self.model,
+            self.countries,
+            self.batch_limit,
+            self.kv_usage,
+            self.running,
+            self.waiting,
+            self.wait_s,
+            self.is_healthy,
+            self.is_taking,
+            age_s,
+            own_count,
+        )
+
     @property
     def is_out(self) -> bool:
         """Whether it may get nothing."""

@@ -181,7 +181,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         os.close(lock_fd)
-        raise JournalError(f"{path}: another server uses this lease journal; give each its own --journal") from error
+        raise JournalError(f"{path}: another server uses this lease journal; give each one of its own") from error
     return lock_fd
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from serving_stub.engine.interface import GenerationRequest, RequestRefused, SamplingParams
 from serving_stub.fleet.arrival import Arrival
@@ -14,6 +15,15 @@ from serving_stub.sim.clock import VirtualClock
 from serving_stub.sim.outcome import Outcome
 from serving_stub.sim.prompt import prompt_of
 from serving_stub.sim.skipping import Skipped, Skipper
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a cluster came to; peaks are as the router saw them."""
+
+    num_steps: int
+    peak_kv_usage: float
+    peak_waiting: int
 
 
 class VirtualCluster:
@@ -106,6 +116,10 @@ class VirtualCluster:
             age_s=0.0,
             own_count=self.num_in,
         )
+
+    def tally(self) -> Tally:
+        """Its sums so far."""
+        return Tally(self.num_steps, self.peak_kv_usage, self.peak_waiting)
 
     @property
     def num_in(self) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
-from serving_stub.sim.fleet import VirtualFleet
+from serving_stub.fleet.spec import FleetSpec
 from serving_stub.sim.outcome import Outcome
+from serving_stub.sim.parts import FleetRun
 
 WAYS = ("home", "spill", "no_home", "full")
 
@@ -39,23 +40,23 @@ class Summary:
     refused: dict[str, int]
 
 
-def summaries(fleet: VirtualFleet, outcomes: Sequence[Outcome], duration_s: float) -> list[Summary]:
+def summaries(spec: FleetSpec, run: FleetRun, duration_s: float) -> list[Summary]:
     """One for each cluster in the file's order, and the last for all; tokens a second are those of *duration_s*."""
     by_cluster: dict[str | None, list[Outcome]] = {}
-    for outcome in outcomes:
+    for outcome in run.outcomes:
         by_cluster.setdefault(outcome.cluster, []).append(outcome)
     rows = [
         _summary(
-            (name, cluster.spec.region, f"{cluster.spec.sizes.num_gpus} × {cluster.spec.sizes.gpu}"),
-            by_cluster.get(name, []),
+            (one.name, one.region, f"{one.sizes.num_gpus} × {one.sizes.gpu}"),
+            by_cluster.get(one.name, []),
             duration_s,
-            cluster.peak_kv_usage,
-            cluster.peak_waiting,
+            run.tallies[one.name].peak_kv_usage,
+            run.tallies[one.name].peak_waiting,
         )
-        for name, cluster in fleet.clusters.items()
+        for one in spec.clusters
     ]
     peak_kv = max(row.peak_kv_usage for row in rows)
-    return [*rows, _summary(("all", "", ""), outcomes, duration_s, peak_kv, sum(row.peak_waiting for row in rows))]
+    return [*rows, _summary(("all", "", ""), run.outcomes, duration_s, peak_kv, sum(row.peak_waiting for row in rows))]
 
 
 def _summary(

@@ -17,8 +17,8 @@ from rich.table import Table
 from serving_stub.fleet.arrival import Arrival
 from serving_stub.fleet.scenarios import Mark
 from serving_stub.fleet.spec import FleetEvent, FleetSpec
-from serving_stub.sim.fleet import VirtualFleet
 from serving_stub.sim.outcome import Outcome
+from serving_stub.sim.parts import run_fleet
 from serving_stub.sim.report import Summary, summaries
 
 
@@ -42,7 +42,6 @@ def run_virtual(
         title: of the table.
     Raises: SettingError for an event that means nothing in virtual time.
     """
-    running = VirtualFleet(spec, events=events, seed=seed, fixed_s=step_overhead_s)
     began = time.perf_counter()
     with Progress(
         TextColumn("{task.description}"),
@@ -57,16 +56,16 @@ def run_virtual(
         def told(outcome: Outcome) -> None:
             progress.update(task, completed=outcome.arrival.at_s)
 
-        outcomes = running.run(arrivals, told)
+        run = run_fleet(spec, arrivals, tuple(events), seed=seed, fixed_s=step_overhead_s, told=told)
     took_s = time.perf_counter() - began
-    rows = summaries(running, outcomes, duration_s)
+    rows = summaries(spec, run, duration_s)
     if as_json:
         click.echo(json.dumps({"fleet": spec.name, "scenario": scenario, "clusters": [asdict(row) for row in rows]}))
         return
     _show(spec, rows, title)
     for mark in marks:
         click.echo(f"{mark.at_s:7.1f} s  {mark.text}")
-    click.echo(f"simulated in {took_s:.1f} s, {sum(one.num_steps for one in running.clusters.values()):,} steps")
+    click.echo(f"simulated in {took_s:.1f} s, {sum(one.num_steps for one in run.tallies.values()):,} steps")
 
 
 def _show(spec: FleetSpec, rows: list[Summary], title: str) -> None:

@@ -208,6 +208,19 @@ async def test_undo_goes_to_the_run_with_the_person(door: Door) -> None:
     assert door.asked.told == ["undo run-1 by cli:ann"]
 
 
+async def test_what_was_decided_can_be_asked(door: Door) -> None:
+    """Why somebody was paged; an empty question is refused, and so is a stranger's."""
+    body = {"alerts": [FIRING]}
+    assert (await door.http.post("/webhooks/alertmanager", headers=MACHINE, json=body)).status_code == 200
+    answer = await door.http.get("/api/v1/explain", headers=MACHINE, params={"about": "KVCachePressure"})
+    assert [decision["kind"] for decision in answer.json()["decisions"]] == ["incident.opened"]
+    assert answer.json()["incidents"][0]["incident_id"] == "INC-1"
+    assert (await door.http.get("/api/v1/explain", headers=MACHINE)).status_code == 400
+    missing = await door.http.get("/api/v1/explain", headers=MACHINE, params={"about": "INC-7"})
+    assert (missing.status_code, "INC-7" in missing.json()["error"]["message"]) == (404, True)
+    assert (await door.http.get("/api/v1/explain", params={"about": "INC-1"})).status_code == 401
+
+
 async def test_reading_needs_a_token_too(door: Door) -> None:
     """Incidents are not for everybody on the machine; health is."""
     assert (await door.http.get("/api/v1/incidents")).status_code == 401

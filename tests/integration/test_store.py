@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from opsbot.alert.alert import Alert
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
@@ -16,6 +18,7 @@ from opsbot.incident.incident import IncidentState
 from opsbot.notify.outbox import OutboxState
 from opsbot.runbook.run import RunState
 from opsbot.runbook.store import ApprovalRow
+from opsbot.store import schema
 from opsbot.store.database import Database, StoreError
 from opsbot.store.incidents import IncidentRepository, RunbookToRun
 from opsbot.store.outbox import OutboxRepository
@@ -184,6 +187,39 @@ def test_news_does_not_cut_a_back_off_short(incidents: IncidentRepository, outbo
     item = outbox.item(key)
     assert item is not None
     assert (item.state, item.attempts, item.next_at) == (OutboxState.PENDING, 0, 0.0)
+
+
+def test_what_was_decided_is_found_by_every_name(incidents: IncidentRepository) -> None:
+    """By the incident's id, the alert's name or its fingerprint; other alerts are left out."""
+    (opened,) = incidents.ingest([firing()], 10.0, lambda alert: []).opened
+    incidents.ingest([resolved()], 20.0, lambda alert: [])
+    incidents.ingest([firing(), firing("Other")], 30.0, lambda alert: [])  # the first is a late duplicate
+    expected = ["incident.opened", "incident.resolved", "alert.dropped"]
+    for about in (opened, opened.lower(), "KVCachePressure", firing().fingerprint):
+        found = incidents.explain(about)
+        assert [decision.kind for decision in found.decisions] == expected
+        assert [incident.incident_id for incident in found.incidents] == [opened]
+    dropped = incidents.explain("KVCachePressure").decisions[-1]
+    assert (dropped.at, dropped.alertname) == (30.0, "KVCachePressure")
+    assert incidents.explain("nothing").decisions == ()
+    with pytest.raises(NotFoundError):
+        incidents.explain("INC-99")
+
+
+def test_decisions_of_before_are_kept(tmp_path: Path) -> None:
+    """A file of the first release is migrated; what it holds is found by fingerprint."""
+    database = open_database(tmp_path)
+    IncidentRepository(database).ingest([firing()], 10.0, lambda alert: [])
+    with database.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    database.close()
+    again = open_database(tmp_path)
+    (decision,) = IncidentRepository(again).explain(firing().fingerprint).decisions
+    assert (decision.kind, decision.alertname) == ("incident.opened", None)
+    again.close()
 
 
 def test_old_decisions_are_forgotten(incidents: IncidentRepository) -> None:

@@ -115,6 +115,24 @@ def test_the_same_seed_is_the_same_run(spec: FleetSpec) -> None:
     assert [one.cluster for one in other] != [one.cluster for one in run(spec, coming)]
 
 
+def test_stepping_comes_to_the_same(spec: FleetSpec) -> None:
+    """Every outcome and number of steps, with spill-over, a lost cluster and both faults."""
+    happening: list[FleetEvent] = [
+        Faulted(1.0, ("east",), "fault.slow_step_ms", 20, 1.0),
+        Faulted(1.5, ("west",), "fault.lost_kv_blocks", 300, 2.0),
+        Lost(4.0, ("west",)),
+        Restored(5.0, ("west",)),
+    ]
+    coming = arrivals(400, every_s=0.02)
+    skipping, stepping = (VirtualFleet(spec, events=happening, stepping=stepping) for stepping in (False, True))
+    assert skipping.run(coming) == stepping.run(coming)
+    for name, cluster in skipping.clusters.items():
+        other = stepping.clusters[name]
+        assert (cluster.num_steps, cluster.num_tokens, cluster.peak_kv_usage, cluster.peak_waiting) == (
+            *(other.num_steps, other.num_tokens, other.peak_kv_usage, other.peak_waiting),
+        )
+
+
 def test_the_command_prints_a_row_for_each_cluster(tmp_path: Path) -> None:
     """And one for all, whose requests are the sum."""
     path = tmp_path / "pair.yaml"
