@@ -33,7 +33,7 @@ from serving_stub.frontdoor.lease_id import new_lease_id
 
 _LOG = logging.getLogger(__name__)
 FLEET_JOURNAL = "fleet"
-GARBAGE_THRESHOLD = 100_000
+GARBAGE_THRESHOLD = 10_000
 """So many new values before the youngest are searched for garbage cycles."""
 
 
@@ -128,7 +128,7 @@ def run_fleet(
                 # garbage cycles stops everybody for a third of a second, every ten seconds at Python's own pace.
                 gc.collect()
                 gc.freeze()
-                gc.set_threshold(GARBAGE_THRESHOLD, 5, 5)
+                gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
                 announce(ready)
                 began.set()
 
