@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-calibration bench-peers schema screenshots clean
+.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -66,6 +66,9 @@ bench-watch: setup ## the watch role over 24 clusters with 100 rules, beside Pro
 
 bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
 	@$(BIN)/python bench/fleet_speed.py $(ARGS)
+
+bench-fleet-live: setup ## whether a live fleet of 24 full clusters keeps up with real time on one core; a minute
+	@$(BIN)/python -m bench.fleet_live $(ARGS)
 
 bench-calibration: setup ## the simulation beside the real engine and beside published figures; ten minutes
 	@$(BIN)/python -m bench.calibration --clock processor $(ARGS)

@@ -103,10 +103,18 @@ async def targets(stack: AsyncExitStack, folder: Path, count: int, models: int, 
     return [line.decode().strip() for line in lines]
 
 
-def fleet_targets(stack: AsyncExitStack, folder: Path, count: int, seed: int, busy_s: float) -> list[str]:
-    """Start a live fleet that is busy for so long; answers its clusters' base URLs."""
+def fleet_targets(stack: AsyncExitStack, folder: Path, count: int, seed: int, busy_s: float) -> tuple[Side, list[str]]:
+    """Start a live fleet that is busy for so long; answers it and its clusters' base URLs."""
     server = stack.enter_context(live_fleet(folder, count, seed, busy_s))
-    return [f"{server.url}/clusters/{name}" for name in cluster_names(count)]
+    fleet = Side("the fleet", server.process.pid, server.url)
+    return fleet, [f"{server.url}/clusters/{name}" for name in cluster_names(count)]
+
+
+def told_of_fleet(before: Reading, after: Reading) -> str:
+    """Whether a fleet that was scraped meanwhile kept up."""
+    share = (after.spent_s - before.spent_s) / (after.at_s - before.at_s)
+    name = "serving_fleet_lost_seconds_total"
+    return f"the fleet: {share:.1%} of one core, {after.metrics[name] - before.metrics[name]:.1f} s given up"
 
 
 def _text(log: Path) -> str:
@@ -261,9 +269,10 @@ async def run(plan: Plan) -> None:
         (folder / "policies").mkdir()
         num_rules = write_rules(folder / "policies" / "rules.yaml", plan.seed)
         door_url = await stack.enter_async_context(served(Door().app))
+        fleet: Side | None = None
         if plan.with_fleet:
             busy_s = START_S + plan.warm_up_s + plan.duration_s
-            urls = fleet_targets(stack, folder, plan.num_targets, plan.seed, busy_s)
+            fleet, urls = fleet_targets(stack, folder, plan.num_targets, plan.seed, busy_s)
         else:
             urls = await targets(stack, folder, plan.num_targets, plan.num_models, plan.seed)
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False, timeout=60.0))
@@ -273,16 +282,19 @@ async def run(plan: Plan) -> None:
         sides = [await watch_role(stack, folder, urls, door_url)]
         peer = await prometheus(stack, folder, urls) if plan.with_peer else None
         sides += [peer] if peer is not None else []
+        seen = [*sides, fleet] if fleet is not None else sides
         await asyncio.sleep(plan.warm_up_s)
-        before = [await side.read(http) for side in sides]
+        before = [await side.read(http) for side in seen]
         await asyncio.sleep(plan.duration_s)
-        after = [await side.read(http) for side in sides]
-    costs = [cost(*readings, num_rules) for readings in zip(before, after, strict=True)]
+        after = [await side.read(http) for side in seen]
+    costs = [cost(before[n], after[n], num_rules) for n in range(len(sides))]
     rows = [[side.name, *one.cells] for side, one in zip(sides, costs, strict=True)]
     for cells in (HEADER, ["---"] * len(HEADER), *rows):
         click.echo(f"| {' | '.join(cells)} |")
     late = [reading.metrics.get("opsbot_watch_rounds_late_total", 0.0) for reading in (before[0], after[0])]
     click.echo(f"\nrounds of ours that took longer than a second: {late[1] - late[0]:.0f}")
+    if fleet is not None:
+        click.echo(told_of_fleet(before[-1], after[-1]))
     if len(costs) == 2:
         ours, theirs = costs
         time_ratio, memory_ratio = ours.round_s / theirs.round_s, ours.resident / theirs.resident
