@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from serving_stub.fleet.fleet_file import ClusterRow, Sizes
 from serving_stub.model.shape import ModelShape
@@ -59,12 +60,15 @@ class ClusterSpec:
 
     Args:
         countries: ISO 3166 codes of those it is home to.
+        door, tenants: files of its front door, where it has its own.
     """
 
     name: str
     region: str
     countries: tuple[str, ...]
     sizes: ClusterSizes
+    door: Path | None = None
+    tenants: Path | None = None
 
     @property
     def model(self) -> ModelShape:

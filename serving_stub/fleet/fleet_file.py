@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -49,6 +50,8 @@ class Sizes(_Row):
     num_blocks: _Count | None = None
     max_model_len: _Count | None = None
     weight: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
+    door: Path | None = None
+    tenants: Path | None = None
 
 
 class ClusterRow(Sizes):

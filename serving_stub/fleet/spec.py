@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving_stub.fleet.cluster_spec import ClusterSpec, size_cluster
-from serving_stub.fleet.fleet_file import MOST_CLUSTERS, EventRow, FleetFile
+from serving_stub.fleet.fleet_file import MOST_CLUSTERS, EventRow, FleetFile, Sizes
 from serving_stub.fleet.outage_limits import OutageLimits
 from serving_stub.fleet.router_settings import RouterSettings
 from serving_stub.frontdoor.faults import fault_knobs
@@ -104,9 +104,16 @@ def load_fleet(path: Path, catalogue: Catalogue | None = None) -> FleetSpec:
     Raises: FileError listing every problem as `file:line:column: message`.
     """
     known = catalogue or load_catalogue()
-    file = load(path, FleetFile, lambda whole: _problems(whole, known))
+    file = load(path, FleetFile, lambda whole: _problems(whole, known, path))
     clusters = tuple(
-        ClusterSpec(name=name, region=row.region, countries=row.countries, sizes=sized.sizes)
+        ClusterSpec(
+            name=name,
+            region=row.region,
+            countries=row.countries,
+            sizes=sized.sizes,
+            door=_beside(path, row.door or file.defaults.door),
+            tenants=_beside(path, row.tenants or file.defaults.tenants),
+        )
         for row in file.clusters
         for sized in [size_cluster(row, file.defaults, known)]
         if sized.sizes is not None
@@ -114,6 +121,11 @@ def load_fleet(path: Path, catalogue: Catalogue | None = None) -> FleetSpec:
     )
     events = tuple(sorted((_event(row, clusters) for row in file.events), key=lambda event: event.at_s))
     return FleetSpec(file.name, clusters, file.router, file.limits, events)
+
+
+def _beside(path: Path, named: Path | None) -> Path | None:
+    """What the file at *path* names: relative to its folder, unless it is absolute."""
+    return None if named is None else path.parent / named
 
 
 def _event(row: EventRow, clusters: tuple[ClusterSpec, ...]) -> FleetEvent:
@@ -124,8 +136,9 @@ def _event(row: EventRow, clusters: tuple[ClusterSpec, ...]) -> FleetEvent:
     return Lost(row.at, meant) if row.lose is not None else Restored(row.at, meant)
 
 
-def _problems(file: FleetFile, catalogue: Catalogue) -> Iterator[tuple[Location, str]]:
+def _problems(file: FleetFile, catalogue: Catalogue, path: Path) -> Iterator[tuple[Location, str]]:
     yield from _name_problems(file)
+    yield from _path_problems(file, path)
     sized = [size_cluster(row, file.defaults, catalogue) for row in file.clusters]
     for number, one in enumerate(sized):
         row = file.clusters[number]
@@ -143,6 +156,19 @@ def _problems(file: FleetFile, catalogue: Catalogue) -> Iterator[tuple[Location,
             yield ("clusters",), f"every cluster that serves {model!r} has weight 0; give one of them a weight above 0"
     yield from _limit_problems(file, weights)
     yield from _event_problems(file, [None if one.sizes is None else one.sizes.num_blocks for one in sized])
+
+
+def _path_problems(file: FleetFile, path: Path) -> Iterator[tuple[Location, str]]:
+    places: list[tuple[Location, Sizes]] = [(("defaults",), file.defaults)]
+    places += [(("clusters", number), row) for number, row in enumerate(file.clusters)]
+    for place, sizes in places:
+        for field in ("door", "tenants"):
+            named = _beside(path, getattr(sizes, field))
+            if named is not None and not named.is_file():
+                yield (
+                    (*place, field),
+                    f"{field}: no file {str(named)!r}; a path is relative to this file's folder",
+                )
 
 
 def _name_problems(file: FleetFile) -> Iterator[tuple[Location, str]]:

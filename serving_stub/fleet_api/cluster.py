@@ -13,7 +13,7 @@ from serving_stub.api.assembly import IN_FLIGHT_PER_SEQ, assemble, engine_knobs
 from serving_stub.api.control import Guard
 from serving_stub.api.control_tokens import ControlTokens
 from serving_stub.api.door_parts import build_parts
-from serving_stub.api.door_settings import DoorSettings
+from serving_stub.api.door_settings import DoorSettings, load_door
 from serving_stub.api.errors import ApiError
 from serving_stub.api.front import Front
 from serving_stub.api.serve import ServerWork
@@ -44,6 +44,7 @@ class ClusterSettings:
     """What all clusters of a fleet share.
 
     Args:
+        door, tenants: for clusters that have none of their own.
         step_overhead_s: what a step costs beyond its roof.
         state_dir: holds a lease journal for each cluster.
     """
@@ -78,8 +79,8 @@ class LiveCluster:
         self.loop = EngineLoop(self._engine, self.metrics)
         self._gate = Gate()
         self._door = build_parts(
-            _door_of(spec, settings.door),
-            tenants=settings.tenants,
+            _door_of(spec, settings.door if spec.door is None else load_door(spec.door)),
+            tenants=spec.tenants or settings.tenants,
             clock=clock,
             gate=self._gate,
             max_in_flight=IN_FLIGHT_PER_SEQ * spec.sizes.max_num_seqs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from openai import OpenAI
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.door import tenants_file
 from tests.support.fleet_server import FleetServer, complete, fleet_serving, lease, leased, state
 from tests.support.waiting import until_sync
 
@@ -279,6 +281,30 @@ events:
         until_sync(lambda: any("the scenario is over" in line for line in server.output), 30)
         countries = client.get("/clusters/e-1/metrics").text
         assert 'frontdoor_requests_by_country_total{country="DE"}' in countries
+
+
+def test_a_cluster_with_tenants_of_its_own(tmp_path: Path) -> None:
+    """It asks for keys, its neighbour does not; simulated requests come from the tenants that they name."""
+    key = "sk-test-key-of-the-fleet"
+    classes = [{"name": "paid", "priority": 1}]
+    tenants_file(tmp_path, {key: "paid"}, classes=classes)
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        "name: two\ndefaults: {gpu: h100, model: llama-3.1-8b, max_num_seqs: 8}\nclusters:\n"
+        "  - {name: keyed, region: r, countries: [US], tenants: tenants.yaml}\n  - {name: open, region: s}\n"
+    )
+    trace = tmp_path / "trace.jsonl"
+    line = {"at_s": 0.1, "country": "US", "model": "llama-3.1-8b", "prompt_tokens": 9, "answer_tokens": 3}
+    trace.write_text("".join(json.dumps({**line, "tenant": name}) + "\n" for name in ("org-paid", "org-unknown")))
+    with fleet_serving(tmp_path / "state", path, "--trace", str(trace)) as server, server.client(token=False) as client:
+        until_sync(lambda: any("2 requests, 2 served" in line for line in server.output))
+        counted = client.get("/clusters/keyed/metrics").text
+        assert 'frontdoor_requests_total{class="paid"' in counted
+        assert complete(client, root="/clusters/keyed").status_code == 401
+        authorized = {"Authorization": f"Bearer {key}"}
+        body = {"prompt": "hello", "max_tokens": 2}
+        assert client.post("/clusters/keyed/v1/completions", json=body, headers=authorized).status_code == 200
+        assert complete(client, root="/clusters/open").status_code == 200
 
 
 def test_a_trace_with_rubbish(file: Path, tmp_path: Path) -> None:

@@ -201,6 +201,21 @@ def test_no_clusters(tmp_path: Path) -> None:
     assert said.startswith("2:11: clusters: ")
 
 
+def test_files_of_front_doors(tmp_path: Path) -> None:
+    """A cluster's own, else the defaults'; relative to the fleet's file; what is not there is said at its place."""
+    (tmp_path / "mine.yaml").write_text("")
+    (tmp_path / "all.yaml").write_text("")
+    text = ONE.replace("clusters:", "defaults: {tenants: all.yaml}\nclusters:").replace(
+        "region: us-west", "region: us-west, door: mine.yaml, count: 1"
+    )
+    (cluster,) = load_fleet(written(tmp_path, text)).clusters
+    assert (cluster.door, cluster.tenants) == (tmp_path / "mine.yaml", tmp_path / "all.yaml")
+    (tmp_path / "mine.yaml").unlink()
+    (told,) = problems(tmp_path, text)
+    assert told.startswith("4:")
+    assert f"door: no file '{tmp_path / 'mine.yaml'}'" in told
+
+
 def test_requests_per_s(tmp_path: Path) -> None:
     """Prefill and decode one after the other: 0.05 s of arithmetic and 0.08 s of memory here."""
     (cluster,) = load_fleet(written(tmp_path, ONE.replace("num_gpus: 2", "num_gpus: 4, max_num_seqs: 32"))).clusters
