@@ -70,6 +70,17 @@ def outcomes(client: httpx.Client) -> dict[str, float]:
     }
 
 
+def running_by_metrics(client: httpx.Client, cluster: str) -> float:
+    """What a scrape of the cluster says."""
+    (value,) = (
+        sample.value
+        for family in text_string_to_metric_families(client.get(f"/clusters/{cluster}/metrics").text)
+        for sample in family.samples
+        if sample.name == "vllm:num_requests_running"
+    )
+    return value
+
+
 def test_requests_go_home(client: httpx.Client) -> None:
     """By the country that the header names; without one, anywhere."""
     assert set(served_by(client, "US")) == {"w-1", "w-2"}
@@ -213,7 +224,8 @@ def test_a_cluster_that_lies(client: httpx.Client) -> None:
         with leased(client, "fault.metrics_frozen", 1, cluster="e-1"), concurrent.futures.ThreadPoolExecutor(8) as pool:
             sent = [pool.submit(complete, client, country="DE", max_tokens=30) for _ in range(8)]
             until_sync(lambda: state(client)["e-1"]["trust"] == "contradicted")
-            assert state(client)["e-1"]["running"] == 0
+            # Who scrapes the cluster is told that nobody is there; the router says what it made of the same view.
+            assert running_by_metrics(client, "e-1") == state(client)["e-1"]["running"] == 0
             assert 0.4 < state(client)["e-1"]["load"] < 1
             assert all(one.result(30).status_code == 200 for one in sent)
     until_sync(lambda: state(client)["e-1"]["trust"] == "believed")
@@ -225,13 +237,6 @@ def test_a_cluster_that_shows_nothing(client: httpx.Client) -> None:
         until_sync(lambda: state(client)["e-1"]["trust"] == "too_old")
         assert complete(client, root="/clusters/e-1").status_code == 200
     until_sync(lambda: state(client)["e-1"]["trust"] == "believed")
-
-
-def test_what_a_bot_sees_may_differ(client: httpx.Client) -> None:
-    """The router believes what it saw last; the answer says how old that is and what it made of it."""
-    seen = state(client)["w-1"]
-    assert seen["age_s"] < 2.5
-    assert {"trust", "load", "kv_usage", "running", "waiting", "wait_s", "weight"} <= seen.keys()
 
 
 def test_nobody_writes_without_a_token(fleet: FleetServer) -> None:
