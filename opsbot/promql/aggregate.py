@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from opsbot.promql.functions import greatest, least, quantile, stdvar, total
+from opsbot.promql.functions import greatest, least, mean, quantile, stdvar, total
 from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.syntax import QueryError
 from opsbot.promql.vector import Element, Vector, vector_of
 
+
+def _spread(values: list[float]) -> float:
+    # One element has none, even if it is NaN; over time Prometheus 2 sees that differently.
+    return stdvar(values) if len(values) > 1 else 0.0
+
+
 REDUCERS: Mapping[str, Callable[[list[float]], float]] = {
     "sum": total,
-    "avg": lambda values: total(values) / len(values),
+    "avg": mean,
     "min": least,
     "max": greatest,
     "count": lambda values: float(len(values)),
     "group": lambda values: 1.0,
-    "stddev": lambda values: math.sqrt(stdvar(values)),
-    "stdvar": stdvar,
+    "stddev": lambda values: math.sqrt(_spread(values)),
+    "stdvar": _spread,
 }
 
 

@@ -46,7 +46,8 @@ def _power(left: float, right: float) -> float:
     try:
         result = left**right
     except (OverflowError, ZeroDivisionError):
-        return -math.inf if left < 0 and math.fmod(right, 2) in (1, -1) else math.inf
+        is_negative = math.copysign(1, left) < 0 and math.fmod(right, 2) in (1, -1)
+        return -math.inf if is_negative else math.inf
     return result if isinstance(result, float) else math.nan
 
 
@@ -121,6 +122,8 @@ def _set(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
 
 
 def _matched(op: str, left: Vector, right: Vector, matching: Matching) -> Vector:
+    if not left or not right:
+        return []
     is_swapped = matching.is_one_to_many
     many, one = (right, left) if is_swapped else (left, right)
     by_signature: dict[LabelSet, Element] = {}

@@ -6,7 +6,6 @@ A vector is a list of (labels, value); a scalar is a plain number.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator
 
 import promql_parser as tree
@@ -19,20 +18,22 @@ from opsbot.promql.functions import (
     RANGE_FUNCTIONS,
     VALUE_FUNCTIONS,
     Bounds,
-    bucket_quantile,
+    predicted,
     quantile,
 )
+from opsbot.promql.histogram import histogram_quantile
 from opsbot.promql.labelset import EMPTY, NAME, LabelSet
 from opsbot.promql.matrix import over_windows, samples
-from opsbot.promql.node import Node, is_of_presence, prepared
-from opsbot.promql.pattern import compiled
+from opsbot.promql.node import Node, When, is_of_presence, prepared
+from opsbot.promql.relabel import label_join, label_replace
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.sheet import Window, round_ms
+from opsbot.promql.subquery import instants, window_of
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Element, Value, Vector, vector_of
 
-_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)\}|\$)")
-_LE = frozenset({NAME, "le"})
+Span = tuple[float, float]
+"""The first and the last instant of a whole query, seconds since the epoch; for one instant twice the same."""
 
 
 def query(text: str, store: SampleStore, time_s: float) -> Value:
@@ -43,12 +44,12 @@ def query(text: str, store: SampleStore, time_s: float) -> Value:
     return evaluate(parse(text), store, time_s)
 
 
-def evaluate(expr: tree.Expr, store: SampleStore, time_s: float) -> Value:
-    """The value of a parsed expression at *time_s*, seconds since the epoch.
+def evaluate(expr: tree.Expr, store: SampleStore, time_s: float, span: Span | None = None) -> Value:
+    """The value of a parsed expression at *time_s*, seconds since the epoch, perhaps one of many in *span*.
 
     Raises: QueryError, for what the parser cannot see (a many-to-many match, for example).
     """
-    return Instant(store, time_s).value(expr)
+    return Instant(store, time_s, span).value(expr)
 
 
 def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[LabelSet]:
@@ -62,10 +63,10 @@ def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[
 class Instant:
     """A store at one instant. What expressions have in common is evaluated once."""
 
-    def __init__(self, store: SampleStore, time_s: float) -> None:
-        values = _Evaluation(store, round_ms(time_s), None)
-        self._values = values
-        self._presence = _Evaluation(store, round_ms(time_s), values)
+    def __init__(self, store: SampleStore, time_s: float, span: Span | None = None) -> None:
+        time_s = round_ms(time_s)
+        self._values = _Evaluation(store, time_s, span or (time_s, time_s), None)
+        self._presence = _Evaluation(store, time_s, span or (time_s, time_s), self._values)
 
     def value(self, expr: tree.Expr) -> Value:
         """The value of a parsed expression.
@@ -91,9 +92,10 @@ class _Evaluation:
         values: the evaluation proper, for one of presence: what nothing filters has the same value in both.
     """
 
-    def __init__(self, store: SampleStore, time_s: float, values: _Evaluation | None) -> None:
+    def __init__(self, store: SampleStore, time_s: float, span: Span, values: _Evaluation | None) -> None:
         self._store = store
         self._time_s = time_s
+        self._span = span
         self._proper = values
         self._is_presence = values is not None
         self._known: dict[Node, Value] = {}
@@ -114,7 +116,7 @@ class _Evaluation:
             case nodes.Negation():
                 return self._negated(self.value(node.inner))
             case nodes.Selector():
-                return self._store.instant(node.matchers, round_ms(self._time_s - node.offset_s))
+                return self._store.instant(node.matchers, self._instant(node.when))
             case nodes.Binary():
                 return _distinct(self._binary(node))
             case nodes.Aggregation():
@@ -154,24 +156,51 @@ class _Evaluation:
             raise QueryError("a number is needed here, not a vector")
         return value
 
+    def _instant(self, when: When) -> float:
+        match when.at:
+            case None:
+                at_s = self._time_s
+            case "start":
+                at_s = self._span[0]
+            case "end":
+                at_s = self._span[1]
+            case _:
+                at_s = when.at
+        return round_ms(at_s - when.offset_s)
+
     def _windows(self, node: Node) -> tuple[list[Window], Bounds]:
-        if self._proper is not None:
+        if self._proper is not None and not is_of_presence(node):
             return self._proper._windows(node)
         found = self._known_windows.get(node)
         if found is None:
-            matrix = _range(node)
-            end_s = round_ms(self._time_s - matrix.selector.offset_s)
-            bounds = Bounds(round_ms(end_s - matrix.range_s), end_s)
-            found = self._store.windows(matrix.selector.matchers, bounds.start_s, end_s), bounds
-            self._known_windows[node] = found
+            found = self._known_windows[node] = self._looked_up(node)
         return found
 
-    def _samples(self, node: Node) -> Iterator[tuple[LabelSet, list[float]]]:
+    def _looked_up(self, node: Node) -> tuple[list[Window], Bounds]:
+        match node:
+            case nodes.Range():
+                end_s = self._instant(node.selector.when)
+                bounds = Bounds(round_ms(end_s - node.range_s), end_s)
+                return self._store.windows(node.selector.matchers, bounds.start_s, end_s), bounds
+            case nodes.Subquery():
+                end_s = self._instant(node.when)
+                bounds = Bounds(round_ms(end_s - node.range_s), end_s)
+                times = instants(bounds.start_s, end_s, node.step_s)
+                window = window_of(times, [self._at(time_s)._vector(node.inner) for time_s in times])
+                return [window] if window is not None else [], bounds
+        raise QueryError("a range selector such as m[10s] is needed here")
+
+    def _at(self, time_s: float) -> _Evaluation:
+        """The same at another instant."""
+        proper = self._proper._at(time_s) if self._proper is not None else None
+        return _Evaluation(self._store, time_s, self._span, proper)
+
+    def _samples(self, node: Node) -> Iterator[tuple[LabelSet, list[tuple[float, float]]]]:
         for window in self._windows(node)[0]:
-            for row, labels in enumerate(window.labels):
-                values = [value for _, value in samples(window, row)]
-                if values:
-                    yield labels, values
+            for row, labels in enumerate(window.nameless):
+                found = samples(window, row)
+                if found:
+                    yield labels, found
 
     def _over_range(self, name: str, node: Node) -> Vector:
         windows, bounds = self._windows(node)
@@ -187,14 +216,12 @@ class _Evaluation:
         if name in RANGE_FUNCTIONS:
             return self._over_range(name, arguments[0])
         if name in VALUE_FUNCTIONS:
+            vector = self._vector(arguments[0])
             parameters = [self._scalar(argument) for argument in arguments[1:]]
             if name == "clamp" and parameters[0] > parameters[1]:
                 return []
             compute = VALUE_FUNCTIONS[name]
-            return [
-                Element(labels.without_name(), compute(value, *parameters))
-                for labels, value in self._vector(arguments[0])
-            ]
+            return [Element(labels.without_name(), compute(value, *parameters)) for labels, value in vector]
         match name:
             case "time":
                 return self._time_s
@@ -208,27 +235,34 @@ class _Evaluation:
                 return [Element(_certain_labels(arguments[0]), 1.0)] if is_absent else []
             case "absent_over_time":
                 is_absent = self._is_presence or not any(True for _ in self._samples(arguments[0]))
-                return [Element(_certain_labels(_range(arguments[0]).selector), 1.0)] if is_absent else []
+                return [Element(_certain_labels(arguments[0]), 1.0)] if is_absent else []
             case "quantile_over_time":
                 q = self._scalar(arguments[0])
-                return [
-                    Element(labels.without_name(), quantile(q, values))
-                    for labels, values in self._samples(arguments[1])
-                ]
+                found = self._samples(arguments[1])
+                return [Element(labels, quantile(q, [value for _, value in window])) for labels, window in found]
+            case "predict_linear":
+                ahead_s = self._scalar(arguments[1])
+                lines = ((one, predicted(w, self._time_s, ahead_s)) for one, w in self._samples(arguments[0]))
+                return vector_of((labels, value) for labels, value in lines if value is not None)
+            case "timestamp":
+                return self._timestamps(arguments[0])
             case "histogram_quantile":
-                return _histogram_quantile(self._scalar(arguments[0]), self._vector(arguments[1]))
+                return histogram_quantile(self._scalar(arguments[0]), self._vector(arguments[1]))
             case "sort" | "sort_desc":
                 vector = self._vector(arguments[0])
                 return sorted(vector, key=lambda e: (math.isnan(e.value), e.value if name == "sort" else -e.value))
             case _:
                 words = [argument.value for argument in arguments[1:] if isinstance(argument, nodes.Text)]
-                return _label_replace(self._vector(arguments[0]), words)
+                relabel = label_replace if name == "label_replace" else label_join
+                return relabel(self._vector(arguments[0]), words)
 
-
-def _range(node: Node) -> nodes.Range:
-    if not isinstance(node, nodes.Range):
-        raise QueryError("a range selector such as m[10s] is needed here")
-    return node
+    def _timestamps(self, node: Node) -> Vector:
+        """When samples were scraped; what is computed is of now."""
+        if isinstance(node, nodes.Selector):
+            found = self._store.timestamps(node.matchers, self._instant(node.when))
+        else:
+            found = [Element(labels, self._time_s) for labels, _ in self._vector(node)]
+        return [Element(labels.without_name(), time_s) for labels, time_s in found]
 
 
 def _distinct(value: Value) -> Value:
@@ -240,47 +274,10 @@ def _distinct(value: Value) -> Value:
 
 def _certain_labels(node: Node) -> LabelSet:
     """The labels that an absent series would surely have: its equality matchers, each label matched once."""
+    if isinstance(node, nodes.Range):
+        node = node.selector
     if not isinstance(node, nodes.Selector):
         return EMPTY
     named = [m for m in node.matchers if m.name != NAME]
     names = [m.name for m in named]
     return LabelSet.of({m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1})
-
-
-def _histogram_quantile(q: float, vector: Vector) -> Vector:
-    groups: dict[LabelSet, list[tuple[float, float]]] = {}
-    for labels, value in vector:
-        bound = labels.upper_bound
-        if bound is not None:
-            groups.setdefault(labels.without(_LE), []).append((bound, value))
-    return [Element(labels, bucket_quantile(q, buckets)) for labels, buckets in groups.items()]
-
-
-def _label_replace(vector: Vector, words: list[str]) -> Vector:
-    destination, replacement, source, pattern = words
-    result = []
-    for element in vector:
-        labels = dict(element.labels)
-        match = compiled(pattern).fullmatch(labels.get(source, ""))
-        if match is not None:
-            labels.pop(destination, None)
-            text = _expand(replacement, match)
-            if text:
-                labels[destination] = text
-        result.append(Element(LabelSet.of(labels), element.value))
-    return result
-
-
-def _expand(replacement: str, match: re.Match[str]) -> str:
-    """Go's Regexp.Expand: `$1`, `${name}`, `$$`; a group that the pattern does not have is empty."""
-
-    def word(found: re.Match[str]) -> str:
-        name = found[1] or found[2]
-        if name is None:
-            return "$"
-        try:
-            return match[int(name) if name.isdigit() else name] or ""
-        except IndexError:
-            return ""
-
-    return _REFERENCE.sub(word, replacement)

@@ -64,18 +64,30 @@ def _instant(window: Window, *, is_rate: bool) -> float | None:
     return change / between(before_s, last_s) if is_rate else change
 
 
-def _slope(window: Window) -> float | None:
-    if len(window) < 2:
-        return None
-    origin = window[0][0]
-    xs = [between(origin, time_s) for time_s, _ in window]
+def _line(window: Window, origin_s: float) -> tuple[float, float]:
+    """The slope of a least-squares line, and its value at *origin_s*."""
+    xs = [between(origin_s, time_s) for time_s, _ in window]
     ys = [value for _, value in window]
     if all(y == ys[0] for y in ys):
-        return 0.0 if math.isfinite(ys[0]) else math.nan
-    n = len(window)
-    covariance = sum(x * y for x, y in zip(xs, ys, strict=True)) - sum(xs) * sum(ys) / n
-    variance = sum(x * x for x in xs) - sum(xs) ** 2 / n
-    return covariance / variance
+        return (0.0, ys[0]) if math.isfinite(ys[0]) else (math.nan, math.nan)
+    if not all(math.isfinite(y) for y in ys):
+        return math.nan, math.nan
+    mean_x, mean_y = math.fsum(xs) / len(xs), total(ys) / len(ys)
+    covariance = math.fsum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
+    slope = covariance / math.fsum((x - mean_x) ** 2 for x in xs)
+    return slope, mean_y - slope * mean_x
+
+
+def _slope(window: Window) -> float | None:
+    return _line(window, window[0][0])[0] if len(window) > 1 else None
+
+
+def predicted(window: Window, time_s: float, ahead_s: float) -> float | None:
+    """predict_linear: where the line through the window is that long after *time_s*, the time of evaluation."""
+    if len(window) < 2:
+        return None
+    slope, value = _line(window, time_s)
+    return slope * ahead_s + value
 
 
 def quantile(q: float, values: Sequence[float]) -> float:
@@ -98,6 +110,14 @@ def stdvar(values: Sequence[float]) -> float:
     """Population variance."""
     mean = sum(values) / len(values)
     return sum((value - mean) ** 2 for value in values) / len(values)
+
+
+def mean(values: Sequence[float]) -> float:
+    """The average; of numbers too large to be added as well."""
+    whole = total(values)
+    if math.isfinite(whole) or not all(map(math.isfinite, values)):
+        return whole / len(values)
+    return math.fsum(value / len(values) for value in values)
 
 
 def total(values: Sequence[float]) -> float:
@@ -141,7 +161,7 @@ RANGE_FUNCTIONS: Mapping[str, RangeFunction] = {
     "irate": lambda w, b: _instant(w, is_rate=True),
     "idelta": lambda w, b: _instant(w, is_rate=False),
     "deriv": lambda w, b: _slope(w),
-    "avg_over_time": _over(lambda v: total(v) / len(v)),
+    "avg_over_time": _over(mean),
     "min_over_time": _over(least),
     "max_over_time": _over(greatest),
     "sum_over_time": _over(total),
@@ -174,17 +194,25 @@ def _exp(value: float) -> float:
 
 
 def _at_least(value: float, low: float) -> float:
-    return math.nan if math.isnan(value) or math.isnan(low) else max(low, value)
+    # An infinity beats NaN, as in Go's math.Max.
+    if math.isnan(value) or math.isnan(low):
+        return math.inf if math.inf in (value, low) else math.nan
+    return max(low, value)
 
 
 def _at_most(value: float, high: float) -> float:
-    return math.nan if math.isnan(value) or math.isnan(high) else min(high, value)
+    if math.isnan(value) or math.isnan(high):
+        return -math.inf if -math.inf in (value, high) else math.nan
+    return min(high, value)
 
 
-def _ln(value: float) -> float:
-    if value > 0:
-        return math.log(value)
-    return -math.inf if value == 0 else math.nan
+def _logarithm(compute: Callable[[float], float]) -> Callable[[float], float]:
+    def logarithm(value: float) -> float:
+        if value > 0:
+            return compute(value)
+        return -math.inf if value == 0 else math.nan
+
+    return logarithm
 
 
 VALUE_FUNCTIONS: Mapping[str, Callable[..., float]] = {
@@ -192,7 +220,10 @@ VALUE_FUNCTIONS: Mapping[str, Callable[..., float]] = {
     "ceil": lambda v: float(math.ceil(v)) if math.isfinite(v) else v,
     "floor": lambda v: float(math.floor(v)) if math.isfinite(v) else v,
     "exp": _exp,
-    "ln": _ln,
+    "ln": _logarithm(math.log),
+    "log2": _logarithm(math.log2),
+    "log10": _logarithm(math.log10),
+    "sgn": lambda v: math.copysign(1.0, v) if v > 0 or v < 0 else v,
     "sqrt": lambda v: math.sqrt(v) if v >= 0 else math.nan,
     "round": _round,
     "clamp": lambda v, low, high: _at_least(_at_most(v, high), low),
@@ -210,40 +241,12 @@ OTHER_FUNCTIONS = frozenset(
         "scalar",
         "vector",
         "time",
+        "label_join",
         "label_replace",
+        "predict_linear",
+        "timestamp",
         "sort",
         "sort_desc",
     }
 )
 SUPPORTED_FUNCTIONS = frozenset(RANGE_FUNCTIONS) | frozenset(VALUE_FUNCTIONS) | OTHER_FUNCTIONS
-
-
-def bucket_quantile(q: float, buckets: Sequence[tuple[float, float]]) -> float:
-    """The q-quantile of a cumulative histogram of (upper bound, count), interpolated within its bucket."""
-    if math.isnan(q):
-        return math.nan
-    if q < 0:
-        return -math.inf
-    if q > 1:
-        return math.inf
-    # Bounds may be written in two ways ("1", "1.0"); they are one bucket.
-    merged: dict[float, float] = {}
-    for bound, count in buckets:
-        merged[bound] = merged.get(bound, 0.0) + count
-    bounds = sorted(merged)
-    if len(bounds) < 2 or bounds[-1] != math.inf:
-        return math.nan
-    # A scrape may cut a histogram in mid-update; counts are made monotone as Prometheus does.
-    counts = list(itertools.accumulate((merged[bound] for bound in bounds), max))
-    if counts[-1] == 0:
-        return math.nan
-    rank = q * counts[-1]
-    last = len(bounds) - 1
-    index = next((i for i, count in enumerate(counts[:last]) if count >= rank), last)
-    if index == last:
-        return bounds[last - 1]
-    if index == 0 and bounds[0] <= 0:
-        return bounds[0]
-    lower, below = (bounds[index - 1], counts[index - 1]) if index else (0.0, 0.0)
-    share = counts[index] - below
-    return lower + (bounds[index] - lower) * ((rank - below) / share) if share else math.nan

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from opsbot.promql.functions import RANGE_FUNCTIONS, Bounds, between, total
+from opsbot.promql.functions import RANGE_FUNCTIONS, Bounds, between, mean, total
 from opsbot.promql.sheet import Values, Window, is_stale
 
 MatrixFunction = Callable[[list[float], Values, Bounds], "Values | None"]
@@ -94,7 +94,7 @@ MATRIX_FUNCTIONS: Mapping[str, MatrixFunction] = {
     "increase": lambda t, v, b: _extrapolated(t, v, b, is_counter=True, is_rate=False),
     "delta": lambda t, v, b: _extrapolated(t, v, b, is_counter=False, is_rate=False),
     "deriv": _slope,
-    "avg_over_time": lambda t, v, b: _sums(v) / len(t),
+    "avg_over_time": lambda t, v, b: np.array([mean(row) for row in v.tolist()]),
     "sum_over_time": lambda t, v, b: _sums(v),
     "min_over_time": lambda t, v, b: np.fmin.reduce(v, axis=1),
     "max_over_time": lambda t, v, b: np.fmax.reduce(v, axis=1),

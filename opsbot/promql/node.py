@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import TypeVar
+from typing import Literal, TypeVar
 from weakref import WeakValueDictionary
 
 import promql_parser as tree
@@ -17,7 +17,7 @@ import promql_parser as tree
 from opsbot.promql.binary import COMPARISON, Matching
 from opsbot.promql.labelset import NAME
 from opsbot.promql.matcher import Matchers
-from opsbot.promql.syntax import QueryError, matchers
+from opsbot.promql.syntax import QueryError, matchers, range_and_step
 
 MAX_REMEMBERED = 4096
 
@@ -43,12 +43,24 @@ class Negation:
     inner: Node
 
 
+@dataclass(frozen=True, slots=True)
+class When:
+    """`@` and `offset`: the instant that something is asked for.
+
+    Args:
+        at: seconds since the epoch, or the start or end of the whole query; None is when it is evaluated.
+    """
+
+    at: float | Literal["start", "end"] | None = None
+    offset_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Selector:
     """An instant selector."""
 
     matchers: Matchers
-    offset_s: float
+    when: When
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -57,6 +69,16 @@ class Range:
 
     selector: Selector
     range_s: float
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class Subquery:
+    """An expression over a range of instants."""
+
+    inner: Node
+    range_s: float
+    step_s: float
+    when: When
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -93,8 +115,8 @@ class Call:
     arguments: tuple[Node, ...]
 
 
-Node = Number | Text | Negation | Selector | Range | Binary | Aggregation | Call
-_N = TypeVar("_N", Number, Text, Negation, Selector, Range, Binary, Aggregation, Call)
+Node = Number | Text | Negation | Selector | Range | Subquery | Binary | Aggregation | Call
+_N = TypeVar("_N", Number, Text, Negation, Selector, Range, Subquery, Binary, Aggregation, Call)
 _known: WeakValueDictionary[Hashable, Node] = WeakValueDictionary()
 
 
@@ -117,6 +139,8 @@ def prepared(expr: tree.Expr) -> Node:
             return _selector(expr)
         case tree.MatrixSelector():
             return _one(Range(_selector(expr.vector_selector), expr.range.total_seconds()))
+        case tree.SubqueryExpr():
+            return _one(Subquery(prepared(expr.expr), *range_and_step(expr), _when(expr)))
         case tree.BinaryExpr():
             return _one(Binary(str(expr.op), prepared(expr.lhs), prepared(expr.rhs), _matching(expr.modifier)))
         case tree.AggregateExpr():
@@ -138,14 +162,22 @@ def is_of_presence(node: Node) -> bool:
             return node.op in ("topk", "bottomk") or parameter or is_of_presence(node.inner)
         case Call():
             return node.name in ("absent", "absent_over_time") or any(map(is_of_presence, node.arguments))
-        case Negation():
+        case Negation() | Subquery():
             return is_of_presence(node.inner)
     return False
 
 
 def _selector(expr: tree.VectorSelector) -> Selector:
-    offset_s = float(expr.offset.total_seconds()) if expr.offset is not None else 0.0
-    return _one(Selector(tuple(matchers(expr)), offset_s))
+    return _one(Selector(tuple(matchers(expr)), _when(expr)))
+
+
+def _when(expr: tree.VectorSelector | tree.SubqueryExpr) -> When:
+    offset_s = expr.offset.total_seconds() if expr.offset is not None else 0.0
+    if expr.at is None:
+        return When(None, offset_s)
+    if expr.at.at is not None:
+        return When(expr.at.at.timestamp(), offset_s)
+    return When("start" if expr.at.type == tree.AtModifierType.Start else "end", offset_s)
 
 
 def _aggregation(expr: tree.AggregateExpr) -> Aggregation:

@@ -6,12 +6,12 @@ selectors, as in Prometheus.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 from opsbot.promql.labelset import LabelSet
 from opsbot.promql.matcher import Matchers
-from opsbot.promql.sheet import Sheet, Window, is_stale
-from opsbot.promql.vector import Vector, vector_of
+from opsbot.promql.sheet import Column, Sheet, Window, is_stale
+from opsbot.promql.vector import Element, Vector, vector_of
 
 
 class SampleStore:
@@ -64,23 +64,31 @@ class SampleStore:
     def instant(self, matchers: Matchers, time_s: float) -> Vector:
         """The current value of every series that all matchers accept."""
         vector: Vector = []
-        for sheet in self._sheets.values():
-            found = sheet.instant(matchers, time_s)
-            if found is None:
-                continue
-            labels, values = found
-            pairs = zip(labels, values.tolist(), strict=True)
-            marks = is_stale(values)
+        for found in self._columns(matchers, time_s):
+            pairs = zip(found.labels, found.values.tolist(), strict=True)
+            marks = is_stale(found.values)
             if marks.any():
                 vector += vector_of(pair for pair, mark in zip(pairs, marks.tolist(), strict=True) if not mark)
             else:
                 vector += vector_of(pairs)
         return vector
 
+    def timestamps(self, matchers: Matchers, time_s: float) -> Vector:
+        """When each of those values was scraped."""
+        vector: Vector = []
+        for found in self._columns(matchers, time_s):
+            marks = is_stale(found.values).tolist()
+            vector += [Element(one, found.time_s) for one, mark in zip(found.labels, marks, strict=True) if not mark]
+        return vector
+
     def windows(self, matchers: Matchers, start_s: float, end_s: float) -> list[Window]:
         """The samples between start and end of every series that all matchers accept, target by target."""
         found = (sheet.window(matchers, start_s, end_s) for sheet in self._sheets.values())
         return [window for window in found if window is not None]
+
+    def _columns(self, matchers: Matchers, time_s: float) -> Iterator[Column]:
+        found = (sheet.instant(matchers, time_s) for sheet in self._sheets.values())
+        return (one for one in found if one is not None)
 
     def _admit(self, labels: LabelSet, sheet: Sheet) -> bool:
         if len(self._owners) >= self._max_series or labels in self._owners:

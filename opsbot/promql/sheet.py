@@ -54,6 +54,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Column:
+    """The values of some series in one scrape; a series that it does not have has a stale mark."""
+
+    labels: tuple[LabelSet, ...]
+    time_s: float
+    values: Values
+
+
+@dataclass(frozen=True, slots=True)
 class _Selection:
     labels: tuple[LabelSet, ...]
     nameless: tuple[LabelSet, ...]
@@ -162,7 +171,7 @@ class Sheet:
             self._changed()
         return gone
 
-    def instant(self, matchers: Matchers, time_s: float) -> tuple[tuple[LabelSet, ...], Values] | None:
+    def instant(self, matchers: Matchers, time_s: float) -> Column | None:
         """The newest values at or before *time_s*, unless that scrape is too old; stale ones are marked.
 
         A sample exactly at the edge of the lookback counts, as in Prometheus 2.x.
@@ -175,7 +184,8 @@ class Sheet:
                 column = bisect_right(chunk.times, time_s) - 1
                 if chunk.times[column] < round_ms(time_s - LOOKBACK_S):
                     return None
-                return selection.labels, chunk.part(selection, column, column + 1)[:, 0]
+                values = chunk.part(selection, column, column + 1)[:, 0]
+                return Column(selection.labels, chunk.times[column], values)
         return None
 
     def window(self, matchers: Matchers, start_s: float, end_s: float) -> Window | None:

@@ -9,10 +9,11 @@ from typing import Literal
 import promql_parser as tree
 
 from opsbot.errors import SourceError
-from opsbot.promql.functions import SUPPORTED_FUNCTIONS
 from opsbot.promql.labelset import NAME
 from opsbot.promql.matcher import Matcher
 from opsbot.promql.pattern import PatternError, compiled
+from opsbot.promql.subquery import DEFAULT_STEP_S, num_steps
+from opsbot.promql.support import unknown_function, unsupported
 
 ResultType = Literal["vector", "number", "range", "text"]
 
@@ -20,11 +21,11 @@ MAX_QUERY = 2_000
 MAX_DEPTH = 32
 MAX_TREE_DEPTH = 100
 
-AGGREGATIONS = frozenset(
-    {"sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "quantile", "topk", "bottomk"}
-)
-OPERATORS = frozenset(["+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"])
+MAX_EVALUATIONS = 1_000
+"""Of what is in subqueries, in one query: the last 15 minutes second by second, but not twice."""
+
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_UNKNOWN_FUNCTION = re.compile(r"unknown function with name '(\w+)'")
 _MATCH_OPERATORS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
 """By the operators' text: the parser's own values cannot be keys."""
 
@@ -42,12 +43,18 @@ def parse(text: str) -> tree.Expr:
     try:
         expr = tree.parse(text)
     except ValueError as error:
-        raise QueryError(f"not valid PromQL: {error}") from error
+        unknown = _UNKNOWN_FUNCTION.search(str(error))
+        raise QueryError(unknown_function(unknown[1]) if unknown else f"not valid PromQL: {error}") from error
     for node in walk(expr):
-        unknown = _unsupported(node)
-        if unknown:
-            raise QueryError(f"{unknown} not supported by the own scraper; see docs/metrics.md")
-        _check_patterns(node)
+        refusal = unsupported(node)
+        if refusal:
+            raise QueryError(refusal)
+        _check_words(node)
+    evaluations = _num_evaluations(expr)
+    if evaluations > MAX_EVALUATIONS:
+        raise QueryError(
+            f"the subqueries take {evaluations} evaluations; {MAX_EVALUATIONS} are allowed: a longer step takes fewer"
+        )
     return expr
 
 
@@ -63,32 +70,28 @@ def _limit(text: str) -> None:
         raise QueryError(f"the query is nested {deepest} deep; {MAX_DEPTH} are allowed")
 
 
-def _unsupported(node: tree.Expr) -> str:
-    match node:
-        case tree.Call() if node.func.name not in SUPPORTED_FUNCTIONS:
-            return f"the function {node.func.name} is"
-        case tree.AggregateExpr() if str(node.op) not in AGGREGATIONS:
-            return f"the aggregation {node.op} is"
-        case tree.BinaryExpr() if str(node.op) not in OPERATORS:
-            return f"the operator {node.op} is"
-        case tree.SubqueryExpr():
-            return "subqueries are"
-        case tree.VectorSelector() | tree.MatrixSelector() if _selector(node).at is not None:
-            return "the @ modifier is"
-    return ""
+def _num_evaluations(expr: tree.Expr) -> int:
+    """How many instants are evaluated beside the one that is asked for."""
+    inner = sum(_num_evaluations(child) for child in _children(expr))
+    if not isinstance(expr, tree.SubqueryExpr):
+        return inner
+    return num_steps(*range_and_step(expr)) * (1 + inner)
 
 
-def _check_patterns(node: tree.Expr) -> None:
+def _check_words(node: tree.Expr) -> None:
+    """Patterns and label names, which the parser takes for plain text."""
     patterns: list[str] = []
     if isinstance(node, tree.VectorSelector | tree.MatrixSelector):
         patterns = [m.value for m in matchers(_selector(node)) if m.operator in ("=~", "!~")]
-    elif isinstance(node, tree.Call) and node.func.name == "label_replace":
+    elif isinstance(node, tree.Call) and node.func.name in ("label_replace", "label_join"):
+        name = node.func.name
         words = [argument.val for argument in node.args[1:] if isinstance(argument, tree.StringLiteral)]
         if len(words) != len(node.args) - 1:
-            raise QueryError("label_replace needs plain strings after the vector")
-        if not _LABEL_NAME.fullmatch(words[0]):
-            raise QueryError(f"label_replace: {words[0]!r} is no label name")
-        patterns = [words[3]]
+            raise QueryError(f"{name} needs plain strings after the vector")
+        for label in words[:1] if name == "label_replace" else [words[0], *words[2:]]:
+            if not _LABEL_NAME.fullmatch(label):
+                raise QueryError(f"{name}: {label!r} is no label name")
+        patterns = [words[3]] if name == "label_replace" else []
     for pattern in patterns:
         try:
             compiled(pattern)
@@ -103,7 +106,7 @@ def result_type(expr: tree.Expr) -> ResultType:
             return "number"
         case tree.StringLiteral():
             return "text"
-        case tree.MatrixSelector():
+        case tree.MatrixSelector() | tree.SubqueryExpr():
             return "range"
         case tree.ParenExpr() | tree.UnaryExpr():
             return result_type(expr.expr)
@@ -125,18 +128,26 @@ def walk(expr: tree.Expr) -> Iterator[tree.Expr]:
         if depth > MAX_TREE_DEPTH:
             raise QueryError(f"more than {MAX_TREE_DEPTH} operators follow each other")
         yield node
-        match node:
-            case tree.BinaryExpr():
-                children = [node.rhs, node.lhs]
-            case tree.AggregateExpr():
-                children = [node.expr] if node.param is None else [node.param, node.expr]
-            case tree.Call():
-                children = list(node.args)
-            case tree.ParenExpr() | tree.UnaryExpr():
-                children = [node.expr]
-            case _:
-                children = []
-        waiting += [(child, depth + 1) for child in children]
+        waiting += [(child, depth + 1) for child in _children(node)]
+
+
+def _children(node: tree.Expr) -> list[tree.Expr]:
+    match node:
+        case tree.BinaryExpr():
+            return [node.rhs, node.lhs]
+        case tree.AggregateExpr():
+            return [node.expr] if node.param is None else [node.param, node.expr]
+        case tree.Call():
+            return list(node.args)
+        case tree.ParenExpr() | tree.UnaryExpr() | tree.SubqueryExpr():
+            return [node.expr]
+    return []
+
+
+def range_and_step(expr: tree.SubqueryExpr) -> tuple[float, float]:
+    """Both in seconds."""
+    assert expr.range is not None
+    return expr.range.total_seconds(), expr.step.total_seconds() if expr.step is not None else DEFAULT_STEP_S
 
 
 def selectors(expr: tree.Expr) -> list[tree.VectorSelector]:

@@ -91,7 +91,7 @@ class QueryApi:
         series: dict[LabelSet, dict[str, Any]] = {}
         for index in range(math.floor((end - start) / step) + 1):
             time_s = start + index * step
-            value = evaluate(expr, self._store, time_s)
+            value = evaluate(expr, self._store, time_s, (start, end))
             for labels, number in [(EMPTY, value)] if isinstance(value, float) else value:
                 entry = series.setdefault(labels, {"metric": dict(labels), "values": []})
                 entry["values"].append([time_s, _number(number)])

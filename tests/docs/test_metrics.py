@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from opsbot.clock import SystemClock
 from opsbot.events.role import EventsRole
 from opsbot.promql.functions import SUPPORTED_FUNCTIONS
-from opsbot.promql.syntax import AGGREGATIONS
+from opsbot.promql.support import AGGREGATIONS, OPERATORS
 from opsbot.source.scrape import Target
 from opsbot.telemetry import CoreMetrics
 from opsbot.watch.watcher import Watcher, WatchSettings
@@ -66,12 +66,14 @@ async def test_events_metrics_are_documented(tmp_path: Path) -> None:
 
 
 def test_the_promql_subset_is_documented() -> None:
-    """Every supported function and aggregation is named, and nothing else is."""
+    """Every supported function, aggregation and operator has its place in the table, and nothing else has."""
     section = PAGE.split("## PromQL without Prometheus")[1]
-    functions = next(line for line in section.splitlines() if line.startswith("- the functions"))
-    assert set(re.findall(r"`(\w+)`", functions)) == SUPPORTED_FUNCTIONS
-    aggregations = next(line for line in section.splitlines() if line.startswith("- the aggregations"))
-    assert set(aggregations.split("`")[1].split()) == AGGREGATIONS
+    table = dict(re.findall(r"^\| ([a-z ]+) \| (.+) \|$", section, re.MULTILINE))
+    words = {kind: set(re.findall(r"`([^`]+)`", text)) for kind, text in table.items()}
+    kinds = ["counters over a range", "gauges over a range", "samples over a range", "values", "labels", "others"]
+    assert set().union(*(words[kind] for kind in kinds)) == SUPPORTED_FUNCTIONS
+    assert words["aggregations"] == AGGREGATIONS | {"by", "without"}
+    assert words["arithmetic"] | words["comparison"] | words["sets"] == OPERATORS | {"bool"}
 
 
 @pytest.mark.parametrize("is_whole", [False, True], ids=["bare", "with log and moderation"])

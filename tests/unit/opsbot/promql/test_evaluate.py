@@ -7,7 +7,8 @@ import math
 import pytest
 
 from opsbot.promql.evaluate import answerable, query
-from opsbot.promql.functions import bucket_quantile, quantile, total
+from opsbot.promql.functions import quantile, total
+from opsbot.promql.histogram import bucket_quantile
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, parse
 from tests.support.watching import put

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsbot.promql.functions import RANGE_FUNCTIONS, Bounds
@@ -49,6 +49,7 @@ def is_same(one: float | None, other: float | None) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(MATRIX_FUNCTIONS))
+@settings(deadline=None)
 @given(rows=windows())
 def test_many_series_at_once_yield_what_each_yields_alone(name: str, rows: list[list[float | None]]) -> None:
     """Whatever the values, resets, infinities, NaN and gaps."""

@@ -10,13 +10,19 @@ from opsbot.promql.syntax import QueryError, metric_names, parse, result_type
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("predict_linear(m[5m], 60)", "the function predict_linear is not supported"),
-        ("holt_winters(m[5m], 0.1, 0.1)", "unknown function with name 'holt_winters'"),
-        ("count_values('v', m)", "the aggregation count_values is not supported"),
-        ("rate(m[5m:1m])", "subqueries are not supported"),
-        ("m @ 100", "the @ modifier is not supported"),
-        ("rate(m[5m] @ end())", "the @ modifier is not supported"),
-        ("m atan2 m", "the operator atan2 is not supported"),
+        ("histogram_count(m)", "the function 'histogram_count' is not supported; supported are abs, absent, "),
+        ("holt_winters(m[5m], 0.1, 0.1)", "the function 'holt_winters' is not supported; supported are abs, absent, "),
+        ("ratee(m[5m])", "the function 'ratee' is not supported; supported are abs, absent, "),
+        ("count_values('v', m)", "the aggregation 'count_values' is not supported; supported are avg, bottomk, "),
+        ("m atan2 m", "the operator 'atan2' is not supported; supported are !=, %, *, +, "),
+        ("m + fill(0) n", "the modifier 'fill' is not supported; supported are bool, "),
+        ("rate(m{a='b' or c='d'}[5m])", "'or' between matchers is not supported; write 'or' between two selectors"),
+        ("m[1h:1s]", "the subqueries take 3601 evaluations; 1000 are allowed: a longer step takes fewer"),
+        ("m[20m:]", "the subqueries take 1201 evaluations"),
+        ("rate(sum_over_time(m[1m:1s])[20m:1m])", "the subqueries take 1302 evaluations"),
+        ("rate(m[10m:1s]) + rate(m[10m:1s])", "the subqueries take 1202 evaluations"),
+        ("(1)[5m:1m]", "subquery is only allowed on vector"),
+        ("m @ NaN", "timestamp out of bounds"),
         ("rate(m)", "expected type matrix in call to function 'rate'"),
         ("m >", "not valid PromQL"),
         ("", "no expression found"),
@@ -27,6 +33,9 @@ from opsbot.promql.syntax import QueryError, metric_names, parse, result_type
         ("m{a=~'" + "a" * 501 + "'}", "more than 500 characters"),
         ("label_replace(m, '9', '$1', 'a', '(.*)')", "'9' is no label name"),
         ("label_replace(m, 'a', '$1', 'a', '(')", "cannot be used"),
+        ("label_join(m, 'a-b', ',', 'c')", "label_join: 'a-b' is no label name"),
+        ("label_join(m, 'a', ',', 'c', '')", "label_join: '' is no label name"),
+        ("label_join(m, ('a'), ',', 'c')", "label_join needs plain strings"),
         ("label_replace(m, ('a'), '$1', 'a', 'b')", "needs plain strings"),
     ],
 )
@@ -60,6 +69,7 @@ def test_a_query_cannot_end_the_process(text: str) -> None:
         ("scalar(m) * 2", "number"),
         ("scalar(m) * m", "vector"),
         ("m[5s]", "range"),
+        ("m[5s:1s]", "range"),
         ("'text'", "text"),
     ],
 )
@@ -70,5 +80,5 @@ def test_the_kind_of_a_result_is_known_before_evaluating(text: str, kind: str) -
 
 def test_metric_names_are_found_in_every_corner() -> None:
     """Ranges, arguments, both sides, and parameters."""
-    text = "topk(scalar(a), sum by (x) (rate(b[5s]))) > c or absent(vllm:d) unless {__name__='e'}"
+    text = "topk(scalar(max_over_time(a[9s:3s])), sum by (x) (rate(b[5s]))) > c or absent(vllm:d) unless {__name__='e'}"
     assert metric_names(parse(text)) == frozenset({"a", "b", "c", "vllm:d"})

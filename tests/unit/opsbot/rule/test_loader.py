@@ -35,8 +35,9 @@ def test_the_shipped_rules_are_sound() -> None:
     [
         ({"expr": "m >"}, "r.yaml:5:15: expr: not valid PromQL: invalid promql query"),
         (
-            {"expr": "predict_linear(m[5m], 60) > 1"},
-            "r.yaml:5:15: expr: the function predict_linear is not supported by the own scraper; see docs/metrics.md",
+            {"expr": "count_values('v', m) > 1"},
+            "r.yaml:5:15: expr: the aggregation 'count_values' is not supported; supported are avg, bottomk, count, "
+            "group, max, min, quantile, stddev, stdvar, sum, topk",
         ),
         (
             {"expr": "1 + 1"},
@@ -77,6 +78,15 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, fields: dict[str, st
     if "for__" in fields:
         text = text.replace(" for:", " for_:")
     assert problems_of(tmp_path, text) == [problem]
+
+
+def test_a_function_that_there_is_not_is_refused_by_name(tmp_path: Path) -> None:
+    """With its place, and with the names of those that there are."""
+    path = write_rules(tmp_path / "r.yaml", rule_text(expr="holt_winters(m[5m], 0.5, 0.5) > 1"))
+    (problem,) = load_rules([path])[1]
+    text = str(problem)
+    assert ":5:15: expr: the function 'holt_winters' is not supported; supported are abs, absent, " in text
+    assert text.endswith(", timestamp, vector")
 
 
 def test_all_problems_come_at_once(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ MISTAKES = {
     "bad PromQL in an argument": (
         "query: max(up)",
         "query: maxx(up)",
-        "runbook.yaml:16:14: query: not valid PromQL: unknown function with name 'maxx'",
+        "runbook.yaml:16:14: query: the function 'maxx' is not supported; supported are abs, ",
     ),
     "bad PromQL in a verification": (
         "expr: up == 1",

@@ -1,0 +1,44 @@
+"""Subqueries: an expression evaluated at many instants, as the window that a range function takes.
+
+The instants are multiples of the step since the epoch, as in Prometheus, so that a query asked a moment later sees
+the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from opsbot.promql.labelset import LabelSet
+from opsbot.promql.sheet import STALE, Window
+from opsbot.promql.vector import Vector
+
+DEFAULT_STEP_S = 1.0
+"""Of `[5m:]`. Prometheus takes its evaluation interval, and watch evaluates every second."""
+
+
+def num_steps(range_s: float, step_s: float) -> int:
+    """The most instants that a subquery can have."""
+    return int(round(range_s * 1000) // round(step_s * 1000)) + 1
+
+
+def instants(start_s: float, end_s: float, step_s: float) -> list[float]:
+    """The multiples of the step from start to end, both included."""
+    start, end, step = round(start_s * 1000), round(end_s * 1000), round(step_s * 1000)
+    return [at / 1000 for at in range(-(-start // step) * step, end + 1, step)]
+
+
+def window_of(times: Sequence[float], vectors: Sequence[Vector]) -> Window | None:
+    """The vectors at *times* as one window, with stale marks where a series has no element; None if all are empty."""
+    rows: dict[LabelSet, int] = {}
+    for vector in vectors:
+        for labels, _ in vector:
+            rows.setdefault(labels, len(rows))
+    if not rows:
+        return None
+    values = np.full((len(rows), len(times)), STALE).view(np.float64)
+    for column, vector in enumerate(vectors):
+        if vector:
+            values[[rows[labels] for labels, _ in vector], column] = [value for _, value in vector]
+    return Window(tuple(rows), tuple(labels.without_name() for labels in rows), list(times), values)
