@@ -31,14 +31,15 @@ def instants(start_s: float, end_s: float, step_s: float) -> list[float]:
 
 def window_of(times: Sequence[float], vectors: Sequence[Vector]) -> Window | None:
     """The vectors at *times* as one window, with stale marks where a series has no element; None if all are empty."""
+    found = [(time_s, vector) for time_s, vector in zip(times, vectors, strict=True) if vector]
+    if not found:
+        return None
     rows: dict[LabelSet, int] = {}
-    for vector in vectors:
+    for _, vector in found:
         for labels, _ in vector:
             rows.setdefault(labels, len(rows))
-    if not rows:
-        return None
-    values = np.full((len(rows), len(times)), STALE).view(np.float64)
-    for column, vector in enumerate(vectors):
-        if vector:
-            values[[rows[labels] for labels, _ in vector], column] = [value for _, value in vector]
-    return Window(tuple(rows), tuple(labels.without_name() for labels in rows), list(times), values)
+    values = np.full((len(rows), len(found)), STALE).view(np.float64)
+    for column, (_, vector) in enumerate(found):
+        values[[rows[labels] for labels, _ in vector], column] = [value for _, value in vector]
+    nameless = tuple(labels.without_name() for labels in rows)
+    return Window(tuple(rows), nameless, [time_s for time_s, _ in found], values)

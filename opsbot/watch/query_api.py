@@ -22,15 +22,17 @@ from opsbot.clock import Clock, from_rfc3339
 from opsbot.promql.evaluate import evaluate
 from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.samples import SampleStore
-from opsbot.promql.syntax import QueryError, parse
+from opsbot.promql.syntax import QueryError, num_evaluations, parse
 from opsbot.promql.vector import Value
 from opsbot.yamlfile import parse_duration
 
 MAX_POINTS = 11_000
 """Prometheus's own limit of points in one range query."""
 MAX_BODY_BYTES = 64 << 10
-POINTS_IN_ONE_GO = 50
-"""After so many points of a range, scraping gets its turn."""
+EVALUATIONS_IN_ONE_GO = 50
+"""After so many evaluations in a range query, scraping gets its turn; a point with subqueries takes several."""
+MAX_EVALUATIONS = 100_000
+"""Of one range query in all."""
 
 
 class WatchView(Protocol):
@@ -88,14 +90,21 @@ class QueryApi:
         start, end, step = _time(given, "start"), _time(given, "end"), _step(given)
         if step <= 0 or end < start or (end - start) / step > MAX_POINTS:
             raise _BadData(f"start, end and step must yield 1 to {MAX_POINTS} points")
+        each = 1 + num_evaluations(expr)
+        num_points = math.floor((end - start) / step) + 1
+        if num_points * each > MAX_EVALUATIONS:
+            raise _BadData(
+                f"{num_points} points of {each} evaluations are more than {MAX_EVALUATIONS}; take a longer step"
+            )
+        in_one_go = max(1, EVALUATIONS_IN_ONE_GO // each)
         series: dict[LabelSet, dict[str, Any]] = {}
-        for index in range(math.floor((end - start) / step) + 1):
+        for index in range(num_points):
             time_s = start + index * step
             value = evaluate(expr, self._store, time_s, (start, end))
             for labels, number in [(EMPTY, value)] if isinstance(value, float) else value:
                 entry = series.setdefault(labels, {"metric": dict(labels), "values": []})
                 entry["values"].append([time_s, _number(number)])
-            if index % POINTS_IN_ONE_GO == POINTS_IN_ONE_GO - 1:
+            if index % in_one_go == in_one_go - 1:
                 await asyncio.sleep(0)
         return _success({"resultType": "matrix", "result": list(series.values())})
 

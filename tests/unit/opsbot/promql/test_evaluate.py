@@ -7,8 +7,7 @@ import math
 import pytest
 
 from opsbot.promql.evaluate import answerable, query
-from opsbot.promql.functions import quantile, total
-from opsbot.promql.histogram import bucket_quantile
+from opsbot.promql.functions import mean, quantile, total
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, parse
 from tests.support.watching import put
@@ -49,6 +48,11 @@ def clusters(store: SampleStore, text: str) -> list[str]:
         ("missing > 1", []),
         ('absent(cache{cluster="a"})', ["a"]),
         ("cache > bool 2", ["a", "b", "c"]),
+        ("max_over_time((cache > 0.99)[2s:1s]) > 2", ["a", "b"]),
+        ("rate(preempted[2s:1s]) > 99", ["a"]),
+        ('absent_over_time(cache{cluster="a"}[2s:1s])', [""]),
+        ("predict_linear(preempted[5s], 60) > 99", ["a"]),
+        ("timestamp(cache) > 9999", ["a", "b", "c"]),
     ],
 )
 def test_data_to_answer_a_question_is_told_from_the_answer(store: SampleStore, text: str, expected: list[str]) -> None:
@@ -67,6 +71,8 @@ def test_data_to_answer_a_question_is_told_from_the_answer(store: SampleStore, t
         "cache[5s]",
         "'text'",
         "rate((cache offset 1s)[5s])",
+        "label_join(cache, 'cluster', ',', 'nothing')",
+        "max_over_time((cache + on() queue)[5s:1s])",
     ],
 )
 def test_what_has_no_value_is_an_error(store: SampleStore, text: str) -> None:
@@ -90,44 +96,53 @@ def test_a_window_includes_its_start() -> None:
     assert [e.value for e in counted] == [2.0]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    ("replacement", "expected"),
-    [("$1-x", "a-x"), ("${1}1", "a1"), ("$11", ""), ("$$1", "$1"), ("$nothing.", "."), ("", "")],
-)
-def test_label_replace_expands_like_go(store: SampleStore, replacement: str, expected: str) -> None:
-    """`$11` is group eleven, `$$` a dollar, and what does not exist is empty."""
-    found = query(f'label_replace(queue, "to", "{replacement}", "cluster", "(.)")', store, NOW)
-    assert [e.labels.get("to", "") for e in found] == [expected]  # type: ignore[union-attr]
+def test_a_subquery_is_evaluated_at_multiples_of_its_step() -> None:
+    """Since the epoch, the edges included, and every second where no step is given."""
+    store = SampleStore()
+    put(store, "m", {}, *((float(second), float(second)) for second in range(20)))
+    assert [e.value for e in query("sum_over_time(m[6s:3s])", store, 16.5)] == [12.0 + 15.0]  # type: ignore[union-attr]
+    assert [e.value for e in query("sum_over_time(m[6s:3s])", store, 15.0)] == [9.0 + 12.0 + 15.0]  # type: ignore[union-attr]
+    assert [e.value for e in query("count_over_time(m[6s:])", store, 15.0)] == [7.0]  # type: ignore[union-attr]
+    assert [e.value for e in query("sum_over_time(m[6s:3s] offset 5s)", store, 15.0)] == [6.0 + 9.0]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    ("q", "buckets", "expected"),
-    [
-        (0.5, [(1.0, 0.0), (2.0, 10.0), (math.inf, 10.0)], 1.5),
-        (1.0, [(1.0, 5.0), (math.inf, 10.0)], 1.0),
-        (0.5, [(-1.0, 10.0), (math.inf, 10.0)], -1.0),
-        (-0.1, [(1.0, 5.0), (math.inf, 10.0)], -math.inf),
-        (1.1, [(1.0, 5.0), (math.inf, 10.0)], math.inf),
-        (0.5, [(1.0, 5.0)], math.nan),
-        (0.5, [(math.inf, 5.0)], math.nan),
-        (0.5, [(1.0, 0.0), (math.inf, 0.0)], math.nan),
-        (0.0, [(1.0, 0.0), (2.0, 4.0), (math.inf, 4.0)], math.nan),
-        (math.nan, [(1.0, 5.0), (math.inf, 10.0)], math.nan),
-    ],
-)
-def test_histogram_quantiles_at_the_edges(q: float, buckets: list[tuple[float, float]], expected: float) -> None:
-    """Empty, open and one-bucket histograms answer what Prometheus answers."""
-    assert bucket_quantile(q, buckets) == pytest.approx(expected, nan_ok=True)
+def test_at_fixes_the_instant() -> None:
+    """A selector with `@` has the value of then, also inside a subquery; an offset counts from there."""
+    store = SampleStore()
+    put(store, "m", {}, *((float(second), float(second)) for second in range(20)))
+    expected = {"m @ 3": 3.0, "m @ 9 offset 2s": 7.0, "sum_over_time((m @ end())[2s:1s])": 36.0, "m @ start()": 12.0}
+    assert {text: query(text, store, 12.0)[0].value for text in expected} == expected  # type: ignore[index]
 
 
-def test_the_same_bound_written_twice_is_one_bucket() -> None:
-    """`le="1"` and `le="1.0"` of two replicas are added."""
-    assert bucket_quantile(0.5, [(1.0, 2.0), (1.0, 2.0), (2.0, 8.0), (math.inf, 8.0)]) == 1.0
+def test_a_timestamp_is_the_samples() -> None:
+    """Of a selector when it was scraped, of what is computed the time of evaluation."""
+    store = SampleStore()
+    put(store, "m", {}, (8.0, 1.0))
+    expected = {"timestamp((m))": 8.0, "timestamp(m + 0)": 12.0, "timestamp(timestamp(m))": 12.0}
+    assert {text: query(text, store, 12.0)[0].value for text in expected} == expected  # type: ignore[index]
 
 
-def test_a_torn_histogram_is_made_monotone() -> None:
-    """A bucket that is behind its smaller neighbour counts as much as that one."""
-    assert bucket_quantile(0.5, [(1.0, 6.0), (2.0, 5.0), (math.inf, 8.0)]) == pytest.approx(4 / 6)
+def test_a_prediction_counts_from_now() -> None:
+    """Not from the last sample, nor from the end of a range that lies back."""
+    store = SampleStore()
+    put(store, "m", {}, *((float(second), 2.0 * second) for second in range(10)))
+    found = query("predict_linear(m[5s] offset 2s, 10)", store, 12.0)
+    assert [e.value for e in found] == pytest.approx([44.0])  # type: ignore[union-attr]
+
+
+def test_one_empty_side_hides_an_ambiguous_other() -> None:
+    """Nothing can match, so nothing is ambiguous, as in Prometheus."""
+    store = SampleStore()
+    put(store, "m", {"a": "1"}, (1.0, 1.0))
+    put(store, "m", {"a": "2"}, (1.0, 1.0))
+    assert query("missing + on() m", store, 1.0) == []
+
+
+def test_averages_of_huge_values_do_not_overflow() -> None:
+    """Their sum would."""
+    assert mean([1e308, 1e308]) == 1e308
+    assert math.isnan(mean([math.inf, -math.inf]))
+    assert mean([math.inf, 1.0]) == math.inf
 
 
 def test_infinite_values_do_not_break_sums() -> None:

@@ -17,7 +17,7 @@ from opsbot.promql.syntax import QueryError, metric_names, parse, result_type
         ("m atan2 m", "the operator 'atan2' is not supported; supported are !=, %, *, +, "),
         ("m + fill(0) n", "the modifier 'fill' is not supported; supported are bool, "),
         ("rate(m{a='b' or c='d'}[5m])", "'or' between matchers is not supported; write 'or' between two selectors"),
-        ("m[1h:1s]", "the subqueries take 3601 evaluations; 1000 are allowed: a longer step takes fewer"),
+        ("m[1h:1s]", "the subqueries take 3601 evaluations; 500 are allowed: a longer step takes fewer"),
         ("m[20m:]", "the subqueries take 1201 evaluations"),
         ("rate(sum_over_time(m[1m:1s])[20m:1m])", "the subqueries take 1302 evaluations"),
         ("rate(m[10m:1s]) + rate(m[10m:1s])", "the subqueries take 1202 evaluations"),

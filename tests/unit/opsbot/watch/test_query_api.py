@@ -87,6 +87,13 @@ async def test_a_range_query_yields_a_matrix(client: httpx.AsyncClient) -> None:
     }
 
 
+async def test_a_range_query_has_one_start_and_one_end(client: httpx.AsyncClient) -> None:
+    """`@ start()` and `@ end()` are those of the whole query at each of its points."""
+    times = {"start": str(NOW - 4), "end": str(NOW), "step": "2s"}
+    found = await data(client, "/api/v1/query_range", query="m @ end() - m @ start() + 0 * m", **times)
+    assert [value for _, value in found["result"][0]["values"]] == ["4.0", "4.0", "4.0"]
+
+
 @pytest.mark.parametrize(
     ("path", "params", "status", "kind", "message"),
     [
@@ -106,6 +113,13 @@ async def test_a_range_query_yields_a_matrix(client: httpx.AsyncClient) -> None:
             "must yield 1 to 11000",
         ),
         ("query_range", {"query": "m", "start": "2", "end": "1", "step": "1"}, 400, "bad_data", "must yield"),
+        (
+            "query_range",
+            {"query": "max_over_time(m[5m:1s])", "start": "0", "end": "1000", "step": "1"},
+            400,
+            "bad_data",
+            "1001 points of 302 evaluations are more than 100000; take a longer step",
+        ),
         ("query_range", {"query": "m", "start": "0", "end": "1e6", "step": "1"}, 400, "bad_data", "must yield"),
     ],
 )
