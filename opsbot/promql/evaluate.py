@@ -89,6 +89,7 @@ class _Evaluation:
     """What is known so far.
 
     Args:
+        span: what `@ start()` and `@ end()` mean.
         values: the evaluation proper, for one of presence: what nothing filters has the same value in both.
     """
 

@@ -175,9 +175,14 @@ def _when(expr: tree.VectorSelector | tree.SubqueryExpr) -> When:
     offset_s = expr.offset.total_seconds() if expr.offset is not None else 0.0
     if expr.at is None:
         return When(None, offset_s)
-    if expr.at.at is not None:
-        return When(expr.at.at.timestamp(), offset_s)
-    return When("start" if expr.at.type == tree.AtModifierType.Start else "end", offset_s)
+    # By its text: the parser panics when it is asked for a date before 1970.
+    match str(expr.at).removeprefix("@ "):
+        case "start()":
+            return When("start", offset_s)
+        case "end()":
+            return When("end", offset_s)
+        case text:
+            return When(float(text), offset_s)
 
 
 def _aggregation(expr: tree.AggregateExpr) -> Aggregation:

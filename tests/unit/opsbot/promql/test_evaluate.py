@@ -114,6 +114,14 @@ def test_at_fixes_the_instant() -> None:
     assert {text: query(text, store, 12.0)[0].value for text in expected} == expected  # type: ignore[index]
 
 
+@pytest.mark.parametrize("text", ["m @ -100", "m @ 1e12", "m @ 1e300", "m offset 100000y", "max_over_time(m[9s:290y])"])
+def test_there_is_nothing_at_impossible_times(text: str) -> None:
+    """Before the epoch, or when no calendar has a date: no data, and no error of the parser's."""
+    store = SampleStore()
+    put(store, "m", {}, (1000.0, 1.0))
+    assert query(text, store, 1000.0) == []
+
+
 def test_a_timestamp_is_the_samples() -> None:
     """Of a selector when it was scraped, of what is computed the time of evaluation."""
     store = SampleStore()
