@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import promql_parser as tree
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
 from opsbot.listen import bind, serve
 from opsbot.promql.samples import SampleStore
-from opsbot.promql.syntax import metric_names
+from opsbot.promql.syntax import metric_names, walk
 from opsbot.rule.book import RuleBook
 from opsbot.source.scrape import Scraper, Target
 from opsbot.watch.door import DoorClient
@@ -90,9 +91,10 @@ class Watcher:
         began_s = time.thread_time()
         now = self._clock.now()
         if self._book.reload():
-            logger.info("%d rules in force", len(self._book.rules))
+            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
         is_complete = self._book.is_complete and self._is_restored
-        alerts = self._evaluation.rules(self._book.rules, now, is_complete=is_complete)
+        rules, recordings = self._book.rules, self._book.recordings
+        alerts = self._evaluation.rules(rules, now, is_complete=is_complete, recordings=recordings)
         alerts += self._evaluation.targets(self._scrapers, now)
         self._door.offer(alerts, now)
         if self._door.num_due:
@@ -154,15 +156,21 @@ class Watcher:
     def _tell_absent(self) -> None:
         """A rule over a metric that nobody exposes would never fire, silently; say so once."""
         known = self._store.names()
-        for rule in self._book.rules:
-            wanted = metric_names(rule.expr)
-            if rule.clear_expr is not None:
-                wanted |= metric_names(rule.clear_expr)
-            for name in sorted(wanted - known - self._told_absent):
+        asking = [(rule.name, expr) for rule in self._book.rules for expr in (rule.expr, rule.clear_expr) if expr]
+        asking += [(rule.name, rule.expr) for rule in self._book.recordings]
+        recorded = {rule.name for rule in self._book.recordings}
+        for rule_name, expr in asking:
+            for name in sorted(_needed_names(expr) - known - recorded - self._told_absent):
                 self._told_absent.add(name)
                 other = name.replace(":", "_")
                 hint = f"; there is {other}: does something between us rewrite names?" if other in known else ""
-                logger.warning("rule %s asks for %s, which no target exposes%s", rule.name, name, hint)
+                logger.warning("rule %s asks for %s, which no target exposes%s", rule_name, name, hint)
+
+
+def _needed_names(expr: tree.Expr) -> frozenset[str]:
+    """The metrics that an expression asks for, without those of which another one can take the place."""
+    either = [node for node in walk(expr) if isinstance(node, tree.BinaryExpr) and str(node.op) == "or"]
+    return metric_names(expr) - frozenset[str]().union(*(metric_names(node) for node in either))
 
 
 async def run_watch(settings: WatchSettings, clock: Clock) -> None:
