@@ -32,6 +32,8 @@ from opsbot.yamlfile import Problem
 
 HOUSEKEEP_EVERY_S = 60.0
 ABSENT_AFTER_S = 10.0
+OWN_EVERY = 5
+"""Rounds between two scrapes of the bot's own roles."""
 WAIT_SHARE = 0.5
 """How much of an interval evaluation waits for slow targets."""
 
@@ -47,6 +49,7 @@ class WatchSettings:
         api_token: what core's alert door asks for.
         listen_host, listen_port: where queries are answered, when the role serves itself (`run_watch`).
         interval_s: between two scrapes, and two evaluations.
+        own_targets: the bot's own roles, for rules about the bot; less often, and no alert by itself if one is gone.
     """
 
     targets: Sequence[Target]
@@ -56,6 +59,7 @@ class WatchSettings:
     listen_host: str = "127.0.0.1"
     listen_port: int = 8071
     interval_s: float = 1.0
+    own_targets: Sequence[Target] = ()
 
 
 class Watcher:
@@ -66,6 +70,7 @@ class Watcher:
         self._clock = SteadyClock(clock)
         self._store = SampleStore()
         self._scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.targets]
+        self._own_scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.own_targets]
         self._book = RuleBook(settings.rule_paths, _rejected)
         self._evaluation = Evaluation(self._store)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
@@ -120,6 +125,7 @@ class Watcher:
 
     async def _watch_forever(self, group: asyncio.TaskGroup) -> None:
         running: dict[int, asyncio.Task[None]] = {}
+        group.create_task(self._watch_ourselves_forever())
         interval_s = self._settings.interval_s
         due = self._clock.monotonic()
         while True:
@@ -135,6 +141,11 @@ class Watcher:
                 self._rounds.num_late += 1
                 due = now
             await asyncio.sleep(due - now)
+
+    async def _watch_ourselves_forever(self) -> None:
+        while self._own_scrapers:
+            await asyncio.sleep(OWN_EVERY * self._settings.interval_s)
+            await asyncio.gather(*(scraper.scrape() for scraper in self._own_scrapers))
 
     async def _tell_forever(self) -> None:
         while True:
