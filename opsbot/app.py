@@ -30,6 +30,8 @@ SLACK_API_URL_ENV = "SLACK_API_URL"
 """Where Slack's Web API is, when it is not Slack's own: the local workspace."""
 PAGE_TOKEN_ENV = "OPSBOT_WORKSPACE_PAGE_TOKEN"  # noqa: S105  (a variable's name)
 
+OWN_CLUSTER = "opsbot"
+"""The label `cluster` of the bot's own metrics."""
 GARBAGE_THRESHOLD = 100_000
 """Of the watch role: so many new values before the youngest are searched for cycles."""
 
@@ -80,6 +82,11 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
         api_token=secrets.api_token,
         listen_host=settings.watch.host,
         listen_port=settings.watch.port,
+        own_targets=[
+            Target(f"http://{role.host}:{role.port}/metrics", OWN_CLUSTER, job="opsbot")
+            for role in (settings.core, settings.watch, settings.events)
+            if role.port
+        ],
     )
     await _until_told_to_stop(run_watch(watch, SystemClock()))
 

@@ -19,6 +19,7 @@ from opsbot import __version__
 from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
+from opsbot.import_command import import_group
 from opsbot.supervisor import leave_with_parent
 
 CONFIG_OPTION = click.option(
@@ -62,6 +63,7 @@ def main() -> None:
 
 
 main.add_command(capacity)
+main.add_command(import_group)
 
 
 def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:

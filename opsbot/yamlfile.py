@@ -32,12 +32,12 @@ MAX_DIGITS = 18
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+")
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
-_DURATION_UNITS_S = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
+_DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?")
+_DURATION_UNITS_S = (31_536_000.0, 604_800.0, 86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 
 
 def parse_duration(text: object) -> float:
-    """Seconds in a duration such as `30s`, `5m`, `1h30m` or `500ms`.
+    """Seconds in a duration such as `30s`, `5m`, `1h30m` or `500ms`; a year (`y`) has 365 days, a week is `w`.
 
     Raises: ValueError for anything else, a bare number too: its unit would be a guess.
     """
@@ -68,7 +68,11 @@ Duration = Annotated[
     BeforeValidator(_read_duration),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(
-        {"type": "string", "pattern": r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$", "examples": ["30s", "5m", "1h30m"]}
+        {
+            "type": "string",
+            "pattern": r"^(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?$",
+            "examples": ["30s", "5m", "1h30m"],
+        }
     ),
 ]
 """A field that is written as `30s`, `5m`, `1h30m` and read as seconds."""

@@ -81,6 +81,8 @@ class FleetStage:
         settings: dict[str, Any] = {
             "version": 1,
             "data_dir": str(self._folder / "data"),
+            # Nobody is there to be told.
+            "alert_rules": ["policies/alerts/serving.yaml"],
             "serving": [{"cluster": name, "url": f"{self.url}/clusters/{name}"} for name in clusters],
             "core": {"port": free_port()},
             "watch": {"port": free_port()},

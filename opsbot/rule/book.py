@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsbot.rule.loader import RuleFile, load_rule_file, same_names, yaml_files
-from opsbot.rule.model import Rule
+from opsbot.rule.loader import RuleFile, conflicts, load_rule_file, yaml_files
+from opsbot.rule.model import RecordingRule, Rule
+from opsbot.rule.order import in_order
 from opsbot.yamlfile import Problem
 
 _Stamp = tuple[int, int, int]
@@ -27,6 +28,7 @@ class RuleBook:
     _files: dict[Path, RuleFile] = field(default_factory=dict)
     _stamps: dict[Path, _Stamp | None] = field(default_factory=dict)
     _rejected: set[Path] = field(default_factory=set)
+    _recordings: list[RecordingRule] = field(default_factory=list)
 
     def reload(self) -> bool:
         """Load what is new or changed; answers whether the rules are others than before.
@@ -48,11 +50,19 @@ class RuleBook:
             # What another file had in the way may be gone now.
             for path in sorted(self._rejected):
                 self._take(path)
-        return before != self._digests()
+        if before == self._digests():
+            return False
+        self._recordings = in_order(rule for file in self._files.values() for rule in file.recordings)[0]
+        return True
+
+    @property
+    def recordings(self) -> list[RecordingRule]:
+        """Every recording rule in force, each after those that it asks for."""
+        return self._recordings
 
     @property
     def rules(self) -> list[Rule]:
-        """Every rule in force."""
+        """Every alerting rule in force."""
         return [rule for file in self._files.values() for rule in file.rules]
 
     @property
@@ -67,7 +77,7 @@ class RuleBook:
         file, problems = load_rule_file(path)
         if file is not None:
             others = [other for other_path, other in self._files.items() if other_path != path]
-            problems = same_names([*others, file])
+            problems = conflicts([*others, file])
         if problems or file is None:
             self._rejected.add(path)
             for problem in problems:

@@ -16,7 +16,7 @@ from opsbot.promql.labelset import EMPTY, NAME, Labels, LabelSet, freeze
 from opsbot.promql.syntax import QueryError
 from opsbot.promql.vector import Element, Value
 from opsbot.rule.model import Rule
-from opsbot.rule.text import fill
+from opsbot.rule.template import fill
 
 BLIND_ANNOTATION = "opsbot_blind"
 """Set to "true" on an alert whose data is missing and whose state is therefore only held."""
@@ -100,10 +100,12 @@ def evaluate(
 ) -> tuple[dict[Labels, ActiveAlert], list[Alert]]:
     """The rule's next state, and every alert that fires now or has just resolved.
 
-    Raises: QueryError if two elements would be the same alert.
+    Raises: QueryError if two elements would be the same alert, or there are more than the rule's limit.
     """
     if not state and not reading.expr and reading.answerable:
         return {}, []
+    if rule.limit and (num_elements := sum(1 for _ in _vector(reading.expr))) > rule.limit:
+        raise QueryError(f"{num_elements} alerts are more than the group's limit of {rule.limit}")
     own = freeze({**rule.labels, "alertname": rule.name})
     holding = _holding(rule, reading, own)
     is_without_data = not holding and not reading.answerable

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import promql_parser as tree
 
 from opsbot.alert.alert import SEVERITIES
-from opsbot.promql.syntax import QueryError, parse, result_type
-from opsbot.rule.model import Rule, RuleFileWire, RuleWire
-from opsbot.rule.text import mistakes
-from opsbot.yamlfile import Document, Problem, load, suggest, validate
+from opsbot.promql.syntax import QueryError, parse, result_type, walk
+from opsbot.rule.model import GroupWire, RecordingRule, Rule, RuleFileWire, RuleWire
+from opsbot.rule.order import in_order
+from opsbot.rule.place import problem_at
+from opsbot.rule.template import mistakes
+from opsbot.yamlfile import Document, Location, Problem, format_duration, load, suggest, validate
 
-Location = tuple[str | int, ...]
+KEPT_S = 900.0
+"""Watch keeps the samples of 15 minutes; a rule that looks back further would silently see a part."""
+OTHERS_SEVERITIES = frozenset({"warning"})
+"""What Prometheus's rule files say most often, taken as it is: core reads it as `medium`."""
+ALERT_ONLY = ("for", "keep_firing_for", "clear_expr", "clear_for", "no_data", "severity", "runbook", "annotations")
+
+_UNSUPPORTED = re.compile(r"the (?:function|aggregation|operator) (\S+) is not supported")
 
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """One file's rules, and where each of their names stands."""
+    """One file's rules.
+
+    Args:
+        places: where each alert's name stands.
+    """
 
     path: Path
     digest: str
     rules: tuple[Rule, ...]
     places: tuple[Problem, ...]
+    recordings: tuple[RecordingRule, ...] = ()
 
 
 def yaml_files(paths: Iterable[Path]) -> list[Path]:
@@ -41,11 +55,17 @@ def load_rule_file(path: Path) -> tuple[RuleFile | None, list[Problem]]:
     document, problems = load(path)
     if document is None:
         return None, problems
-    wire, wrong = validate(document, RuleFileWire)
-    problems = [*problems, *wrong]
+    file, wrong = read_rules(document, path)
+    return (None if problems else file), sorted([*problems, *wrong])
+
+
+def read_rules(document: Document, path: Path) -> tuple[RuleFile | None, list[Problem]]:
+    """The rules that a document has, or every problem of them."""
+    wire, problems = validate(document, RuleFileWire)
     if wire is None:
-        return None, sorted(problems)
+        return None, problems
     rules: list[Rule] = []
+    recordings: list[RecordingRule] = []
     places: list[Problem] = []
     group_names: set[str] = set()
     for group_index, group in enumerate(wire.groups):
@@ -54,21 +74,20 @@ def load_rule_file(path: Path) -> tuple[RuleFile | None, list[Problem]]:
         group_names.add(group.name)
         for rule_index, rule in enumerate(group.rules):
             loc = ("groups", group_index, "rules", rule_index)
-            expr = _expression(document, (*loc, "expr"), rule.expr, problems)
-            clear: tree.Expr | None = None
-            if rule.clear_expr is not None:
-                clear = _expression(document, (*loc, "clear_expr"), rule.clear_expr, problems)
-            _check_words(document, loc, rule, problems)
-            if expr is not None:
-                rules.append(_rule(rule, expr, clear, document.path))
-                places.append(document.problem((*loc, "alert"), rule.alert))
+            if (rule.alert is None) == (rule.record is None):
+                problems.append(document.problem(loc, "a rule has either 'alert', its name, or 'record', a series'"))
+            elif rule.record is not None:
+                recordings += _recording(document, loc, group, rule, problems)
+            else:
+                rules += _alerting(document, loc, group, rule, problems)
+                places.append(document.problem((*loc, "alert"), rule.alert or ""))
     if problems:
         return None, sorted(problems)
-    return RuleFile(path, document.digest, tuple(rules), tuple(places)), []
+    return RuleFile(path, document.digest, tuple(rules), tuple(places), tuple(recordings)), []
 
 
 def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], list[Problem]]:
-    """The rules of every sound file, and the problems of the others."""
+    """The alerting rules of every sound file, and the problems of all files."""
     files: list[RuleFile] = []
     problems: list[Problem] = []
     for path in yaml_files(paths):
@@ -76,7 +95,7 @@ def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], list[Problem]]:
         problems += wrong
         if file is not None:
             files.append(file)
-    problems += same_names(files)
+    problems += conflicts(files)
     return [rule for file in files for rule in file.rules], sorted(problems)
 
 
@@ -85,7 +104,13 @@ def check_rules(paths: Iterable[Path]) -> list[Problem]:
     return load_rules(paths)[1]
 
 
-def same_names(files: Iterable[RuleFile]) -> list[Problem]:
+def conflicts(files: Sequence[RuleFile]) -> list[Problem]:
+    """What is wrong with files only because they are loaded together."""
+    recordings = [rule for file in files for rule in file.recordings]
+    return [*_same_names(files), *_same_series(recordings), *in_order(recordings)[1]]
+
+
+def _same_names(files: Iterable[RuleFile]) -> list[Problem]:
     """A problem for each rule whose name another one has already, in whatever file: a name is an alert's identity."""
     first: dict[str, Problem] = {}
     problems: list[Problem] = []
@@ -97,46 +122,124 @@ def same_names(files: Iterable[RuleFile]) -> list[Problem]:
     return problems
 
 
-def _expression(document: Document, loc: Location, text: str, problems: list[Problem]) -> tree.Expr | None:
+def _same_series(recordings: Iterable[RecordingRule]) -> list[Problem]:
+    """A problem for each name and labels that another rule records already."""
+    first: dict[tuple[str, frozenset[tuple[str, str]]], RecordingRule] = {}
+    problems: list[Problem] = []
+    for rule in recordings:
+        earlier = first.setdefault((rule.name, frozenset(rule.labels.items())), rule)
+        if earlier is not rule:
+            message = (
+                f"the series {rule.name!r} is already recorded with these labels at {earlier.origin}:{earlier.line}"
+            )
+            problems.append(Problem(rule.origin, rule.line, rule.column, message))
+    return problems
+
+
+def _alerting(
+    document: Document, loc: Location, group: GroupWire, wire: RuleWire, problems: list[Problem]
+) -> list[Rule]:
+    """The alerting rule, unless something is wrong with it."""
+    expr = _expression(document, (*loc, "expr"), wire.expr, problems)
+    clear: tree.Expr | None = None
+    if wire.clear_expr is not None:
+        clear = _expression(document, (*loc, "clear_expr"), wire.clear_expr, problems)
+    _check_words(document, loc, wire, {**group.labels, **wire.labels}, problems)
+    return [] if expr is None else [_rule(wire, group, expr, clear, document.path)]
+
+
+def _recording(
+    document: Document, loc: Location, group: GroupWire, wire: RuleWire, problems: list[Problem]
+) -> list[RecordingRule]:
+    """The recording rule, unless something is wrong with it."""
+    expr = _expression(document, (*loc, "expr"), wire.expr, problems, is_alert=False)
+    for key in ALERT_ONLY:
+        if (*loc, key) in document.key_marks:
+            message = f"{key} says nothing where a series is recorded; it belongs to the alert over it"
+            problems.append(document.problem((*loc, key), message, at_key=True))
+    _check_labels(document, loc, wire, "__name__", problems)
+    place = document.problem((*loc, "record"), "")
+    if expr is None or wire.record is None:
+        return []
+    labels = {**group.labels, **wire.labels}
+    return [RecordingRule(wire.record, expr, labels, document.path, place.line, place.column, group.limit)]
+
+
+def _expression(
+    document: Document, loc: Location, text: str, problems: list[Problem], *, is_alert: bool = True
+) -> tree.Expr | None:
     try:
         expr = parse(text)
     except QueryError as error:
-        problems.append(document.problem(loc, f"{loc[-1]}: {error}"))
+        word = _UNSUPPORTED.search(str(error))
+        problems.append(problem_at(document, loc, word[1] if word else "", f"{loc[-1]}: {error}"))
         return None
     kind = result_type(expr)
-    if kind != "vector":
-        message = f"{loc[-1]}: yields a {kind}, which has no labels to alert for; compare series instead"
+    if kind != "vector" and (is_alert or kind != "number"):
+        purpose = "has no labels to alert for; compare series instead" if is_alert else "cannot be recorded"
+        problems.append(document.problem(loc, f"{loc[-1]}: yields a {kind}, which {purpose}"))
+        return None
+    back_s = _looks_back_s(expr)
+    if back_s > KEPT_S:
+        message = (
+            f"{loc[-1]}: looks back {format_duration(back_s)}, and watch keeps the samples of "
+            f"{format_duration(KEPT_S)}; ask for less"
+        )
         problems.append(document.problem(loc, message))
         return None
     return expr
 
 
-def _check_words(document: Document, loc: Location, rule: RuleWire, problems: list[Problem]) -> None:
-    severity = rule.labels.get("severity")
+def _looks_back_s(expr: tree.Expr) -> float:
+    """How far back the oldest sample lies that an expression asks for."""
+    furthest = 0.0
+    for node in walk(expr):
+        if isinstance(node, tree.MatrixSelector):
+            furthest = max(furthest, node.range.total_seconds() + _offset_s(node.vector_selector))
+        elif isinstance(node, tree.VectorSelector):
+            furthest = max(furthest, _offset_s(node))
+    return furthest
+
+
+def _offset_s(selector: tree.VectorSelector) -> float:
+    return selector.offset.total_seconds() if selector.offset is not None else 0.0
+
+
+def _check_words(
+    document: Document, loc: Location, rule: RuleWire, labels: Mapping[str, str], problems: list[Problem]
+) -> None:
+    severity = rule.severity or labels.get("severity")
     if severity is None:
         where = "labels" if rule.labels else "alert"
         message = f"the label 'severity' is missing; one of {', '.join(SEVERITIES)}"
         problems.append(document.problem((*loc, where), message))
-    elif severity not in SEVERITIES:
-        message = f"severity: {severity!r} is none of {', '.join(SEVERITIES)}{suggest(severity, SEVERITIES)}"
+    elif severity not in SEVERITIES and severity not in OTHERS_SEVERITIES:
+        near = suggest(severity, SEVERITIES) or "; the key `severity` of the rule says what it is to us"
+        message = f"severity: {severity!r} is none of {', '.join(SEVERITIES)}{near}"
         problems.append(document.problem((*loc, "labels", "severity"), message))
-    if "alertname" in rule.labels:
-        problems.append(document.problem((*loc, "labels", "alertname"), "alertname is the rule's name; remove it here"))
     if rule.clear_for and rule.clear_expr is None:
         problems.append(document.problem((*loc, "clear_for"), "clear_for says nothing without clear_expr"))
+    _check_labels(document, loc, rule, "alertname", problems)
+    for name, text in rule.annotations.items():
+        for mistake in mistakes(text):
+            place = (*loc, "annotations", name)
+            problems.append(problem_at(document, place, mistake.words, f"{name}: {mistake}"))
+
+
+def _check_labels(document: Document, loc: Location, rule: RuleWire, own: str, problems: list[Problem]) -> None:
+    """Labels are an alert's or a series' identity: one of them is the rule's name, and none changes with the value."""
+    if own in rule.labels:
+        problems.append(document.problem((*loc, "labels", own), f"{own} is the rule's name; remove it here"))
     for name, text in rule.labels.items():
         if "{{" in text:
-            problems.append(
-                document.problem((*loc, "labels", name), f"{name}: labels are not filled in; write a value")
-            )
-    for name, text in rule.annotations.items():
-        for inside in mistakes(text):
-            message = f"{name}: only {{{{ label }}}} and {{{{ value }}}} are filled in, not {inside!r}"
-            problems.append(document.problem((*loc, "annotations", name), message))
+            place = (*loc, "labels", name)
+            problems.append(problem_at(document, place, "{{", f"{name}: labels are not filled in; write a value"))
 
 
-def _rule(wire: RuleWire, expr: tree.Expr, clear: tree.Expr | None, origin: str) -> Rule:
-    identity = [expr.prettify(), clear.prettify() if clear is not None else "", *sorted(wire.labels.items())]
+def _rule(wire: RuleWire, group: GroupWire, expr: tree.Expr, clear: tree.Expr | None, origin: str) -> Rule:
+    labels = {**group.labels, **wire.labels} | ({"severity": wire.severity} if wire.severity is not None else {})
+    identity = [expr.prettify(), clear.prettify() if clear is not None else "", *sorted(labels.items())]
+    assert wire.alert is not None
     return Rule(
         name=wire.alert,
         revision=hashlib.sha256(repr(identity).encode()).hexdigest()[:12],
@@ -146,7 +249,8 @@ def _rule(wire: RuleWire, expr: tree.Expr, clear: tree.Expr | None, origin: str)
         keep_firing_for_s=wire.keep_firing_for,
         clear_for_s=wire.clear_for,
         no_data=wire.no_data,
-        labels=wire.labels,
-        annotations=wire.annotations,
+        labels=labels,
+        annotations=wire.annotations | ({"runbook": wire.runbook} if wire.runbook is not None else {}),
         origin=origin,
+        limit=group.limit,
     )

@@ -1,6 +1,6 @@
-"""An alert rule, as it is written and as it is evaluated.
+"""A rule, as it is written and as it is evaluated: one that alerts, or one that records a series.
 
-The file format is Prometheus's; `clear_expr`, `clear_for` and `no_data` are ours.
+The file format is Prometheus's; `clear_expr`, `clear_for`, `no_data`, `severity` and `runbook` are ours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal
 import promql_parser as tree
 from pydantic import BaseModel, ConfigDict, Field
 
+from opsbot.alert.alert import Severity
 from opsbot.yamlfile import Duration
 
 NoData = Literal["hold", "resolve", "fire"]
@@ -24,8 +25,15 @@ class _Wire(BaseModel):
 class RuleWire(_Wire):
     """One rule as it is written."""
 
-    alert: str = Field(min_length=1, description="The alert's name.")
-    expr: str = Field(description="PromQL; the alert holds for every element it yields.")
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["alert"]}, {"required": ["record"]}]})
+
+    alert: str | None = Field(default=None, min_length=1, description="The alert's name.")
+    record: str | None = Field(
+        default=None,
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        description="In place of `alert`: the series' name under which the result is kept, for other rules to ask for.",
+    )
+    expr: str = Field(description="PromQL; the alert holds, or a sample is recorded, for every element it yields.")
     for_: Duration = Field(default=0.0, alias="for", description="How long it must hold before the alert fires.")
     keep_firing_for: Duration = Field(default=0.0, description="How long the alert goes on after it stopped holding.")
     clear_expr: str | None = Field(
@@ -42,9 +50,18 @@ class RuleWire(_Wire):
             "fire is hold and also fires when there is no data for the whole rule."
         ),
     )
+    severity: Severity | None = Field(
+        default=None, description="Becomes the label `severity`, in place of what `labels` has."
+    )
+    runbook: str | None = Field(
+        default=None,
+        min_length=1,
+        description="What people do about it: a runbook's id or an address. Becomes the annotation `runbook`.",
+    )
     labels: dict[str, str] = Field(default_factory=dict, description="Added to the element's labels; `severity` too.")
     annotations: dict[str, str] = Field(
-        default_factory=dict, description="Text for people; {{ label }} and {{ value }} are filled in."
+        default_factory=dict,
+        description="Text for people; {{ label }}, {{ $labels.x }}, {{ $value | humanize }} and so on are filled in.",
     )
 
 
@@ -52,7 +69,13 @@ class GroupWire(_Wire):
     """A named group of rules."""
 
     name: str
-    interval: Duration | None = Field(default=None, description="Accepted for Prometheus's sake; we evaluate at 1 s.")
+    interval: Duration | None = Field(
+        default=None, description="Read for Prometheus's sake and not used: every rule is evaluated each second."
+    )
+    limit: int = Field(
+        default=0, ge=0, description="The most alerts or series that one rule may yield; more is an error. 0: no limit."
+    )
+    labels: dict[str, str] = Field(default_factory=dict, description="Added to every rule's labels; a rule's own win.")
     rules: list[RuleWire]
 
 
@@ -82,6 +105,26 @@ class Rule:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     origin: str
+    limit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRule:
+    """A series that is computed from others.
+
+    Args:
+        labels: added to each element's; the metric's name becomes `name`.
+        origin, line, column: where it stands.
+        limit: the most series that it may yield; 0 for any number.
+    """
+
+    name: str
+    expr: tree.Expr
+    labels: Mapping[str, str]
+    origin: str
+    line: int
+    column: int
+    limit: int = 0
 
 
 def json_schema() -> dict[str, Any]:

@@ -15,8 +15,9 @@ from opsbot.promql.labelset import Labels, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
 from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, evaluate, restored, to_alert
-from opsbot.rule.model import Rule
+from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.scrape import Scraper
+from opsbot.watch.recorder import Recorder
 
 DOWN_ALERT = "MetricsSourceDown"
 DOWN_AFTER_S = 3.0
@@ -34,10 +35,14 @@ class Evaluation:
     store: SampleStore
     errors: dict[str, str] = field(default_factory=dict)
     num_evaluations: int = 0
+    recorder: Recorder = field(init=False)
     _states: dict[str, dict[Labels, ActiveAlert]] = field(default_factory=dict)
     _rules: dict[str, Rule] = field(default_factory=dict)
     _orphans: list[Alert] = field(default_factory=list)
     _down: dict[Labels, Alert] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.store)
 
     def restore(self, rules: Iterable[Rule], firing: Iterable[Alert], now: float) -> None:
         """Go on from the alerts that core holds as firing; they keep the time at which they began."""
@@ -48,9 +53,12 @@ class Evaluation:
                 self._orphans.append(alert)
         self._adopt(rules, now)
 
-    def rules(self, rules: Sequence[Rule], now: float, *, is_complete: bool) -> list[Alert]:
-        """Evaluate *rules*: every alert that fires, and those that have just resolved.
+    def rules(
+        self, rules: Sequence[Rule], now: float, *, is_complete: bool, recordings: Sequence[RecordingRule] = ()
+    ) -> list[Alert]:
+        """Record, then evaluate *rules*: every alert that fires, and those that have just resolved.
 
+        *recordings* come in the order in which they ask for each other.
         Alerts of a rule that is gone resolve; those from before a restart only if *is_complete*, for else their
         rule may just be in a file that cannot be read.
         """
@@ -61,6 +69,8 @@ class Evaluation:
             alerts += [_over(orphan, now) for orphan in self._orphans]
             self._orphans.clear()
         instant = Instant(self.store, now)
+        self.recorder.record(recordings, instant, now)
+        self.num_evaluations += len(recordings)
         for rule in rules:
             state = self._states.get(rule.name, {})
             self.num_evaluations += 1

@@ -13,7 +13,7 @@ from opsbot.clock import to_rfc3339
 from opsbot.promql.samples import SampleStore
 from opsbot.rule.book import RuleBook
 from opsbot.rule.evaluate import ActiveAlert
-from opsbot.rule.model import Rule
+from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.scrape import Scraper
 from opsbot.watch.door import DoorClient
 from opsbot.watch.evaluation import Evaluation
@@ -67,9 +67,22 @@ class WatchStatus:
     def rule_groups(self) -> Sequence[Mapping[str, object]]:
         """Its rules and their alerts, as Prometheus lists them; a file is a group."""
         groups: dict[str, list[Mapping[str, object]]] = {}
+        for recording in self.book.recordings:
+            groups.setdefault(recording.origin, []).append(self._recording(recording))
         for rule in self.book.rules:
             groups.setdefault(rule.origin, []).append(self._rule(rule))
         return [{"name": origin, "file": origin, "rules": rules} for origin, rules in groups.items()]
+
+    def _recording(self, rule: RecordingRule) -> Mapping[str, object]:
+        error = self.evaluation.recorder.error(rule)
+        return {
+            "type": "recording",
+            "name": rule.name,
+            "query": rule.expr.prettify(),
+            "labels": dict(rule.labels),
+            "health": "err" if error else "ok",
+            "lastError": error,
+        }
 
     def _rule(self, rule: Rule) -> Mapping[str, object]:
         alerts = self.evaluation.active(rule.name)
@@ -109,10 +122,10 @@ class WatchStatus:
         yield CounterMetricFamily(
             "opsbot_watch_samples_refused", "Samples of series beyond the limit.", value=self.store.num_refused
         )
-        yield GaugeMetricFamily("opsbot_watch_rules", "Rules in force.", value=len(self.book.rules))
-        yield GaugeMetricFamily(
-            "opsbot_watch_rules_failing", "Rules that cannot be evaluated.", value=len(self.evaluation.errors)
-        )
+        num_rules = len(self.book.rules) + len(self.book.recordings)
+        yield GaugeMetricFamily("opsbot_watch_rules", "Rules in force.", value=num_rules)
+        num_failing = len(self.evaluation.errors) + self.evaluation.recorder.num_failing
+        yield GaugeMetricFamily("opsbot_watch_rules_failing", "Rules that cannot be evaluated.", value=num_failing)
         yield CounterMetricFamily(
             "opsbot_watch_rounds", "Rounds of scraping and evaluating.", value=self.rounds.num_rounds
         )

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import promql_parser as tree
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
 from opsbot.listen import bind, serve
 from opsbot.promql.samples import SampleStore
-from opsbot.promql.syntax import metric_names
+from opsbot.promql.syntax import metric_names, walk
 from opsbot.rule.book import RuleBook
 from opsbot.source.scrape import Scraper, Target
 from opsbot.watch.door import DoorClient
@@ -31,6 +32,8 @@ from opsbot.yamlfile import Problem
 
 HOUSEKEEP_EVERY_S = 60.0
 ABSENT_AFTER_S = 10.0
+OWN_EVERY = 5
+"""Rounds between two scrapes of the bot's own roles."""
 WAIT_SHARE = 0.5
 """How much of an interval evaluation waits for slow targets."""
 
@@ -46,6 +49,7 @@ class WatchSettings:
         api_token: what core's alert door asks for.
         listen_host, listen_port: where queries are answered, when the role serves itself (`run_watch`).
         interval_s: between two scrapes, and two evaluations.
+        own_targets: the bot's own roles, for rules about the bot; less often, and no alert by itself if one is gone.
     """
 
     targets: Sequence[Target]
@@ -55,6 +59,7 @@ class WatchSettings:
     listen_host: str = "127.0.0.1"
     listen_port: int = 8071
     interval_s: float = 1.0
+    own_targets: Sequence[Target] = ()
 
 
 class Watcher:
@@ -65,6 +70,7 @@ class Watcher:
         self._clock = SteadyClock(clock)
         self._store = SampleStore()
         self._scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.targets]
+        self._own_scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.own_targets]
         self._book = RuleBook(settings.rule_paths, _rejected)
         self._evaluation = Evaluation(self._store)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
@@ -90,9 +96,10 @@ class Watcher:
         began_s = time.thread_time()
         now = self._clock.now()
         if self._book.reload():
-            logger.info("%d rules in force", len(self._book.rules))
+            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
         is_complete = self._book.is_complete and self._is_restored
-        alerts = self._evaluation.rules(self._book.rules, now, is_complete=is_complete)
+        rules, recordings = self._book.rules, self._book.recordings
+        alerts = self._evaluation.rules(rules, now, is_complete=is_complete, recordings=recordings)
         alerts += self._evaluation.targets(self._scrapers, now)
         self._door.offer(alerts, now)
         if self._door.num_due:
@@ -118,6 +125,7 @@ class Watcher:
 
     async def _watch_forever(self, group: asyncio.TaskGroup) -> None:
         running: dict[int, asyncio.Task[None]] = {}
+        group.create_task(self._watch_ourselves_forever())
         interval_s = self._settings.interval_s
         due = self._clock.monotonic()
         while True:
@@ -133,6 +141,11 @@ class Watcher:
                 self._rounds.num_late += 1
                 due = now
             await asyncio.sleep(due - now)
+
+    async def _watch_ourselves_forever(self) -> None:
+        while self._own_scrapers:
+            await asyncio.sleep(OWN_EVERY * self._settings.interval_s)
+            await asyncio.gather(*(scraper.scrape() for scraper in self._own_scrapers))
 
     async def _tell_forever(self) -> None:
         while True:
@@ -154,15 +167,21 @@ class Watcher:
     def _tell_absent(self) -> None:
         """A rule over a metric that nobody exposes would never fire, silently; say so once."""
         known = self._store.names()
-        for rule in self._book.rules:
-            wanted = metric_names(rule.expr)
-            if rule.clear_expr is not None:
-                wanted |= metric_names(rule.clear_expr)
-            for name in sorted(wanted - known - self._told_absent):
+        asking = [(rule.name, expr) for rule in self._book.rules for expr in (rule.expr, rule.clear_expr) if expr]
+        asking += [(rule.name, rule.expr) for rule in self._book.recordings]
+        recorded = {rule.name for rule in self._book.recordings}
+        for rule_name, expr in asking:
+            for name in sorted(_needed_names(expr) - known - recorded - self._told_absent):
                 self._told_absent.add(name)
                 other = name.replace(":", "_")
                 hint = f"; there is {other}: does something between us rewrite names?" if other in known else ""
-                logger.warning("rule %s asks for %s, which no target exposes%s", rule.name, name, hint)
+                logger.warning("rule %s asks for %s, which no target exposes%s", rule_name, name, hint)
+
+
+def _needed_names(expr: tree.Expr) -> frozenset[str]:
+    """The metrics that an expression asks for, without those of which another one can take the place."""
+    either = [node for node in walk(expr) if isinstance(node, tree.BinaryExpr) and str(node.op) == "or"]
+    return metric_names(expr) - frozenset[str]().union(*(metric_names(node) for node in either))
 
 
 async def run_watch(settings: WatchSettings, clock: Clock) -> None:

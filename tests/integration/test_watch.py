@@ -32,6 +32,7 @@ class Watched:
         self.door = Door()
         self.target_port, self.door_port, self.port = free_port(), free_port(), free_port()
         self.rules = write_rules(folder / "rules.yaml", BUSY)
+        self.own_targets: list[Target] = []
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -43,6 +44,7 @@ class Watched:
             TOKEN,
             listen_port=self.port,
             interval_s=0.05,
+            own_targets=self.own_targets,
         )
         role = asyncio.create_task(run_watch(settings, SystemClock()))
         try:
@@ -181,3 +183,38 @@ async def test_the_role_counts_its_rounds_and_what_it_holds(watched: Watched) ->
     assert float(own["opsbot_watch_samples"]) >= 2 * 5
     assert float(own["opsbot_watch_rounds_total"]) >= 5
     assert float(own["opsbot_watch_evaluation_cpu_seconds_total"]) > 0
+
+
+async def test_recorded_series_can_be_asked_for_like_any_other(watched: Watched) -> None:
+    """By queries over HTTP, and by alerts; `/api/v1/rules` lists their rules."""
+    record = "      - {record: m:double, expr: m * 2}\n"
+    write_rules(watched.rules, record, rule_text(expr="m:double > 11"))
+    async with (
+        served(watched.exposed.app, watched.target_port),
+        served(watched.door.app, watched.door_port),
+        watched.watching(),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{watched.port}") as client,
+    ):
+        watched.exposed.lines["m"] = 6.0
+        await until(lambda: watched.is_told("Busy", "firing"))
+        found = (await client.get("/api/v1/query", params={"query": "m:double"})).json()["data"]["result"]
+        assert [(one["metric"]["cluster"], float(one["value"][1])) for one in found] == [("east", 12.0)]
+        (group,) = (await client.get("/api/v1/rules")).json()["data"]["groups"]
+        assert [(rule["type"], rule["name"]) for rule in group["rules"]] == [
+            ("recording", "m:double"),
+            ("alerting", "Busy"),
+        ]
+
+
+async def test_the_bot_watches_itself(watched: Watched) -> None:
+    """Its own metrics are there for rules; a role of it that is gone is no target that is gone."""
+    ports = (watched.port, free_port())
+    watched.own_targets = [Target(f"http://127.0.0.1:{port}/metrics", "opsbot", job="opsbot") for port in ports]
+    write_rules(watched.rules, rule_text(expr='count(up{job="opsbot"} == 0) == 1 and on () opsbot_watch_rules == 1'))
+    async with (
+        served(watched.exposed.app, watched.target_port),
+        served(watched.door.app, watched.door_port),
+        watched.watching(),
+    ):
+        await until(lambda: watched.is_told("Busy", "firing"))
+    assert watched.door.told("MetricsSourceDown") == []

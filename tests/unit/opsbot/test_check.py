@@ -118,6 +118,8 @@ def test_a_mistyped_command_gets_a_suggestion() -> None:
     [
         ("opsbot", "opsbot.yaml"),
         ("alerts", "policies/alerts/serving.yaml"),
+        ("alerts", "policies/alerts/series.yaml"),
+        ("alerts", "policies/alerts/latency.yaml"),
         ("runbook", "runbooks/kv-cache-pressure.yaml"),
     ],
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from opsbot.rule.loader import check_rules, load_rule_file, load_rules
+from opsbot.promql.samples import SampleStore
+from opsbot.rule.loader import KEPT_S, check_rules, load_rule_file, load_rules
 from opsbot.rule.model import json_schema
-from opsbot.rule.text import fill, mistakes
+from opsbot.rule.template import fill
 from tests.support.watching import rule_from, rule_text, write_rules
 
 SHIPPED = Path(__file__).parents[4] / "policies" / "alerts"
@@ -63,11 +65,21 @@ def test_the_shipped_rules_are_sound() -> None:
         ),
         (
             {"labels": "{severity: high, team: '{{ cluster }}'}"},
-            "r.yaml:6:40: team: labels are not filled in; write a value",
+            "r.yaml:6:41: team: labels are not filled in; write a value",
         ),
         (
-            {"annotations": "{summary: '{{ $value | humanize }}'}"},
-            "r.yaml:7:32: summary: only {{ label }} and {{ value }} are filled in, not '$value | humanize'",
+            {"annotations": "{summary: 'It is {{ $value | humanise }}'}"},
+            "r.yaml:7:51: summary: the template function 'humanise' is not supported; there are humanize, "
+            "humanize1024, humanizeDuration, humanizePercentage, humanizeTimestamp, printf, title, toLower, toUpper",
+        ),
+        (
+            {"expr": "rate(m[10m] offset 10m) > 1"},
+            "r.yaml:5:15: expr: looks back 20m, and watch keeps the samples of 15m; ask for less",
+        ),
+        (
+            {"labels": "{severity: page}"},
+            "r.yaml:6:28: severity: 'page' is none of critical, high, medium, low, info; "
+            "the key `severity` of the rule says what it is to us",
         ),
     ],
 )
@@ -119,6 +131,36 @@ def test_prometheus_own_writing_is_read(tmp_path: Path) -> None:
     assert (file.rules[0].for_s, file.rules[0].keep_firing_for_s) == (60.0, 120.0)
 
 
+def test_a_severity_of_our_own_stands_in_for_the_labels(tmp_path: Path) -> None:
+    """Files of others keep their labels; the key says what the alert is to us. `warning` is taken as it is."""
+    assert rule_from(tmp_path, labels="{severity: page}", severity="critical").labels == {"severity": "critical"}
+    assert rule_from(tmp_path, labels="{severity: warning}").labels == {"severity": "warning"}
+
+
+def test_a_runbook_is_told_with_the_alert(tmp_path: Path) -> None:
+    """It is an annotation, so whoever is called knows where to read on."""
+    assert rule_from(tmp_path, runbook="kv-cache-pressure").annotations == {"runbook": "kv-cache-pressure"}
+
+
+def test_a_groups_labels_and_limit_are_its_rules(tmp_path: Path) -> None:
+    """A rule's own label wins."""
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "groups:\n- name: g\n  limit: 3\n  labels: {team: a, severity: low}\n  rules:\n"
+        "  - {alert: A, expr: m > 1, labels: {severity: high}}\n  - {record: r, expr: m}\n"
+    )
+    file, problems = load_rule_file(path)
+    assert problems == []
+    assert file is not None
+    assert (file.rules[0].labels, file.rules[0].limit) == ({"team": "a", "severity": "high"}, 3)
+    assert (file.recordings[0].labels, file.recordings[0].limit) == ({"team": "a", "severity": "low"}, 3)
+
+
+def test_what_is_kept_is_what_may_be_asked_for() -> None:
+    """The limit on looking back is the store's own."""
+    assert signature(SampleStore).parameters["retention_s"].default == KEPT_S
+
+
 def test_a_revision_changes_with_what_decides_the_labels(tmp_path: Path) -> None:
     """Texts for people and times do not; expressions and labels do; spaces do not."""
     base = rule_from(tmp_path).revision
@@ -134,7 +176,6 @@ def test_placeholders_are_filled_in() -> None:
     text = "{{cluster}} {{ $labels.value }} {{ $value }} {{ nothing }}"
     assert fill(text, labels, 0.123456) == "a gold 0.1235 (no label nothing)"
     assert fill("{{ value }}", labels, None) == "unknown"
-    assert mistakes("{{ a }} {{ $b }} {{ .C }} {{ $labels.d }}") == ["$b", ".C"]
 
 
 def test_the_schema_offers_what_the_loader_takes() -> None:
