@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from opsbot.config import Settings
 from opsbot.rule.loader import check_rules, yaml_files
 from opsbot.rule.model import RuleFileWire
 from opsbot.runbook import wire
-from opsbot.runbook.loader import check_runbooks, find_files
+from opsbot.runbook.action import ActionRegistry
+from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.yamlfile import load, validate
 
@@ -34,9 +36,17 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     rules = settings.alert_rules if settings else _default("alert_rules")
     # Nothing is called: the actions are only asked for their names and arguments.
     registry = shipped_actions(ControlClient({}), PrometheusSource("http://127.0.0.1:9"), SystemClock())
-    problems += [*check_runbooks(runbooks, registry), *check_rules(rules)]
+    wrong = check_runbooks(runbooks, registry)
+    # A runbook that cannot be read may be the one that a rule names.
+    ids = None if wrong else _runbook_ids(runbooks, registry)
+    problems += [*wrong, *check_rules(rules, ids)]
     num_files = 1 + len(find_files(runbooks)[0]) + len(yaml_files(rules))
     return [str(problem) for problem in problems], num_files
+
+
+def _runbook_ids(paths: Sequence[Path], registry: ActionRegistry) -> frozenset[str]:
+    found = (load_runbook(path, registry)[0] for path in find_files(paths)[0])
+    return frozenset(runbook.runbook_id for runbook in found if runbook is not None)
 
 
 def schemas() -> dict[str, dict[str, Any]]:

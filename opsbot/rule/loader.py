@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class RuleFile:
 
     Args:
         places: where each alert's name stands.
+        runbooks: where each runbook that a rule names stands.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class RuleFile:
     rules: tuple[Rule, ...]
     places: tuple[Problem, ...]
     recordings: tuple[RecordingRule, ...] = ()
+    runbooks: tuple[Problem, ...] = ()
 
 
 def yaml_files(paths: Iterable[Path]) -> list[Path]:
@@ -67,6 +69,7 @@ def read_rules(document: Document, path: Path) -> tuple[RuleFile | None, list[Pr
     rules: list[Rule] = []
     recordings: list[RecordingRule] = []
     places: list[Problem] = []
+    runbooks: list[Problem] = []
     group_names: set[str] = set()
     for group_index, group in enumerate(wire.groups):
         if group.name in group_names:
@@ -81,13 +84,35 @@ def read_rules(document: Document, path: Path) -> tuple[RuleFile | None, list[Pr
             else:
                 rules += _alerting(document, loc, group, rule, problems)
                 places.append(document.problem((*loc, "alert"), rule.alert or ""))
+                if rule.runbook is not None:
+                    runbooks.append(document.problem((*loc, "runbook"), rule.runbook))
     if problems:
         return None, sorted(problems)
-    return RuleFile(path, document.digest, tuple(rules), tuple(places), tuple(recordings)), []
+    return RuleFile(path, document.digest, tuple(rules), tuple(places), tuple(recordings), tuple(runbooks)), []
 
 
 def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], list[Problem]]:
     """The alerting rules of every sound file, and the problems of all files."""
+    files, problems = _loaded(paths)
+    return [rule for file in files for rule in file.rules], problems
+
+
+def check_rules(paths: Iterable[Path], runbook_ids: Collection[str] | None = None) -> list[Problem]:
+    """Every problem of every rule file.
+
+    Args:
+        runbook_ids: the runbooks that rules may name; None if that is not known. An address is never looked up.
+    """
+    files, problems = _loaded(paths)
+    for place in (place for file in files for place in file.runbooks):
+        if runbook_ids is not None and "/" not in place.message and place.message not in runbook_ids:
+            message = f"runbook: there is no runbook {place.message!r}{suggest(place.message, runbook_ids)}"
+            problems.append(Problem(place.path, place.line, place.column, message))
+    return sorted(problems)
+
+
+def _loaded(paths: Iterable[Path]) -> tuple[list[RuleFile], list[Problem]]:
+    """Every sound file, and the problems of all."""
     files: list[RuleFile] = []
     problems: list[Problem] = []
     for path in yaml_files(paths):
@@ -95,13 +120,7 @@ def load_rules(paths: Iterable[Path]) -> tuple[list[Rule], list[Problem]]:
         problems += wrong
         if file is not None:
             files.append(file)
-    problems += conflicts(files)
-    return [rule for file in files for rule in file.rules], sorted(problems)
-
-
-def check_rules(paths: Iterable[Path]) -> list[Problem]:
-    """Every problem of every rule file."""
-    return load_rules(paths)[1]
+    return files, sorted([*problems, *conflicts(files)])
 
 
 def conflicts(files: Sequence[RuleFile]) -> list[Problem]:

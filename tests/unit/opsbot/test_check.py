@@ -93,6 +93,23 @@ def test_broken_settings_do_not_hide_the_other_files(folder: Path, monkeypatch: 
     assert "runbooks/bad.yaml:10:11" in output
 
 
+def test_a_rule_names_a_runbook_that_is_there(folder: Path) -> None:
+    """Once all runbooks can be read; an address is not looked up."""
+    for path in (folder / "runbooks").iterdir():
+        path.unlink()
+    (folder / "runbooks/pressure.yaml").write_text((ROOT / "runbooks/kv-cache-pressure.yaml").read_text())
+    rule = "- {{alert: {name}, expr: up == 0, severity: low, runbook: {runbook}}}\n"
+    rules = [("A", "kv-cache-pressure"), ("B", "https://x.example/b"), ("C", "kv-cache-presure")]
+    text = "".join(f"  {rule.format(name=name, runbook=runbook)}" for name, runbook in rules)
+    (folder / "rules/bad.yaml").write_text("groups:\n- name: g\n  rules:\n" + text)
+    status, output = check(folder / "opsbot.yaml")
+    assert status == 1
+    assert output.splitlines()[0] == (
+        f"{folder}/rules/bad.yaml:6:55: runbook: there is no runbook 'kv-cache-presure', "
+        "did you mean 'kv-cache-pressure'?"
+    )
+
+
 def test_everything_shipped_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands in the repository passes."""
     monkeypatch.chdir(ROOT)
