@@ -25,14 +25,16 @@ Json = Mapping[str, Any]
 
 
 def watched_rules(settings: Settings) -> list[Json] | str:
-    """Every rule that watch evaluates, with its alerts; or why it does not say."""
+    """Every alert rule that watch evaluates, with its alerts; or why it does not say."""
     url = f"http://{settings.watch.host}:{settings.watch.port}/api/v1/rules"
     try:
         answer = httpx.get(url, timeout=TIMEOUT_S, trust_env=False).raise_for_status()
         groups = answer.json()["data"]["groups"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         return f"watch does not answer at {url} ({error})"
-    return [{**rule, "file": group["file"]} for group in groups for rule in group["rules"]]
+    return [
+        {**rule, "file": group["file"]} for group in groups for rule in group["rules"] if rule["type"] == "alerting"
+    ]
 
 
 def explanation(about: str, core: Json, rules: Sequence[Json] | str) -> str:
