@@ -16,6 +16,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from opsbot.demo.processes import Processes, free_port, is_port_free
+from opsbot.demo.show import DemoBroken
 from opsbot.demo.stage import NotStarted
 
 POLL_S = 0.5
@@ -24,7 +25,7 @@ _NUMBERS = count(1)
 Json = Mapping[str, Any]
 
 
-class CommandFailed(Exception):
+class CommandFailed(DemoBroken):
     """A command of the demo left with an error; the message has the end of what it said."""
 
 

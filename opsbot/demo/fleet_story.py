@@ -12,13 +12,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from opsbot.demo.display import Check, Display
-from opsbot.demo.fleet_stage import POLL_S, CommandFailed, FleetStage, Json
-from opsbot.demo.processes import ProcessDied
-from opsbot.demo.stage import NotStarted
-from opsbot.demo.story import StoryBroken
+from opsbot.demo.fleet_stage import POLL_S, FleetStage, Json
+from opsbot.demo.show import StoryBroken, show
 
 DAY_S = 150.0
 """The launch day; the launch is announced after a tenth of it, and the fleet is outgrown at about half."""
@@ -285,23 +281,12 @@ async def run_fleet_demo(options: FleetDemoOptions) -> int:
     display = Display([Check(key, title) for key, title in CHECKS])
     stage = FleetStage(folder, options.port, DAY_S, options.seed)
     story = FleetStory(stage, display)
-    failure = ""
-    try:
-        display.print(f"The page: {stage.url}/")
-        display.print(f"The logs: {folder / 'logs'}")
-        with display:
-            try:
-                await story.tell()
-            except (StoryBroken, NotStarted, ProcessDied, CommandFailed, httpx.HTTPError) as error:
-                failure = str(error) or repr(error)
-        for table in story.tables:
-            display.print(table)
-        display.report(failure, f"The logs are in {folder / 'logs'}")
-        if options.is_kept and not failure:
-            display.print("Everything is still running: look around, and press Ctrl-C to end.")
-            await asyncio.Event().wait()
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        display.print("Stopping.")
-    finally:
-        await stage.close()
-    return 1 if failure or display.missing() else 0
+    return await show(
+        display,
+        f"{stage.url}/",
+        str(folder / "logs"),
+        story.tell,
+        stage.close,
+        is_kept=options.is_kept,
+        tables=story.tables,
+    )

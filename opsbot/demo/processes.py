@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from opsbot.demo.show import DemoBroken
+
 STOP_GRACE_S = 10.0
 
 
-class ProcessDied(Exception):
+class ProcessDied(DemoBroken):
     """A process left before it should; the message carries the end of its log."""
 
 

@@ -14,6 +14,7 @@ import yaml
 from opsbot.demo.observe import Observer
 from opsbot.demo.person import PageVisitor
 from opsbot.demo.processes import Process, Processes, free_port, is_port_free
+from opsbot.demo.show import DemoBroken
 
 # Sized so that pressure is real on two cores: a full batch needs three times the pool (bench/batch_limit.py).
 MAX_NUM_SEQS = 24
@@ -26,7 +27,7 @@ TRAFFIC_S = 900
 POLL_S = 0.3
 
 
-class NotStarted(Exception):
+class NotStarted(DemoBroken):
     """A process of the demo does not answer in time."""
 
 

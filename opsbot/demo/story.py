@@ -16,8 +16,8 @@ import httpx
 
 from opsbot.demo.display import Check, Display
 from opsbot.demo.observe import ServerNumbers
-from opsbot.demo.processes import ProcessDied
-from opsbot.demo.stage import NotStarted, Stage
+from opsbot.demo.show import StoryBroken, show
+from opsbot.demo.stage import Stage
 
 SPIKE_RATE = 4.0
 STEADY_RATE = 0.4
@@ -68,10 +68,6 @@ class DemoOptions:
     port: int
     seed: int
     is_kept: bool
-
-
-class StoryBroken(Exception):
-    """Something that had to happen did not happen in time."""
 
 
 class Story:
@@ -266,22 +262,12 @@ async def run_demo(options: DemoOptions) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     display = Display([Check(key, title) for key, title in CHECKS])
     stage = Stage(folder, options.port)
-    failure = ""
-    try:
-        display.print(f"The page: {stage.page_url}")
-        display.print(f"The logs: {folder / 'logs'}")
-        with display:
-            try:
-                await Story(options, stage, display).tell()
-            except (StoryBroken, NotStarted, ProcessDied) as error:
-                failure = str(error)
-        roles = ", ".join(sorted(str(path) for path in (folder / "data" / "logs").glob("*.log")))
-        display.report(failure, f"The logs are in {folder / 'logs'}; the bot's roles: {roles}")
-        if options.is_kept and not failure:
-            display.print("Everything is still running: look around, and press Ctrl-C to end.")
-            await asyncio.Event().wait()
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        display.print("Stopping.")
-    finally:
-        await stage.close()
-    return 1 if failure or display.missing() else 0
+    return await show(
+        display,
+        stage.page_url,
+        str(folder / "logs"),
+        Story(options, stage, display).tell,
+        stage.close,
+        is_kept=options.is_kept,
+        more_logs=lambda: f"; the bot's roles: {', '.join(sorted(map(str, (folder / 'data' / 'logs').glob('*.log'))))}",
+    )

@@ -75,8 +75,12 @@ class ClusterView:
     age_s: float
     own_count: int
 
-    def later(self, age_s: float, own_count: int) -> ClusterView:
-        """The same view when it is *age_s* old; `dataclasses.replace` takes three times as long, for every request."""
+    def later(self, age_s: float, own_count: int, *, is_taking: bool | None = None) -> ClusterView:
+        """The same view when it is *age_s* old; `dataclasses.replace` takes three times as long, for every request.
+
+        Args:
+            is_taking: in place of what was seen.
+        """
         return ClusterView(
             self.name,
             self.model,
@@ -87,7 +91,7 @@ class ClusterView:
             self.waiting,
             self.wait_s,
             self.is_healthy,
-            self.is_taking,
+            self.is_taking if is_taking is None else is_taking,
             age_s,
             own_count,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
@@ -201,7 +201,7 @@ class LiveCluster:
                 age_s=age_s,
                 own_count=self.own_count,
             )
-        return replace(last, age_s=age_s, own_count=self.own_count, is_taking=is_taking)
+        return last.later(age_s, self.own_count, is_taking=is_taking)
 
     def _is_fresh(self) -> bool:
         return not any(seq.num_computed_tokens for seq in self._engine.scheduler.running)

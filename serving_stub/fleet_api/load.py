@@ -32,13 +32,7 @@ class FleetPlayer:
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
         self.num_sent = 0
-        self.num_late_s = 0.0
         self.outcomes: Counter[str] = Counter()
-
-    @property
-    def num_open(self) -> int:
-        """Requests that have not ended."""
-        return len(self._tasks)
 
     async def run(self, arrivals: Iterable[Arrival]) -> None:
         """Send *arrivals*, which are in order of time; returns when the last is sent."""
@@ -47,8 +41,6 @@ class FleetPlayer:
             left_s = began + arrival.at_s - self._now()
             if left_s > _NOTHING_YET_S:
                 await asyncio.sleep(left_s)
-            else:
-                self.num_late_s = max(self.num_late_s, -left_s)
             self._send(arrival, number)
 
     async def finish(self) -> None:
