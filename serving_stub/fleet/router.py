@@ -59,7 +59,9 @@ class ClusterView:
         is_healthy: by its health route.
         is_taking: neither drained nor fenced.
         age_s: of kv_usage, running, waiting and wait_s; infinite if they were never seen.
-        own_count: requests that this router sent there and that have not ended.
+        own_count: requests that this router sent there and that have not ended, now.
+        own_count_seen: the same when it was seen; None where that is now. Against this one the view is checked: what
+            was sent since cannot be in it.
     """
 
     name: str
@@ -74,6 +76,7 @@ class ClusterView:
     is_taking: bool
     age_s: float
     own_count: int
+    own_count_seen: int | None = None
 
     def later(self, age_s: float, own_count: int, *, is_taking: bool | None = None) -> ClusterView:
         """The same view when it is *age_s* old; `dataclasses.replace` takes three times as long, for every request.
@@ -94,6 +97,7 @@ class ClusterView:
             self.is_taking if is_taking is None else is_taking,
             age_s,
             own_count,
+            self.own_count if self.own_count_seen is None else self.own_count_seen,
         )
 
     @property
@@ -226,7 +230,8 @@ def _trust(view: ClusterView, limit: int, settings: RouterSettings) -> Trust:
         return Trust.TOO_OLD
     if not 0.0 <= view.kv_usage <= 1.0 or view.running < 0 or view.waiting < 0 or not view.wait_s >= 0.0:
         return Trust.IMPOSSIBLE
-    if view.own_count - (view.running + view.waiting) > settings.frozen_gap * limit:
+    own_count = view.own_count if view.own_count_seen is None else view.own_count_seen
+    if own_count - (view.running + view.waiting) > settings.frozen_gap * limit:
         return Trust.CONTRADICTED
     return Trust.BELIEVED
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
@@ -164,7 +164,7 @@ class LiveCluster:
         if self._services is None or self.is_lost or self._services.faults.is_blacked_out:
             return None
         if self._services.faults.is_frozen and self._last_view is not None:
-            return self._last_view
+            return replace(self._last_view, own_count=self.own_count)
         stats = self.loop.stats()
         waiting = stats.num_waiting + self._door.admission.queue.num_waiting
         self._last_view = ClusterView(

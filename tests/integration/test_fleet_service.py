@@ -220,6 +220,7 @@ def test_a_cluster_that_lies(client: httpx.Client) -> None:
     ):
         until_sync(lambda: state(client)["e-1"]["running"] == 0)
         with leased(client, "fault.metrics_frozen", 1, cluster="e-1"), concurrent.futures.ThreadPoolExecutor(8) as pool:
+            assert running_by_metrics(client, "e-1") == 0  # as a scraper sees it, each second
             sent = [pool.submit(complete, client, country="DE", max_tokens=30) for _ in range(8)]
             until_sync(lambda: state(client)["e-1"]["trust"] == "contradicted")
             # Who scrapes the cluster is told that nobody is there; the router says what it made of the same view.

@@ -114,6 +114,18 @@ def test_whom_the_router_believes(view: ClusterView, trust: Trust, load: float) 
     assert seen.load == pytest.approx(load)
 
 
+def test_a_burst_since_the_view_is_no_lie() -> None:
+    """What was sent since cannot be in a view: it counts for the load alone. At the next look it has to be there."""
+    (burst,) = chosen(EMPTY.later(0.9, own_count=60)).seen
+    assert burst.trust is Trust.BELIEVED
+    assert burst.load == 0.6
+    (later,) = chosen(EMPTY.later(0.9, own_count=60).later(0.95, own_count=70)).seen
+    assert later.trust is Trust.BELIEVED
+    (frozen,) = chosen(replace(EMPTY, own_count=60).later(0.5, own_count=60)).seen
+    assert frozen.trust is Trust.CONTRADICTED
+    assert frozen.load == pytest.approx(0.75)
+
+
 def test_a_frozen_cluster_is_not_drowned() -> None:
     """Its metrics say empty for ever; the own count ends that at 0.8 of the batch limit."""
     own = 0
