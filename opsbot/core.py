@@ -24,8 +24,9 @@ from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository, RunbookToRun
+from opsbot.store.incidents import IncidentRepository
 from opsbot.store.outbox import OutboxRepository
+from opsbot.store.run_queue import RunbookToRun
 from opsbot.store.runs import RunRepository
 from opsbot.store.views import ViewRepository
 from opsbot.telemetry import CoreMetrics

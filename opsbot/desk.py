@@ -18,7 +18,8 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person, Role
 from opsbot.runbook.store import ApprovalRow
-from opsbot.store.incidents import IncidentRepository, Ingested, RunbookToRun
+from opsbot.store.incidents import IncidentRepository, Ingested
+from opsbot.store.run_queue import RunbookToRun
 from opsbot.store.runs import RunRepository
 from opsbot.store.views import ViewRepository
 

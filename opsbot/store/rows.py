@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, insert, select, update
 
 from opsbot.errors import NotFoundError
-from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.notify.outbox import OutboxKind, OutboxState
 from opsbot.runbook.run import Run, RunState
@@ -54,6 +54,11 @@ def to_incident(row: Row[Any]) -> Incident:
         resolved_at=row.resolved_at,
         value=row.value,
         is_blind=row.is_blind,
+        lead=row.lead,
+        num_alerts=row.num_alerts,
+        num_firing=row.num_firing,
+        hold=None if row.hold_kind is None else Hold(HoldKind(row.hold_kind), row.hold_reason, row.hold_until),
+        merged_into=None if row.merged_into is None else incident_id(row.merged_into),
     )
 
 
@@ -78,6 +83,7 @@ def to_run(row: Row[Any]) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        labels=row.labels,
     )
 
 
@@ -124,8 +130,8 @@ def wish_incident(connection: Connection, number: int) -> None:
     wish(connection, f"incident:{incident_id(number)}", "incident_message", incident_id(number), number)
 
 
-def write_entry(connection: Connection, entry: TimelineEntry | None) -> None:
-    """Append to the timeline, once for each key, and wish it shown."""
+def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet: bool = False) -> None:
+    """Append to the timeline, once for each key, and wish it shown; a quiet one is not posted."""
     if entry is None:
         return
     table = schema.timeline
@@ -143,5 +149,6 @@ def write_entry(connection: Connection, entry: TimelineEntry | None) -> None:
             is_broadcast=entry.is_broadcast,
         )
     )
-    wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
+    if not is_quiet:
+        wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
     wish_incident(connection, number)

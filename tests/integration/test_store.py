@@ -20,8 +20,9 @@ from opsbot.runbook.run import RunState
 from opsbot.runbook.store import ApprovalRow
 from opsbot.store import schema
 from opsbot.store.database import Database, StoreError
-from opsbot.store.incidents import IncidentRepository, RunbookToRun
+from opsbot.store.incidents import IncidentRepository
 from opsbot.store.outbox import OutboxRepository
+from opsbot.store.run_queue import RunbookToRun
 from opsbot.store.runs import RunRepository
 from tests.support.alerts import RUNBOOK, firing, open_database, resolved
 
