@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from opsbot.alert_settings import AlertingSection
 from opsbot.errors import ConfigError
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
@@ -124,6 +125,7 @@ class Settings(_Section):
     )
     people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
     runs: RunsSection = RunsSection()
+    alerting: AlertingSection = AlertingSection()
     capacity: CapacitySection = CapacitySection()
 
 

@@ -14,7 +14,7 @@ from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
 from opsbot.desk import Desk
-from opsbot.errors import ConfigError
+from opsbot.errors import ConfigError, OpsbotError
 from opsbot.listen import bind, serve
 from opsbot.people import Person, person_for
 from opsbot.runbook.executor import Executor, ExecutorSettings
@@ -24,18 +24,17 @@ from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository
-from opsbot.store.outbox import OutboxRepository
+from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
-from opsbot.store.runs import RunRepository
-from opsbot.store.views import ViewRepository
 from opsbot.telemetry import CoreMetrics
+from opsbot.trend_watch import TrendWatch
 from opsbot.web.app import CoreApi
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
 RELOAD_EVERY_S = 2
+REVIEW_EVERY_S = 1
 FORGET_EVERY_S = 3600
 DECISIONS_KEPT_S = 30 * 24 * 3600.0
 
@@ -61,9 +60,9 @@ class Core:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(f"sqlite:///{settings.data_dir}/opsbot.sqlite")
         self._database = database
-        self._incidents = IncidentRepository(database)
-        self._runs = RunRepository(database, self._incidents)
-        views = ViewRepository(database)
+        policy = settings.alerting.policy()
+        stores = Repositories.over(database, policy)
+        self._incidents, self._runs = stores.incidents, stores.runs
 
         self._control = ControlClient(
             {
@@ -82,16 +81,15 @@ class Core:
             prober,
             clock,
         )
-        self._desk = Desk(
-            self._incidents, self._runs, views, self._executor, self._runbooks_for, self._wake_slack, clock
-        )
+        self._desk = Desk(stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock)
+        self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
         self._roles = {person.user: frozenset(person.roles) for person in settings.people}
         self._slack = SlackRole(
             SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
             self._desk,
             self._person,
-            OutboxRepository(database),
-            views.view,
+            stores.outbox,
+            stores.views.view,
             self._incidents.entry,
             clock,
         )
@@ -106,6 +104,7 @@ class Core:
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
+        self._schedule.add_job(self._review, "interval", seconds=REVIEW_EVERY_S, max_instances=1, coalesce=True)
         self._schedule.add_job(self._forget, "interval", seconds=FORGET_EVERY_S, max_instances=1, coalesce=True)
 
     async def run(self) -> None:
@@ -148,6 +147,17 @@ class Core:
             if now.get(runbook_id) != before.get(runbook_id):
                 revision = now.get(runbook_id)
                 logger.info("runbook %s: %s", runbook_id, f"revision {revision[:12]}" if revision else "out of force")
+
+    def _trend_answered(self) -> None:
+        self._executor.wake()
+        self._wake_slack()
+
+    async def _review(self) -> None:
+        try:
+            await self._desk.review()
+            await self._trends.look()
+        except OpsbotError as error:
+            logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
 
     async def _forget(self) -> None:
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)

@@ -10,18 +10,20 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from opsbot.alert.alert import Alert
-from opsbot.clock import Clock
-from opsbot.errors import ApprovalError
+from opsbot.alert.matching import label_match
+from opsbot.alert.policy import AlertPolicy
+from opsbot.alert.silence import Silence, check_silence
+from opsbot.clock import Clock, to_rfc3339
+from opsbot.errors import ApprovalError, ConfigError
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person, Role
 from opsbot.runbook.store import ApprovalRow
-from opsbot.store.incidents import IncidentRepository, Ingested
+from opsbot.store.incidents import Ingested
+from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
-from opsbot.store.runs import RunRepository
-from opsbot.store.views import ViewRepository
 
 
 class Runs(Protocol):
@@ -45,18 +47,20 @@ class Desk:
 
     def __init__(
         self,
-        incidents: IncidentRepository,
-        runs: RunRepository,
-        views: ViewRepository,
+        repositories: Repositories,
         executor: Runs,
+        policy: AlertPolicy,
         select_runbooks: Callable[[Alert], Sequence[RunbookToRun]],
         wake_outbox: Callable[[], None],
         clock: Clock,
     ) -> None:
-        self._incidents = incidents
-        self._runs = runs
-        self._views = views
+        self._incidents = repositories.incidents
+        self._handling = repositories.handling
+        self._silences = repositories.silences
+        self._runs = repositories.runs
+        self._views = repositories.views
         self._executor = executor
+        self._policy = policy
         self._select_runbooks = select_runbooks
         self._wake_outbox = wake_outbox
         self._clock = clock
@@ -126,6 +130,84 @@ class Desk:
         await self._executor.request_undo(run_id, person)
         self._wake_outbox()
         return "Taking it back now; the thread will say when it is done."
+
+    async def resolve(self, incident_id: str, reason: str, person: Person) -> str:
+        """End an incident by hand; answers one sentence for the person."""
+        _require(person, "responder", "resolve an incident")
+        if not reason.strip():
+            raise ConfigError(f"say why {incident_id} is over: the next reader was not there")
+        ended = await asyncio.to_thread(
+            self._handling.resolve, incident_id, person.user_id, reason.strip(), self._clock.now()
+        )
+        self._executor.wake()
+        self._wake_outbox()
+        return f"{ended.incident_id} is resolved; what its runs held is released."
+
+    async def merge(self, incident_id: str, into: str, person: Person) -> str:
+        """Deal with an incident under another; answers one sentence for the person."""
+        _require(person, "responder", "merge incidents")
+        kept = await asyncio.to_thread(self._handling.merge, incident_id, into, person.user_id, self._clock.now())
+        self._wake_outbox()
+        name = incident_id.upper()
+        return f"{name} is dealt with under {kept.incident_id} and ends with it; `unmerge {name}` takes it back."
+
+    async def take_apart(self, incident_id: str, person: Person) -> str:
+        """Undo a merge; answers one sentence for the person."""
+        _require(person, "responder", "take incidents apart")
+        own = await asyncio.to_thread(self._handling.take_apart, incident_id, person.user_id, self._clock.now())
+        self._wake_outbox()
+        return f"{own.incident_id} is dealt with by itself again."
+
+    async def link(self, incident_id: str, other: str, reason: str, person: Person) -> str:
+        """Link two incidents; answers one sentence for the person."""
+        _require(person, "responder", "link incidents")
+        is_new = await asyncio.to_thread(
+            self._handling.link, incident_id, other, person.user_id, reason.strip() or "related", self._clock.now()
+        )
+        self._wake_outbox()
+        return f"{incident_id.upper()} and {other.upper()} are linked" + ("." if is_new else " already.")
+
+    async def silence(
+        self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None
+    ) -> str:
+        """Let matching alerts open nothing for a time; answers one sentence for the person."""
+        _require(person, "responder", "silence alerts")
+        match = label_match(matchers)
+        check_silence(length_s, reason, self._policy.max_silence_s)
+        now = self._clock.now()
+        silence = await asyncio.to_thread(
+            self._silences.add, match, reason.strip(), person.user_id, now, now + length_s, request_id
+        )
+        name, until = silence.silence_id, to_rfc3339(silence.ends_at)
+        answer = f"{name} hides new alerts with {match} until {until}; `unsilence {name}` ends it."
+        open_already = [
+            view.incident.incident_id
+            for view in await self.open_incidents()
+            if any(alert.is_firing and match.holds(alert.labels) for alert in view.alerts)
+        ]
+        if open_already:
+            answer += f" {', '.join(open_already)} is open already and stays so; `resolve` can end it now."
+        return answer
+
+    async def end_silence(self, silence_id: str, person: Person) -> str:
+        """End a silence before its time; answers one sentence for the person."""
+        _require(person, "responder", "end a silence")
+        ended = await asyncio.to_thread(self._silences.end, silence_id, person.user_id, self._clock.now())
+        await self.review()
+        hid = f"{ended.num_hidden} alert{'' if ended.num_hidden == 1 else 's'}"
+        return f"{ended.silence_id} is over; it hid {hid}. What of it still fires opens an incident now."
+
+    async def silences(self) -> tuple[Silence, ...]:
+        """Every silence that is live, newest first."""
+        return await asyncio.to_thread(self._silences.silences, self._clock.now())
+
+    async def review(self) -> None:
+        """Look again at what was put off: waits, silences and inhibitions that are over, holds whose time has come."""
+        done = await asyncio.to_thread(self._incidents.review, self._clock.now(), self._select_runbooks)
+        if done.runs:
+            self._executor.wake()
+        if done.opened or done.resolved:
+            self._wake_outbox()
 
     async def open_incidents(self) -> tuple[IncidentView, ...]:
         """Every incident that is not resolved, newest first."""

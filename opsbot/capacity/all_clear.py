@@ -18,6 +18,8 @@ from opsbot.capacity.lognormal import LogNormal
 NUM_STEPS = 120
 """Readings that a trend is taken from, over the whole of the question's history."""
 MIN_STEP_S = 5.0
+AHEAD_OF_HISTORY = 2.0
+"""How far one looks ahead at most, by how far the readings go back."""
 
 Points = Sequence[tuple[float, float]]
 
@@ -51,7 +53,8 @@ def judge(
         return Verdict(
             False, f"It is at capacity: {_number(last, question)} of {_number(question.limit, question)}", now
         )
-    ahead = forecast(readings, question.within_s)
+    # A few minutes say nothing about hours.
+    ahead = forecast(readings, min(question.within_s, AHEAD_OF_HISTORY * (points[-1][0] - points[0][0])))
     if ahead is None:
         return Verdict(True, f"No trend can be told from {len(points)} readings of the load")
     met = meeting(ahead, LogNormal(math.log(question.limit), 0.0))

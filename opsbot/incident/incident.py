@@ -44,11 +44,13 @@ class Hold:
     Args:
         reason: one sentence for people; empty while it is not known yet.
         until: seconds since the epoch.
+        severity: what the incident becomes at least; not kept.
     """
 
     kind: HoldKind
     reason: str
     until: float
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,7 +136,11 @@ def ended(incident: Incident, name: str, now: float, note: str = "") -> Changes:
 def held(incident: Incident, hold: Hold, now: float) -> Changes:
     """Nothing of the incident fires any more, and it stays open all the same."""
     updated = incident if incident.state is IncidentState.MITIGATED else incident.move(IncidentState.MITIGATED, now)
-    updated = replace(updated, is_blind=False, hold=hold, updated_at=now)
+    severity = incident.severity if hold.severity is None else _worse(hold.severity, incident.severity)
+    updated = replace(updated, is_blind=False, hold=hold, updated_at=now, severity=severity)
+    if severity != incident.severity:
+        text = f"{hold.reason}. Severity raised from {incident.severity} to {severity}"
+        return Changes(updated, "incident.held", text, (Note("incident.held", text, is_broadcast=True),))
     if not hold.reason or (incident.hold is not None and incident.hold.reason):
         # Not known yet, or told already: its message shows the newest reason.
         return Changes(updated)

@@ -11,6 +11,7 @@ from pathlib import Path
 import promql_parser as tree
 
 from opsbot.alert.alert import SEVERITIES
+from opsbot.alert.all_clear import ALL_CLEAR_ANNOTATION, Question, to_annotation
 from opsbot.promql.syntax import QueryError, parse, result_type, walk
 from opsbot.rule.model import GroupWire, RecordingRule, Rule, RuleFileWire, RuleWire
 from opsbot.rule.order import in_order
@@ -22,7 +23,17 @@ KEPT_S = 900.0
 """Watch keeps the samples of 15 minutes; a rule that looks back further would silently see a part."""
 OTHERS_SEVERITIES = frozenset({"warning"})
 """What Prometheus's rule files say most often, taken as it is: core reads it as `medium`."""
-ALERT_ONLY = ("for", "keep_firing_for", "clear_expr", "clear_for", "no_data", "severity", "runbook", "annotations")
+ALERT_ONLY = (
+    "for",
+    "keep_firing_for",
+    "clear_expr",
+    "clear_for",
+    "all_clear",
+    "no_data",
+    "severity",
+    "runbook",
+    "annotations",
+)
 
 _UNSUPPORTED = re.compile(r"the (?:function|aggregation|operator) (\S+) is not supported")
 
@@ -163,6 +174,8 @@ def _alerting(
     clear: tree.Expr | None = None
     if wire.clear_expr is not None:
         clear = _expression(document, (*loc, "clear_expr"), wire.clear_expr, problems)
+    if wire.all_clear is not None:
+        _expression(document, (*loc, "all_clear", "expr"), wire.all_clear.expr, problems)
     _check_words(document, loc, wire, {**group.labels, **wire.labels}, problems)
     return [] if expr is None else [_rule(wire, group, expr, clear, document.path)]
 
@@ -259,6 +272,10 @@ def _rule(wire: RuleWire, group: GroupWire, expr: tree.Expr, clear: tree.Expr | 
     labels = {**group.labels, **wire.labels} | ({"severity": wire.severity} if wire.severity is not None else {})
     identity = [expr.prettify(), clear.prettify() if clear is not None else "", *sorted(labels.items())]
     assert wire.alert is not None
+    own = {} if wire.runbook is None else {"runbook": wire.runbook}
+    if (asked := wire.all_clear) is not None:
+        question = Question(asked.expr, asked.limit, asked.within, asked.look_back)
+        own[ALL_CLEAR_ANNOTATION] = to_annotation(question)
     return Rule(
         name=wire.alert,
         revision=hashlib.sha256(repr(identity).encode()).hexdigest()[:12],
@@ -269,7 +286,7 @@ def _rule(wire: RuleWire, group: GroupWire, expr: tree.Expr, clear: tree.Expr | 
         clear_for_s=wire.clear_for,
         no_data=wire.no_data,
         labels=labels,
-        annotations=wire.annotations | ({"runbook": wire.runbook} if wire.runbook is not None else {}),
+        annotations=wire.annotations | own,
         origin=origin,
         limit=group.limit,
     )

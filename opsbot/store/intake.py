@@ -71,7 +71,7 @@ class Intake:
     def settle(self, incident: Incident, note: str = "") -> None:
         """Nothing of *incident* fires any more, and nothing holds it (*note* may say why): it ends."""
         self._apply(self._lead(incident), tracker.ended(incident, self._name(incident), self.now, note))
-        self._end_merged(incident)
+        self.end_merged(incident)
 
     def hold(self, incident: Incident, hold: Hold) -> None:
         """Nothing of *incident* fires any more, and *hold* says why it stays open."""
@@ -213,7 +213,13 @@ class Intake:
         else:
             self.settle(incident)
 
-    def _end_merged(self, incident: Incident) -> None:
+    def settle_if_over(self, incident: Incident) -> None:
+        """End or hold *incident* if nothing of it fires."""
+        if not incident.is_resolved and not incident.num_firing:
+            self._settle(incident)
+
+    def end_merged(self, incident: Incident) -> None:
+        """End what was merged into *incident*, which is over."""
         table = schema.incident
         rows = self.connection.execute(
             select(table).where(

@@ -25,7 +25,7 @@ class SilenceRepository:
         self._database = database
 
     def add(
-        self, match: LabelMatch, *, reason: str, user_id: str, now: float, ends_at: float, request_id: str | None = None
+        self, match: LabelMatch, reason: str, user_id: str, now: float, ends_at: float, request_id: str | None = None
     ) -> Silence:
         """Set a silence; the same *request_id* again answers the one that is there."""
         table = schema.silence

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -16,13 +16,16 @@ from starlette.routing import Route
 
 from opsbot.alert.alert import Alert
 from opsbot.clock import to_rfc3339
-from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError, OpsbotError
+from opsbot.errors import ApprovalError, ConfigError, InvalidTransition, NotFoundError, OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.alertmanager import WebhookError, parse_webhook
+from opsbot.web.answers import error as _error
+from opsbot.web.answers import unauthorized as _unauthorized
+from opsbot.web.handling import HandlingApi
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -75,6 +78,7 @@ class CoreApi:
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
                 Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
                 Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
+                *HandlingApi(core, tokens, person_for).routes(),
                 Route("/healthz", self.healthz),
                 Route("/metrics", self.exposition),
             ],
@@ -198,16 +202,9 @@ def _explain(request: Request, error: Exception) -> Response:
             return _error(404, "not_found", str(error))
         case ApprovalError():
             return _error(403, "not_allowed", str(error))
+        case ConfigError():
+            return _error(400, "bad_request", str(error))
         case InvalidTransition():
             return _error(409, "invalid_transition", str(error))
         case _:
             return _error(503, "unavailable", str(error))
-
-
-def _unauthorized() -> Response:
-    return _error(401, "not_authorized", "an `Authorization: Bearer` token is needed; for writes, your own")
-
-
-def _error(status: int, kind: str, message: str) -> Response:
-    content: dict[str, Any] = {"error": {"type": kind, "message": message}}
-    return JSONResponse(content, status_code=status)

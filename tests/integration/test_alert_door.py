@@ -11,14 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
 from opsbot.people import Person, Role, person_for
 from opsbot.runbook.store import ApprovalRow
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository
-from opsbot.store.runs import RunRepository
-from opsbot.store.views import ViewRepository
+from opsbot.store.repositories import Repositories
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.app import CoreApi
 from opsbot.web.tokens import Tokens
@@ -58,14 +57,13 @@ class Door:
     """Core's API without its listener."""
 
     def __init__(self, database: Database) -> None:
-        self.incidents = IncidentRepository(database)
-        self.runs = RunRepository(database, self.incidents)
+        repositories = Repositories.over(database, AlertPolicy())
+        self.incidents, self.runs = repositories.incidents, repositories.runs
         self.asked = Runs()
         desk = Desk(
-            self.incidents,
-            self.runs,
-            ViewRepository(database),
+            repositories,
             self.asked,
+            AlertPolicy(),
             lambda alert: [RUNBOOK],
             lambda: None,
             SystemClock(),
