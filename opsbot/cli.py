@@ -19,6 +19,7 @@ from opsbot import __version__
 from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
+from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
 from opsbot.supervisor import leave_with_parent
 
@@ -64,6 +65,8 @@ def main() -> None:
 
 main.add_command(capacity)
 main.add_command(import_group)
+for one in (resolve, merge, unmerge, link, silence_group):
+    main.add_command(one)
 
 
 def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:

@@ -1,4 +1,4 @@
-"""What belongs to an incident, in a few lines of mrkdwn: its alerts where there are several, runbook, related incidents."""
+"""What belongs to an incident, in a few lines of mrkdwn: its alerts, what to do about them, related incidents."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -114,7 +114,7 @@ class HandlingApi:
         return JSONResponse({"silences": [_plain(silence) for silence in await self._commands.silences()]})
 
     async def _write(
-        self, request: Request, model: type[BaseModel] | None, command: Callable[[Any, Person], Any]
+        self, request: Request, model: type[BaseModel] | None, command: Callable[[Any, Person], Awaitable[str]]
     ) -> Response:
         user = self._tokens.user(request)
         if user is None:
