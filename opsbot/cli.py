@@ -21,6 +21,7 @@ from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_se
 from opsbot.errors import OpsbotError
 from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
+from opsbot.postmortem_command import postmortem
 from opsbot.supervisor import leave_with_parent
 
 CONFIG_OPTION = click.option(
@@ -65,7 +66,7 @@ def main() -> None:
 
 main.add_command(capacity)
 main.add_command(import_group)
-for one in (resolve, merge, unmerge, link, silence_group):
+for one in (resolve, merge, unmerge, link, silence_group, postmortem):
     main.add_command(one)
 
 

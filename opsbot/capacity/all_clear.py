@@ -91,7 +91,9 @@ def _agrees(found: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 
 def _number(value: float, question: Question) -> str:
-    return f"{value:.0%}" if question.limit <= 1 else f"{value:.3g}"
+    if question.limit <= 1:
+        return f"{value:.0%}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _clock(at: float) -> str:
