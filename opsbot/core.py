@@ -87,7 +87,7 @@ class Core:
         self._slack = SlackRole(
             SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
             self._desk,
-            self._person,
+            self._person_in_slack,
             stores.outbox,
             stores.views.view,
             self._incidents.entry,
@@ -134,7 +134,10 @@ class Core:
         ]
 
     def _person(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles)
+        return person_for(user_id, self._roles, "API")
+
+    def _person_in_slack(self, user_id: str) -> Person:
+        return person_for(user_id, self._roles, "Slack")
 
     def _wake_slack(self) -> None:
         self._slack.wake()

@@ -91,6 +91,7 @@ class Desk:
             person.user_id,
             "incident.acknowledged",
             "Acknowledged",
+            via=person.via,
         )
         await asyncio.to_thread(
             self._incidents.move,
@@ -116,6 +117,7 @@ class Desk:
             person.user_id,
             f"approval.{verb}",
             f"{verb.capitalize()}: {approval.will_do}",
+            via=person.via,
         )
         decided = await asyncio.to_thread(
             self._runs.decide_approval, approval_id, is_granted=is_granted, user_id=person.user_id, now=now, entry=note
@@ -136,9 +138,7 @@ class Desk:
         _require(person, "responder", "resolve an incident")
         if not reason.strip():
             raise ConfigError(f"say why {incident_id} is over: the next reader was not there")
-        ended = await asyncio.to_thread(
-            self._handling.resolve, incident_id, person.user_id, reason.strip(), self._clock.now()
-        )
+        ended = await asyncio.to_thread(self._handling.resolve, incident_id, person, reason.strip(), self._clock.now())
         self._executor.wake()
         self._wake_outbox()
         return f"{ended.incident_id} is resolved; what its runs held is released."
@@ -146,7 +146,7 @@ class Desk:
     async def merge(self, incident_id: str, into: str, person: Person) -> str:
         """Deal with an incident under another; answers one sentence for the person."""
         _require(person, "responder", "merge incidents")
-        kept = await asyncio.to_thread(self._handling.merge, incident_id, into, person.user_id, self._clock.now())
+        kept = await asyncio.to_thread(self._handling.merge, incident_id, into, person, self._clock.now())
         self._wake_outbox()
         name = incident_id.upper()
         return f"{name} is dealt with under {kept.incident_id} and ends with it; `unmerge {name}` takes it back."
@@ -154,7 +154,7 @@ class Desk:
     async def take_apart(self, incident_id: str, person: Person) -> str:
         """Undo a merge; answers one sentence for the person."""
         _require(person, "responder", "take incidents apart")
-        own = await asyncio.to_thread(self._handling.take_apart, incident_id, person.user_id, self._clock.now())
+        own = await asyncio.to_thread(self._handling.take_apart, incident_id, person, self._clock.now())
         self._wake_outbox()
         return f"{own.incident_id} is dealt with by itself again."
 
@@ -162,7 +162,7 @@ class Desk:
         """Link two incidents; answers one sentence for the person."""
         _require(person, "responder", "link incidents")
         is_new = await asyncio.to_thread(
-            self._handling.link, incident_id, other, person.user_id, reason.strip() or "related", self._clock.now()
+            self._handling.link, incident_id, other, person, reason.strip() or "related", self._clock.now()
         )
         self._wake_outbox()
         return f"{incident_id.upper()} and {other.upper()} are linked" + ("." if is_new else " already.")

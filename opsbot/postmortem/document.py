@@ -42,7 +42,7 @@ def document(view: Json, decisions: Sequence[Json], charts: Sequence[tuple[str, 
         "",
         "| time | who | what |",
         "| --- | --- | --- |",
-        *(f"| {_time(entry['at'])} | {_cell(entry['actor'])} | {_cell(entry['text'])} |" for entry in view["timeline"]),
+        *(f"| {_time(entry['at'])} | {_who(entry)} | {_cell(entry['text'])} |" for entry in view["timeline"]),
         "",
         *_alerts(view),
         *_runs(view["runs"]),
@@ -141,6 +141,10 @@ def _decisions(decisions: Sequence[Json]) -> Iterator[str]:
         name = decision["alertname"] or decision["fingerprint"]
         yield f"- {_time(decision['at'])} {_cell(name)}, {decision['kind']}: {_cell(decision['text'])}"
     yield ""
+
+
+def _who(entry: Json) -> str:
+    return _cell(f"{entry['actor']} ({entry['via']})" if entry["via"] else entry["actor"])
 
 
 def _moment(at: float) -> str:

@@ -113,6 +113,7 @@ class Executor:
                 actor=person.user_id,
                 kind="run.undo_requested",
                 text="Asked to undo what the runbook has set",
+                via=person.via,
             )
             self._store.move_run(run_id, RunState.UNDOING, f"undone by {person.user_id}", now, entry=said)
 

@@ -24,7 +24,10 @@ HELP = (
 VERBS = ("resolve", "merge", "unmerge", "link", "silence", "unsilence", "silences", "why")
 MOST_DECISIONS = 15
 
-_INCIDENT = re.compile(r"\b(?:INC)[-_ #]?(\d+)\b", re.IGNORECASE)
+_INCIDENT = re.compile(r"\s*(?:INC[-_ #]?|#)?(\d+)\b", re.IGNORECASE)
+_TWO_INCIDENTS = re.compile(
+    rf"{_INCIDENT.pattern}\s*(?:into|and|with|,)?{_INCIDENT.pattern}(.*)", re.IGNORECASE | re.DOTALL
+)
 
 
 async def handle(verb: str, rest: str, who: Person, commands: IncidentCommands) -> str:
@@ -37,13 +40,12 @@ async def handle(verb: str, rest: str, who: Person, commands: IncidentCommands) 
             incident, reason = _first_incident(rest, "`/ops resolve INC-1 why it is over`")
             return escape(await commands.resolve(incident, reason, who))
         case "merge":
-            one, into = _two_incidents(rest, "`/ops merge INC-2 into INC-1`")
+            one, into, _ = _two_incidents(rest, "`/ops merge INC-2 into INC-1`")
             return escape(await commands.merge(one, into, who))
         case "unmerge":
             return escape(await commands.take_apart(_first_incident(rest, "`/ops unmerge INC-2`")[0], who))
         case "link":
-            one, other = _two_incidents(rest, "`/ops link INC-2 INC-1 why`")
-            reason = _INCIDENT.sub("", rest).strip(" ,:;")
+            one, other, reason = _two_incidents(rest, "`/ops link INC-2 INC-1 why`")
             return escape(await commands.link(one, other, reason, who))
         case "silence":
             asked = read_silence(rest)
@@ -92,14 +94,15 @@ async def _why(rest: str, commands: IncidentCommands) -> str:
 
 
 def _first_incident(text: str, usage: str) -> tuple[str, str]:
-    found = _INCIDENT.search(text) or re.match(r"\s*#?(\d+)\b", text)
+    found = _INCIDENT.match(text)
     if found is None:
         raise ConfigError(f"which incident? {usage}")
     return f"INC-{int(found.group(1))}", text[found.end() :].strip(" ,:;")
 
 
-def _two_incidents(text: str, usage: str) -> tuple[str, str]:
-    found = [f"INC-{int(number)}" for number in _INCIDENT.findall(text)]
-    if len(found) != 2:
+def _two_incidents(text: str, usage: str) -> tuple[str, str, str]:
+    """Both incidents, and what stands behind them."""
+    found = _TWO_INCIDENTS.match(text)
+    if found is None:
         raise ConfigError(f"two incidents are needed: {usage}")
-    return found[0], found[1]
+    return f"INC-{int(found[1])}", f"INC-{int(found[2])}", found[3].strip(" ,:;")

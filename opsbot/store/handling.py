@@ -13,6 +13,7 @@ from opsbot.errors import InvalidTransition
 from opsbot.incident import tracker
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
+from opsbot.people import Person
 from opsbot.store import alerts, schema
 from opsbot.store.database import Database
 from opsbot.store.incident_rows import link, save_incident
@@ -28,7 +29,7 @@ class HandlingRepository:
         self._database = database
         self._policy = AlertPolicy() if policy is None else policy
 
-    def resolve(self, text: str, user_id: str, reason: str, now: float) -> Incident:
+    def resolve(self, text: str, person: Person, reason: str, now: float) -> Incident:
         """End an incident by a person's word.
 
         Raises: NotFoundError; InvalidTransition if it is over or an alert of it fires that no silence hides.
@@ -41,11 +42,11 @@ class HandlingRepository:
             ended = replace(incident.move(IncidentState.RESOLVED, now), is_blind=False, hold=None, num_firing=0)
             save_incident(connection, ended)
             text = f"Resolved by hand: {reason}"
-            _note(connection, ended, user_id, now, "incident.resolved", text, is_broadcast=True)
+            _note(connection, ended, person, now, "incident.resolved", text, is_broadcast=True)
             Intake(connection, self._policy, now, lambda alert: []).end_merged(ended)
             return ended
 
-    def merge(self, text: str, into_text: str, user_id: str, now: float) -> Incident:
+    def merge(self, text: str, into_text: str, person: Person, now: float) -> Incident:
         """Deal with an incident under another one; answers that one.
 
         Raises: NotFoundError; InvalidTransition if either is over, or they are the same.
@@ -68,7 +69,7 @@ class HandlingRepository:
             child = replace(
                 one if state is one.state else one.move(state, now),
                 merged_into=into.incident_id,
-                acknowledged_by=one.acknowledged_by or user_id,
+                acknowledged_by=one.acknowledged_by or person.user_id,
                 num_firing=0,
                 updated_at=now,
             )
@@ -77,13 +78,13 @@ class HandlingRepository:
             save_incident(connection, into)
             save_incident(connection, child)
             _note(
-                connection, child, user_id, now, "incident.merged", f"Merged into {into.incident_id}", is_broadcast=True
+                connection, child, person, now, "incident.merged", f"Merged into {into.incident_id}", is_broadcast=True
             )
             text = f"{one.incident_id} is dealt with here from now on: {one.title}"
-            _note(connection, into, user_id, now, "incident.merged", text)
+            _note(connection, into, person, now, "incident.merged", text)
             return into
 
-    def take_apart(self, text: str, user_id: str, now: float) -> Incident:
+    def take_apart(self, text: str, person: Person, now: float) -> Incident:
         """Undo a merge: the incident's own alerts come back to it.
 
         Raises: NotFoundError; InvalidTransition if it is not merged, or over.
@@ -105,16 +106,16 @@ class HandlingRepository:
             _move(connection, own, child)
             save_incident(connection, into)
             save_incident(connection, child)
-            _note(connection, child, user_id, now, "incident.taken_apart", f"No longer merged into {into.incident_id}")
+            _note(connection, child, person, now, "incident.taken_apart", f"No longer merged into {into.incident_id}")
             text = f"{child.incident_id} is dealt with by itself again"
-            _note(connection, into, user_id, now, "incident.taken_apart", text)
+            _note(connection, into, person, now, "incident.taken_apart", text)
             intake = Intake(connection, self._policy, now, lambda alert: [])
             for incident in (into, child):
                 if not incident.num_firing:
                     intake.settle_if_over(incident)
             return get_incident(connection, incident_number(child.incident_id))
 
-    def link(self, text: str, other_text: str, user_id: str, reason: str, now: float) -> bool:
+    def link(self, text: str, other_text: str, person: Person, reason: str, now: float) -> bool:
         """Say that two incidents have to do with each other; answers whether that is new.
 
         Raises: NotFoundError, InvalidTransition if they are the same.
@@ -123,11 +124,11 @@ class HandlingRepository:
             one, other = (get_incident(connection, incident_number(name)) for name in (text, other_text))
             if one.incident_id == other.incident_id:
                 raise InvalidTransition(f"{one.incident_id} cannot be linked with itself")
-            if not link(connection, one.incident_id, other.incident_id, reason, user_id, now):
+            if not link(connection, one.incident_id, other.incident_id, reason, person.user_id, now):
                 return False
             for incident, linked in ((one, other), (other, one)):
                 text = f"Linked with {linked.incident_id} ({linked.title}): {reason}"
-                _note(connection, incident, user_id, now, "incident.linked", text)
+                _note(connection, incident, person, now, "incident.linked", text)
             return True
 
     def _hide_what_fires(self, connection: Connection, incident: Incident, now: float) -> None:
@@ -189,12 +190,14 @@ def merged_into(connection: Connection, number: int) -> Sequence[str]:
 def _note(
     connection: Connection,
     incident: Incident,
-    user_id: str,
+    person: Person,
     now: float,
     kind: str,
     text: str,
     *,
     is_broadcast: bool = False,
 ) -> None:
-    key = f"{incident.incident_id}:{kind}:{user_id}:{now:.3f}"
-    write_entry(connection, TimelineEntry(key, incident.incident_id, now, user_id, kind, text, is_broadcast))
+    key = f"{incident.incident_id}:{kind}:{person.user_id}:{now:.3f}"
+    write_entry(
+        connection, TimelineEntry(key, incident.incident_id, now, person.user_id, kind, text, is_broadcast, person.via)
+    )

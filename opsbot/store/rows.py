@@ -65,7 +65,7 @@ def to_incident(row: Row[Any]) -> Incident:
 def to_entry(row: Row[Any]) -> TimelineEntry:
     """A row of the timeline table as a value."""
     return TimelineEntry(
-        row.key, incident_id(row.incident_number), row.at, row.actor, row.kind, row.text, row.is_broadcast
+        row.key, incident_id(row.incident_number), row.at, row.actor, row.kind, row.text, row.is_broadcast, row.via
     )
 
 
@@ -147,6 +147,7 @@ def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet
             kind=entry.kind,
             text=entry.text,
             is_broadcast=entry.is_broadcast,
+            via=entry.via,
         )
     )
     if not is_quiet:

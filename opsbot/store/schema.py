@@ -102,6 +102,7 @@ timeline = Table(
     Column("kind", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("is_broadcast", Boolean, nullable=False),
+    Column("via", String(32), nullable=False, server_default=""),
     Index(None, "incident_number"),
 )
 

@@ -8,8 +8,11 @@ import pytest
 
 from opsbot.errors import InvalidTransition, NotFoundError
 from opsbot.incident.incident import IncidentState
+from opsbot.people import Person
 from tests.support.alert_night import Night
 from tests.support.alerts import RUNBOOK
+
+U1 = Person("U1", via="Slack")
 
 
 @pytest.fixture
@@ -92,9 +95,9 @@ def test_resolving_by_hand_needs_what_fires_to_be_silenced(night: Night) -> None
     """Otherwise nobody would know; with a silence it comes back when that ends."""
     night.fire("Slow")
     with pytest.raises(InvalidTransition, match=r"1 of INC-1's alerts still fire \(Slow\).*silence 2h"):
-        night.stores.handling.resolve("INC-1", "U1", "a test", night.now)
+        night.stores.handling.resolve("INC-1", U1, "a test", night.now)
     night.silence('alertname="Slow"', length_s=600)
-    ended = night.stores.handling.resolve("INC-1", "U1", "a test", night.now)
+    ended = night.stores.handling.resolve("INC-1", U1, "a test", night.now)
     assert ended.state is IncidentState.RESOLVED
     assert night.said()[-1] == "Resolved by hand: a test"
     night.now += 10
@@ -102,7 +105,7 @@ def test_resolving_by_hand_needs_what_fires_to_be_silenced(night: Night) -> None
     assert night.open_ids() == []
     assert night.after(601).opened == ("INC-2",)
     with pytest.raises(InvalidTransition, match="INC-1 is resolved already"):
-        night.stores.handling.resolve("INC-1", "U1", "again", night.now)
+        night.stores.handling.resolve("INC-1", U1, "again", night.now)
 
 
 def test_a_run_is_started_again_for_the_incident_that_comes_back(tmp_path: Path) -> None:
@@ -110,7 +113,7 @@ def test_a_run_is_started_again_for_the_incident_that_comes_back(tmp_path: Path)
     night = Night(tmp_path, runbooks=[RUNBOOK])
     night.fire("Slow")
     night.silence('alertname="Slow"', length_s=600)
-    night.stores.handling.resolve("INC-1", "U1", "a test", night.now)
+    night.stores.handling.resolve("INC-1", U1, "a test", night.now)
     night.after(601)
     attempts = [run.run_id.rsplit(":", 1)[1] for run in night.stores.runs.queued()]
     assert attempts == ["1", "2"]
@@ -120,7 +123,7 @@ def test_a_merged_incident_ends_with_the_other(night: Night) -> None:
     """Its alerts count there from then on, those to come too; the list shows one."""
     night.fire("Slow")
     night.fire("Queue", severity="critical")
-    into = night.stores.handling.merge("INC-2", "INC-1", "U1", night.now)
+    into = night.stores.handling.merge("INC-2", "INC-1", U1, night.now)
     assert (into.incident_id, into.num_firing, into.severity) == ("INC-1", 2, "critical")
     assert night.open_ids() == ["INC-1"]
     merged = night.view("INC-2").incident
@@ -136,9 +139,9 @@ def test_a_merge_can_be_taken_back(night: Night) -> None:
     """Its own alerts return; the other one keeps its own."""
     night.fire("Slow")
     night.fire("Queue")
-    night.stores.handling.merge("INC-2", "INC-1", "U1", night.now)
+    night.stores.handling.merge("INC-2", "INC-1", U1, night.now)
     night.now += 1
-    own = night.stores.handling.take_apart("INC-2", "U1", night.now)
+    own = night.stores.handling.take_apart("INC-2", U1, night.now)
     assert (own.merged_into, own.num_firing) == (None, 1)
     assert night.view().incident.num_firing == 1
     assert night.open_ids() == ["INC-1", "INC-2"]
@@ -152,20 +155,20 @@ def test_what_cannot_be_merged_says_why(night: Night) -> None:
     night.end("Queue")
     handling = night.stores.handling
     with pytest.raises(InvalidTransition, match="cannot be merged into itself"):
-        handling.merge("INC-1", "INC-1", "U1", night.now)
+        handling.merge("INC-1", "INC-1", U1, night.now)
     with pytest.raises(InvalidTransition, match="INC-2 is resolved; link the two instead"):
-        handling.merge("INC-2", "INC-1", "U1", night.now)
+        handling.merge("INC-2", "INC-1", U1, night.now)
     with pytest.raises(NotFoundError, match="there is no incident INC-9"):
-        handling.merge("INC-1", "INC-9", "U1", night.now)
+        handling.merge("INC-1", "INC-9", U1, night.now)
     with pytest.raises(InvalidTransition, match="is not merged"):
-        handling.take_apart("INC-1", "U1", night.now)
+        handling.take_apart("INC-1", U1, night.now)
 
 
 def test_links_are_kept_once_and_seen_from_both(night: Night) -> None:
     """Whichever way round they are said."""
     night.fire("Slow")
     night.fire("Queue")
-    assert night.stores.handling.link("INC-1", "INC-2", "U1", "same rack", night.now)
-    assert not night.stores.handling.link("INC-2", "INC-1", "U1", "same rack", night.now)
+    assert night.stores.handling.link("INC-1", "INC-2", U1, "same rack", night.now)
+    assert not night.stores.handling.link("INC-2", "INC-1", U1, "same rack", night.now)
     assert [link.incident_id for link in night.view("INC-1").links] == ["INC-2"]
     assert [link.reason for link in night.view("INC-2").links] == ["same rack"]

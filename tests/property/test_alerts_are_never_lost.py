@@ -14,6 +14,7 @@ from opsbot.alert.policy import AlertPolicy, FlapDamping, Grouping, Inhibition
 from opsbot.alert.record import Hiding
 from opsbot.errors import OpsbotError
 from opsbot.incident.incident import IncidentState
+from opsbot.people import Person
 from tests.support.alert_night import Night
 
 NAMES = ("Slow", "Dark", "Fast")
@@ -27,6 +28,8 @@ POLICY = AlertPolicy(
 
 name, cluster, pod = st.sampled_from(NAMES), st.sampled_from(CLUSTERS), st.sampled_from(PODS)
 number = st.integers(1, 4)
+
+U1 = Person("U1", via="Slack")
 
 
 class Nights(RuleBasedStateMachine):
@@ -70,19 +73,19 @@ class Nights(RuleBasedStateMachine):
     def merge(self, one: int, other: int) -> None:
         """Somebody merges two incidents."""
         self.night.now += 1
-        self.attempt(lambda: self.night.stores.handling.merge(f"INC-{one}", f"INC-{other}", "U1", self.night.now))
+        self.attempt(lambda: self.night.stores.handling.merge(f"INC-{one}", f"INC-{other}", U1, self.night.now))
 
     @rule(one=number)
     def take_apart(self, one: int) -> None:
         """Somebody takes a merge back."""
         self.night.now += 1
-        self.attempt(lambda: self.night.stores.handling.take_apart(f"INC-{one}", "U1", self.night.now))
+        self.attempt(lambda: self.night.stores.handling.take_apart(f"INC-{one}", U1, self.night.now))
 
     @rule(one=number)
     def resolve(self, one: int) -> None:
         """Somebody resolves an incident by hand."""
         self.night.now += 1
-        self.attempt(lambda: self.night.stores.handling.resolve(f"INC-{one}", "U1", "a test", self.night.now))
+        self.attempt(lambda: self.night.stores.handling.resolve(f"INC-{one}", U1, "a test", self.night.now))
 
     @rule(seconds=st.sampled_from((1.0, 6.0, 35.0, 70.0)))
     def wait(self, seconds: float) -> None:

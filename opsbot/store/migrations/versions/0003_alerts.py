@@ -93,6 +93,8 @@ def upgrade() -> None:
         sa.Column("actor", sa.String(length=128), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
     )
+    with op.batch_alter_table("timeline") as table:
+        table.add_column(sa.Column("via", sa.String(length=32), nullable=False, server_default=""))
     with op.batch_alter_table("run") as table:
         table.add_column(sa.Column("labels", sa.JSON()))
     _keep_the_alert_of_each_incident()
@@ -125,6 +127,7 @@ def _keep_the_alert_of_each_incident() -> None:
 def downgrade() -> None:
     # Said plainly, since a batch would make the tables anew while others refer to them.
     op.execute("ALTER TABLE run DROP COLUMN labels")
+    op.execute("ALTER TABLE timeline DROP COLUMN via")
     for name in ("incident_link", "silence", "alert"):
         op.drop_table(name)
     op.drop_index("ix_incident_merged_into", "incident")

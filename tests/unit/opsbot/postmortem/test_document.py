@@ -18,7 +18,7 @@ def view(**changes: Any) -> dict[str, Any]:
     """An incident as core's API answers it."""
     timeline = [
         TimelineEntry("k1", "INC-1", OPENED_AT, "opsbot", "incident.opened", "KVCachePressure fires"),
-        TimelineEntry("k2", "INC-1", OPENED_AT + 45, "U0ONCALL", "incident.acknowledged", "Acknowledged"),
+        TimelineEntry("k2", "INC-1", OPENED_AT + 45, "U0ONCALL", "incident.acknowledged", "Acknowledged", via="Slack"),
         TimelineEntry("k3", "INC-1", OPENED_AT + 130, "opsbot", "step.acted", "Batch limit | of <b> set to 8"),
     ]
     alert = AlertView(
@@ -42,6 +42,7 @@ def test_it_says_when_and_how_long() -> None:
     assert "| Somebody took it after | 45 s |" in text
     assert "| First change after | 2 min |" in text
     assert "| KVCachePressure | cluster=local | 09-21 14:13:20 | fires |" in text
+    assert "| 09-21 14:14:05 | U0ONCALL (Slack) | Acknowledged |" in text
     assert "- INC-7 Earlier: fired again 40s after INC-7 was resolved" in text
     for title in ("Root cause", "What went well", "What went wrong", "Where we got lucky", "Action items"):
         assert f"## {title}\n" in text
