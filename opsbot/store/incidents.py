@@ -27,6 +27,8 @@ from opsbot.store.rows import (
     write_entry,
 )
 
+Keep = Callable[[Connection], Sequence[Alert]]
+
 LONGEST_NAME = 255
 MOST_EXPLAINED = 100
 """Incidents and decisions of one answer."""
@@ -58,9 +60,16 @@ class IncidentRepository:
         self._database = database
 
     def ingest(
-        self, alerts: Sequence[Alert], now: float, select_runbooks: Callable[[Alert], Sequence[RunbookToRun]]
+        self,
+        alerts: Sequence[Alert],
+        now: float,
+        select_runbooks: Callable[[Alert], Sequence[RunbookToRun]],
+        keep: Keep | None = None,
     ) -> Ingested:
         """Accept *alerts* with everything that follows from them, in one transaction.
+
+        Args:
+            keep: asked first, in the same transaction, which of the alerts are still to be accepted.
 
         Raises: StoreError having accepted nothing.
         """
@@ -68,7 +77,7 @@ class IncidentRepository:
         resolved: list[str] = []
         runs: list[str] = []
         with self._database.write() as connection:
-            for alert in alerts:
+            for alert in alerts if keep is None else keep(connection):
                 changes = track(alert, _known(connection, alert.fingerprint), now)
                 changed = _apply(connection, alert, changes, now)
                 if changed is None:
@@ -86,7 +95,15 @@ class IncidentRepository:
         with self._database.read() as connection:
             rows = connection.execute(select(table).where(table.c.state != IncidentState.RESOLVED.value))
             return tuple(
-                Alert(row.labels, row.annotations, AlertState.FIRING, row.starts_at, value=row.value) for row in rows
+                Alert(
+                    row.labels,
+                    row.annotations,
+                    AlertState.FIRING,
+                    row.starts_at,
+                    value=row.value,
+                    fingerprint=row.fingerprint,
+                )
+                for row in rows
             )
 
     def incident(self, text: str) -> Incident:

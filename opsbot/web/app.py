@@ -1,11 +1,10 @@
-"""Core's routes. The alert door answers success only after a durable commit; senders repeat a 503."""
+"""Core's routes. Those of webhooks are in `opsbot.web.inbound`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
@@ -15,30 +14,20 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from opsbot.alert.alert import Alert
-from opsbot.clock import to_rfc3339
+from opsbot.clock import Clock, SystemClock, to_rfc3339
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError, OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 from opsbot.telemetry import CoreMetrics
-from opsbot.web.alertmanager import WebhookError, parse_webhook
+from opsbot.web.inbound.door import InboundCore, InboundDoor
+from opsbot.web.inbound.receiver import Receiver, with_alert_door
 from opsbot.web.tokens import Tokens
 
-logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4 << 20
-
-
-class _Accepted(Protocol):
-    @property
-    def opened(self) -> tuple[str, ...]: ...
-
-
-class CoreCommands(IncidentCommands, Protocol):
+class CoreCommands(IncidentCommands, InboundCore, Protocol):
     """What the web API needs of core."""
-
-    async def ingest(self, alerts: list[Alert]) -> _Accepted: ...
 
     async def all_incidents(self) -> tuple[IncidentView, ...]: ...
 
@@ -58,6 +47,8 @@ class CoreApi:
         metrics: CoreMetrics,
         refresh_metrics: Callable[[], None],
         health: Callable[[], Mapping[str, str]],
+        receivers: Sequence[Receiver] = (),
+        clock: Clock | None = None,
     ) -> None:
         self._core = core
         self._tokens = tokens
@@ -67,7 +58,9 @@ class CoreApi:
         self._health = health
         self.app = Starlette(
             routes=[
-                Route("/webhooks/alertmanager", self.alertmanager, methods=["POST"]),
+                *InboundDoor(
+                    with_alert_door(receivers, tokens.api_digest), core, metrics, clock or SystemClock()
+                ).routes(),
                 Route("/api/v1/alerts", self.alerts),
                 Route("/api/v1/explain", self.explain),
                 Route("/api/v1/incidents", self.incidents),
@@ -80,31 +73,6 @@ class CoreApi:
             ],
             exception_handlers={OpsbotError: _explain},
         )
-
-    async def alertmanager(self, request: Request) -> Response:
-        """The alert door."""
-        if not self._tokens.is_machine(request):
-            return _error(401, "not_authorized", "the alert door needs `Authorization: Bearer` with core's API token")
-        body = await request.body()
-        if len(body) > MAX_BODY_BYTES:
-            return _error(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
-        try:
-            alerts, rejected = parse_webhook(json.loads(body))
-        except WebhookError as error:
-            return _error(400, "bad_request", str(error))
-        except ValueError as error:
-            return _error(400, "bad_request", f"the body is not JSON: {error}")
-        for line in rejected:
-            logger.warning("an alert was rejected: %s", line)
-        try:
-            done = await self._core.ingest(alerts)
-        except OpsbotError as error:
-            logger.error("alerts were not accepted: %s", error)
-            return _error(503, "not_accepted", "the alerts were not stored; send them again")
-        self._metrics.alerts_received.inc(len(alerts))
-        self._metrics.alerts_rejected.inc(len(rejected))
-        self._metrics.incidents_opened.inc(len(done.opened))
-        return JSONResponse({"accepted": len(alerts), "rejected": rejected})
 
     async def alerts(self, request: Request) -> Response:
         """The alerts behind every open incident."""
