@@ -68,8 +68,7 @@ class IncidentRepository:
     ) -> Ingested:
         """Accept *alerts* with everything that follows from them, in one transaction.
 
-        Args:
-            keep: asked first, in the same transaction, which of the alerts are still to be accepted.
+        Where there is *keep*, it is asked first, in that transaction, which alerts are still to be accepted.
 
         Raises: StoreError having accepted nothing.
         """

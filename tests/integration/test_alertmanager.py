@@ -85,7 +85,7 @@ async def test_an_incident_opens_and_ends(core: CoreServer, sender: Sender) -> N
     assert view["incident"]["severity"] == "medium"
     await sender.alert("QueueGrows", has_ended=True)
     await until(lambda: core.incidents() == [("QueueGrows on eu-1", "resolved")], LIMIT_S)
-    assert core.counted("opsbot_alerts_received_total", receiver="alertmanager") == 2
+    await until(lambda: core.counted("opsbot_alerts_received_total", receiver="alertmanager") == 2)
 
 
 async def test_it_ends_although_core_was_away(core: CoreServer, sender: Sender) -> None:
