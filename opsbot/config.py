@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from opsbot.alert_settings import AlertingSection
 from opsbot.errors import ConfigError
@@ -19,6 +19,9 @@ from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
 DEFAULT_FILE = Path("opsbot.yaml")
+
+MIN_TOKEN_CHARS = 16
+"""Of tokens that a machine shows and nobody has to type."""
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -82,6 +85,49 @@ class RunsSection(_Section):
     )
 
 
+class InboundSection(_Section):
+    """One receiver of webhooks, at `/webhooks/<name>` of core's address."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Its name, and the end of its address.")
+    kind: Literal["alertmanager", "grafana", "datadog", "generic"] = Field(
+        description="Whose webhooks it takes; `generic` is opsbot's own form."
+    )
+    token_env: tuple[EnvName, ...] = Field(
+        default=(), max_length=8, description="Environment variables of the tokens that are valid; several to rotate."
+    )
+    basic_user: str | None = Field(
+        default=None,
+        min_length=1,
+        pattern=r"^[^:]*$",
+        description="User name of HTTP Basic, whose password is one of the tokens.",
+    )
+    signature_env: tuple[EnvName, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Environment variables of the keys of the HMAC signature that is asked for; several to rotate.",
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_sender(self) -> Self:
+        if not self.token_env and not self.signature_env:
+            raise ValueError("`token_env` or `signature_env` is needed, or anybody could open incidents")
+        if self.signature_env and self.kind not in ("grafana", "generic"):
+            raise ValueError(f"`signature_env`: {self.kind} does not sign its webhooks; use `token_env`")
+        if self.basic_user is not None and not self.token_env:
+            raise ValueError("`basic_user` needs `token_env`: the password is one of the tokens")
+        if self.name == "alertmanager" and self.kind != "alertmanager":
+            raise ValueError("the name `alertmanager` is the alert door's; give this receiver another one")
+        return self
+
+
+def _have_own_names(receivers: tuple[InboundSection, ...]) -> tuple[InboundSection, ...]:
+    names = [receiver.name for receiver in receivers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two receivers are called {', '.join(twice)}; each needs a name of its own")
+    return receivers
+
+
 class CapacitySection(_Section):
     """What `opsbot capacity` goes by."""
 
@@ -124,6 +170,9 @@ class Settings(_Section):
         default="OPSBOT_API_TOKEN", description="Environment variable of the token between the roles and for the CLI."
     )
     people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
+    inbound: Annotated[tuple[InboundSection, ...], AfterValidator(_have_own_names)] = Field(
+        default=(), max_length=64, description="Receivers of webhooks, beside the alert door for Alertmanager."
+    )
     runs: RunsSection = RunsSection()
     alerting: AlertingSection = AlertingSection()
     capacity: CapacitySection = CapacitySection()
@@ -138,6 +187,8 @@ class Secrets:
     personal_tokens: Mapping[str, str]
     slack_bot_token: str | None
     slack_app_token: str | None
+    inbound: Mapping[str, str] = field(default_factory=dict)
+    """Tokens and keys of receivers, by variable."""
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -185,6 +236,14 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
     for person in settings.people:
         if person.token_env and env.get(person.token_env):
             personal[env[person.token_env]] = person.user
+    inbound: dict[str, str] = {}
+    for receiver in settings.inbound:
+        for name in (*receiver.token_env, *receiver.signature_env):
+            inbound[name] = need(name, f"a token or key of the receiver {receiver.name}; or take it out of `inbound`")
+            if 0 < len(inbound[name]) < MIN_TOKEN_CHARS:
+                missing.append(
+                    f"environment variable {name} is too short: at least {MIN_TOKEN_CHARS} random characters"
+                )
     if missing:
         raise ConfigError("secrets are missing", tuple(missing))
     return Secrets(
@@ -193,4 +252,5 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         personal_tokens=personal,
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
+        inbound=inbound,
     )

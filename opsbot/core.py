@@ -15,6 +15,7 @@ from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
 from opsbot.desk import Desk
 from opsbot.errors import ConfigError, OpsbotError
+from opsbot.inbound import inbound_receivers
 from opsbot.listen import bind, serve
 from opsbot.people import Person, person_for
 from opsbot.runbook.executor import Executor, ExecutorSettings
@@ -24,6 +25,7 @@ from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.store.database import Database
+from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
 from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
@@ -63,6 +65,7 @@ class Core:
         policy = settings.alerting.policy()
         stores = Repositories.over(database, policy)
         self._incidents, self._runs = stores.incidents, stores.runs
+        self._inbound = InboundRepository(database)
 
         self._control = ControlClient(
             {
@@ -101,6 +104,8 @@ class Core:
             self._metrics,
             self._count,
             self._health,
+            inbound_receivers(settings, secrets),
+            clock,
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
@@ -165,6 +170,8 @@ class Core:
     async def _forget(self) -> None:
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)
         logger.info("%d decision records older than 30 days forgotten", gone)
+        gone = await asyncio.to_thread(self._inbound.forget, self._clock.now() - INBOUND_KEPT_S)
+        logger.info("%d ids of inbound events forgotten", gone)
 
     def _count(self) -> None:
         for gauge, counts in (

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from opsbot.alert.alert import Alert
+from opsbot.alert.inbound import InboundEvent
 from opsbot.alert.matching import label_match
 from opsbot.alert.policy import AlertPolicy
 from opsbot.alert.silence import Silence, check_silence
@@ -21,7 +22,8 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person, Role
 from opsbot.runbook.store import ApprovalRow
-from opsbot.store.incidents import Ingested
+from opsbot.store.inbound import Claim, IngestedEvents
+from opsbot.store.incidents import Ingested, Keep
 from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 
@@ -65,13 +67,19 @@ class Desk:
         self._wake_outbox = wake_outbox
         self._clock = clock
 
-    async def ingest(self, alerts: Sequence[Alert]) -> Ingested:
+    async def ingest(self, alerts: Sequence[Alert], keep: Keep | None = None) -> Ingested:
         """Accept alerts durably; raises StoreError having accepted nothing."""
-        done = await asyncio.to_thread(self._incidents.ingest, alerts, self._clock.now(), self._select_runbooks)
+        done = await asyncio.to_thread(self._incidents.ingest, alerts, self._clock.now(), self._select_runbooks, keep)
         if done.runs:
             self._executor.wake()
         self._wake_outbox()
         return done
+
+    async def ingest_events(self, receiver: str, events: Sequence[InboundEvent]) -> IngestedEvents:
+        """Accept the alerts of a webhook durably, each event id once; raises StoreError having accepted nothing."""
+        claim = Claim(receiver, events, self._clock.now())
+        done = await self.ingest([event.alert for event in events], claim)
+        return IngestedEvents(done.opened, claim.num_duplicates)
 
     async def explain(self, about: str) -> Explanation:
         """What was decided about an incident, an alert's name or a fingerprint; raises NotFoundError."""

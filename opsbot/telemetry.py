@@ -16,10 +16,19 @@ class CoreMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.alerts_received = Counter(
-            "opsbot_alerts_received_total", "Alerts accepted by the alert door.", registry=self.registry
+            "opsbot_alerts_received_total", "Alerts accepted.", ["receiver"], registry=self.registry
         )
         self.alerts_rejected = Counter(
-            "opsbot_alerts_rejected_total", "Alerts that were malformed.", registry=self.registry
+            "opsbot_alerts_rejected_total", "Alerts that were malformed.", ["receiver"], registry=self.registry
+        )
+        self.alerts_duplicate = Counter(
+            "opsbot_alerts_duplicate_total",
+            "Alerts whose event id had been accepted before.",
+            ["receiver"],
+            registry=self.registry,
+        )
+        self.webhooks_refused = Counter(
+            "opsbot_webhooks_refused_total", "Webhooks refused.", ["receiver", "reason"], registry=self.registry
         )
         self.incidents_opened = Counter("opsbot_incidents_opened_total", "Incidents opened.", registry=self.registry)
         self.incidents = Gauge("opsbot_incidents", "Incidents by state.", ["state"], registry=self.registry)

@@ -28,6 +28,8 @@ from opsbot.store.rows import (
 )
 from opsbot.store.run_queue import RunbookToRun
 
+Keep = Callable[[Connection], Sequence[Alert]]
+
 MOST_EXPLAINED = 100
 """Incidents and decisions of one answer."""
 
@@ -49,16 +51,23 @@ class IncidentRepository:
         self._policy = AlertPolicy() if policy is None else policy
 
     def ingest(
-        self, alerts: Sequence[Alert], now: float, select_runbooks: Callable[[Alert], Sequence[RunbookToRun]]
+        self,
+        alerts: Sequence[Alert],
+        now: float,
+        select_runbooks: Callable[[Alert], Sequence[RunbookToRun]],
+        keep: Keep | None = None,
     ) -> Ingested:
         """Accept *alerts* with everything that follows from them, in one transaction.
+
+        Where there is *keep*, it is asked first, in that transaction, which alerts are still to be accepted.
 
         Raises: StoreError having accepted nothing.
         """
         with self._database.write() as connection:
             intake = Intake(connection, self._policy, now, select_runbooks)
             # What may hide others comes first, so that one post that holds both opens one incident.
-            for alert in sorted(alerts, key=lambda alert: not self._policy.may_hide(alert.labels)):
+            taken = alerts if keep is None else keep(connection)
+            for alert in sorted(taken, key=lambda alert: not self._policy.may_hide(alert.labels)):
                 intake.accept(alert)
         return _ingested(intake)
 

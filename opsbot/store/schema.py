@@ -195,3 +195,12 @@ decision = Table(
     Index(None, "alertname"),
     Index("ix_decision_time", "at"),
 )
+
+inbound_event = Table(
+    "inbound_event",
+    metadata,
+    Column("receiver", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
+    Index("ix_inbound_event_at", "at"),
+)

@@ -95,7 +95,7 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 async def test_an_alert_is_accepted_and_shown(door: Door) -> None:
     """Success means that the incident is there."""
     answer = await door.post(FIRING)
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "rejected": []})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "duplicates": 0, "rejected": []})
     (view,) = (await door.http.get("/api/v1/incidents", headers=MACHINE)).json()["incidents"]
     assert view["incident"]["title"] == "KV cache pressure on eu-1"
     assert view["runs"][0]["runbook_id"] == "smaller-batch"
