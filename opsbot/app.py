@@ -49,7 +49,10 @@ async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> Non
             PAGE_TOKEN_ENV: page_token,
         }
         roles.insert(0, "workspace")
-        logger.info("no Slack tokens: the page is http://127.0.0.1:%d/?token=%s", settings.workspace.port, page_token)
+        # Printed, not logged: its token is for whoever sits here.
+        print(
+            f"no Slack tokens: the page is http://127.0.0.1:{settings.workspace.port}/?token={page_token}", flush=True
+        )
     logs = settings.data_dir / "logs"
     processes = [
         RoleProcess(role, (role, "--config", str(config_path), "--exit-with-parent"), logs / f"{role}.log")
@@ -98,7 +101,7 @@ async def run_events_role(settings: Settings, secrets: Secrets) -> None:
     listener = bind(settings.events.host, settings.events.port)
     role = EventsRole(settings.data_dir / "events.sqlite", Tokens.of(secrets.api_token, {}), SystemClock())
     try:
-        await _until_told_to_stop(serve(role.app, listener), role.run())
+        await _until_told_to_stop(serve(role.app, listener), role.run(), role.process.watch_loop())
     finally:
         role.close()
 

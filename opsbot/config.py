@@ -100,6 +100,17 @@ class CapacitySection(_Section):
     )
 
 
+class LoggingSection(_Section):
+    """What log lines look like."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="`text` for people, `json` for collectors: one object a line."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe line that is written."
+    )
+
+
 class Settings(_Section):
     """The whole of `opsbot.yaml`."""
 
@@ -125,6 +136,7 @@ class Settings(_Section):
     people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
     runs: RunsSection = RunsSection()
     capacity: CapacitySection = CapacitySection()
+    logging: LoggingSection = LoggingSection()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,11 @@ from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
+from opsbot.readiness import Ready, always_ready
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.alertmanager import WebhookError, parse_webhook
+from opsbot.web.health import health_routes
+from opsbot.web.timed import timed
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -58,16 +61,17 @@ class CoreApi:
         metrics: CoreMetrics,
         refresh_metrics: Callable[[], None],
         health: Callable[[], Mapping[str, str]],
+        ready: Ready = always_ready,
     ) -> None:
         self._core = core
         self._tokens = tokens
         self._person_for = person_for
         self._metrics = metrics
         self._refresh_metrics = refresh_metrics
-        self._health = health
+        self._ready = ready
         self.app = Starlette(
             routes=[
-                Route("/webhooks/alertmanager", self.alertmanager, methods=["POST"]),
+                Route("/webhooks/alertmanager", timed(self.alertmanager, metrics.door_seconds), methods=["POST"]),
                 Route("/api/v1/alerts", self.alerts),
                 Route("/api/v1/explain", self.explain),
                 Route("/api/v1/incidents", self.incidents),
@@ -75,7 +79,7 @@ class CoreApi:
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
                 Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
                 Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
-                Route("/healthz", self.healthz),
+                *health_routes("core", ready, health),
                 Route("/metrics", self.exposition),
             ],
             exception_handlers={OpsbotError: _explain},
@@ -179,13 +183,14 @@ class CoreApi:
             return _unauthorized()
         return JSONResponse({"message": await self._core.undo(request.path_params["run_id"], self._person_for(user))})
 
-    async def healthz(self, request: Request) -> Response:
-        """How core's parts fare."""
-        return JSONResponse({"status": "ok", **self._health()})
-
     async def exposition(self, request: Request) -> Response:
         """Our own metrics."""
-        await run_in_threadpool(self._refresh_metrics)
+        try:
+            await run_in_threadpool(self._refresh_metrics)
+        except OpsbotError as error:
+            # What needs no database is told all the same: it is what the database's trouble is seen by.
+            logger.warning("some metrics are as old as the last time they were asked for: %s", error)
+        self._metrics.process.note_ready((await self._ready()).is_ready)
         return PlainTextResponse(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     def _may_read(self, request: Request) -> bool:
