@@ -21,8 +21,6 @@ from opsbot.config import Secrets, Settings
 from opsbot.listen import bind, serve
 from opsbot.supervisor import RoleProcess, Supervisor
 from opsbot.web.tokens import Tokens
-from opsbot.workspace import app as workspace
-from opsbot.workspace.settings import WorkspaceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +106,9 @@ async def run_events_role(settings: Settings, secrets: Secrets) -> None:
 
 async def run_workspace_role(settings: Settings, port: int | None) -> None:
     """The local workspace, until told to stop; its tokens come from the environment or are made up and printed."""
+    from opsbot.workspace import app as workspace
+    from opsbot.workspace.settings import WorkspaceSettings
+
     bot_token = os.environ.get(settings.slack.bot_token_env) or f"xoxb-local-{random_secrets.token_urlsafe(16)}"
     app_token = os.environ.get(settings.slack.app_token_env) or f"xapp-local-{random_secrets.token_urlsafe(16)}"
     page_token = os.environ.get(PAGE_TOKEN_ENV) or random_secrets.token_urlsafe(24)
