@@ -44,7 +44,7 @@ def test_panels_are_whole_and_do_not_overlap() -> None:
         assert len(set(references)) == len(references) > 0
         assert all(target["legendFormat"] for target in panel["targets"])
     places = [panel["gridPos"] for panel in PANELS]
-    assert all(0 <= place["x"] and place["x"] + place["w"] <= 24 for place in places)
+    assert all(place["x"] >= 0 and place["x"] + place["w"] <= 24 for place in places)
     for one, other in itertools.combinations(places, 2):
         is_beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
         is_above = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]

@@ -1,8 +1,9 @@
-"""The Grafana dashboard over a real server and the real roles: every metric it names is exposed, every query answers."""
+"""The Grafana dashboard over a real server and real roles: every metric it names is exposed, every query answers."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,16 @@ async def _query(world: World, expr: str) -> Any:
     return answer.json()["data"]["result"]
 
 
+async def _range(world: World, expr: str) -> Any:
+    """As Grafana asks for a chart."""
+    now = int(time.time())
+    given = {"query": expr, "start": now - 60, "end": now, "step": 5}
+    async with httpx.AsyncClient(trust_env=False, timeout=LIMIT_S) as http:
+        answer = await http.post(f"{world.watch_url}/api/v1/query_range", data=given)
+    assert answer.status_code == 200, f"{expr}: {answer.text}"
+    return answer.json()["data"]["result"]
+
+
 async def test_every_query_of_the_dashboard_finds_something(world: World) -> None:
     """Asked of watch as Grafana asks, each query yields series; and each metric that is named is really exposed."""
     exposed = {"up"}
@@ -93,3 +104,5 @@ async def test_every_query_of_the_dashboard_finds_something(world: World) -> Non
     assert named - exposed == set()
     empty = {title for title, expr in asked if not await _query(world, expr)}
     assert empty <= OF_MORE_TRAFFIC
+    for title, expr in asked:
+        assert await _range(world, expr) or title in OF_MORE_TRAFFIC

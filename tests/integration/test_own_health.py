@@ -153,6 +153,41 @@ def test_core_alone_logs_json_and_says_how_it_stands(tmp_path: Path) -> None:
     assert "never-to-be-seen" not in "\n".join(lines)
 
 
+LIBRARIES = """
+import logging, threading, warnings
+from dbos import DBOS
+from opsbot.logs.setup import configure_logging
+
+configure_logging("core", form="json", secrets=["hidden-value"])
+DBOS(config={"name": "opsbot", "system_database_url": "sqlite:///%s", "enable_otlp": False})
+for name in ("dbos", "uvicorn.error", "slack_sdk.web", "opsbot.slack.bolt", "asyncio"):
+    logging.getLogger(name).warning("from %%s with hidden-value", name)
+logging.getLogger("uvicorn.access").info("a request")
+warnings.warn("from warnings with hidden-value")
+thread = threading.Thread(target=lambda: {}["in a thread"], name="worker")
+thread.start()
+thread.join()
+raise RuntimeError("nobody caught hidden-value")
+"""
+
+
+def test_every_librarys_lines_come_out_alike(tmp_path: Path) -> None:
+    """DBOS, uvicorn, Slack's, asyncio, warnings, and what nobody caught: JSON to the last line, once each."""
+    done = subprocess.run(
+        [sys.executable, "-c", LIBRARIES % (tmp_path / "x.sqlite")], capture_output=True, text=True, check=False
+    )
+    entries = [json.loads(line) for line in done.stderr.splitlines()]
+    ours = [entry["logger"] for entry in entries if "with [redacted]" in entry["message"]]
+    assert ours == ["dbos", "uvicorn.error", "slack_sdk.web", "opsbot.slack.bolt", "asyncio", "py.warnings"]
+    assert "uvicorn.access" not in {entry["logger"] for entry in entries}
+    assert [entry["exception"].splitlines()[-1] for entry in entries if "exception" in entry] == [
+        "KeyError: 'in a thread'",
+        "RuntimeError: nobody caught [redacted]",
+    ]
+    assert done.returncode == 1
+    assert "hidden-value" not in done.stderr
+
+
 def _status(port: int) -> int:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code
