@@ -11,7 +11,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-STORE_LIMIT_S = 2.0
+STORE_LIMIT_S = 1.0
+"""Less than a scraper waits, so that a store that hangs is told by `opsbot_ready` and not by silence."""
 KEPT_S = 1.0
 """However often it is asked, a store is written at most once in this time."""
 
