@@ -188,6 +188,13 @@ def test_every_librarys_lines_come_out_alike(tmp_path: Path) -> None:
     assert "hidden-value" not in done.stderr
 
 
+def test_a_role_loads_only_what_it_runs_on() -> None:
+    """Watch has neither the workspace's server nor DBOS in its memory."""
+    code = "import sys, opsbot.app, opsbot.watch.watcher; print([m for m in ('aiohttp', 'dbos') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def _status(port: int) -> int:
     try:
         return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).status_code
