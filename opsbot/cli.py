@@ -70,13 +70,16 @@ for one in (resolve, merge, unmerge, link, silence_group, postmortem):
     main.add_command(one)
 
 
-def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:
-    from opsbot.telemetry import configure_logging
+def _prepare(role: str, config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:
+    from opsbot.logs.redact import secret_values
+    from opsbot.logs.setup import configure_logging
 
-    configure_logging()
+    configure_logging(role)
     if exit_with_parent:
         leave_with_parent()
     settings = load_settings(config_path)
+    hidden = secret_values(settings.model_dump(), os.environ)
+    configure_logging(role, form=settings.logging.format, level=settings.logging.level, secrets=hidden)
     return settings, load_secrets(settings)
 
 
@@ -86,7 +89,7 @@ def up(config_path: Path) -> None:
     """Start the whole bot: core, watch, events, and the local workspace when no Slack tokens are set."""
     from opsbot.app import run_up
 
-    settings, secrets = _prepare(config_path)
+    settings, secrets = _prepare("up", config_path)
     asyncio.run(run_up(settings, secrets, config_path))
 
 
@@ -97,7 +100,7 @@ def core(config_path: Path, exit_with_parent: bool) -> None:
     """Start the core role alone: incidents, runs, Slack, web."""
     from opsbot.app import run_core
 
-    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    settings, secrets = _prepare("core", config_path, exit_with_parent=exit_with_parent)
     asyncio.run(run_core(settings, secrets))
 
 
@@ -108,7 +111,7 @@ def watch(config_path: Path, exit_with_parent: bool) -> None:
     """Start the watch role alone: scraping and alert rules."""
     from opsbot.app import run_watch_role
 
-    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    settings, secrets = _prepare("watch", config_path, exit_with_parent=exit_with_parent)
     asyncio.run(run_watch_role(settings, secrets))
 
 
@@ -119,7 +122,7 @@ def events(config_path: Path, exit_with_parent: bool) -> None:
     """Start the events role alone: the request log."""
     from opsbot.app import run_events_role
 
-    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    settings, secrets = _prepare("events", config_path, exit_with_parent=exit_with_parent)
     asyncio.run(run_events_role(settings, secrets))
 
 

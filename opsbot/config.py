@@ -147,6 +147,17 @@ class CapacitySection(_Section):
     )
 
 
+class LoggingSection(_Section):
+    """What log lines look like."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="`text` for people, `json` for collectors: one object a line."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe line that is written."
+    )
+
+
 class Settings(_Section):
     """The whole of `opsbot.yaml`."""
 
@@ -176,6 +187,7 @@ class Settings(_Section):
     runs: RunsSection = RunsSection()
     alerting: AlertingSection = AlertingSection()
     capacity: CapacitySection = CapacitySection()
+    logging: LoggingSection = LoggingSection()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,14 @@ from opsbot.action import ControlClient, ServingTarget, shipped_actions
 from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
+from opsbot.core_readiness import CoreReadiness
+from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.inbound import inbound_receivers
 from opsbot.listen import bind, serve
 from opsbot.people import Person, person_for
+from opsbot.readiness import WriteProbe
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
@@ -26,6 +29,7 @@ from opsbot.slack.role import SlackRole
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
+from opsbot.store.probe import write_nothing
 from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
@@ -86,17 +90,17 @@ class Core:
         )
         self._desk = Desk(stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
+        self._metrics = CoreMetrics()
         self._roles = {person.user: frozenset(person.roles) for person in settings.people}
         self._slack = SlackRole(
             SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
             self._desk,
             self._person_in_slack,
-            stores.outbox,
+            CountedOutbox(database, self._metrics.delivery, clock),
             stores.views.view,
             self._incidents.entry,
             clock,
         )
-        self._metrics = CoreMetrics()
         self._api = CoreApi(
             self._desk,
             Tokens.of(secrets.api_token, secrets.personal_tokens),
@@ -104,6 +108,7 @@ class Core:
             self._metrics,
             self._count,
             self._health,
+            self._readiness(),
             inbound_receivers(settings, secrets),
             clock,
         )
@@ -129,6 +134,8 @@ class Core:
             await self._slack.start()
             self._schedule.start()
             stack.callback(self._schedule.shutdown, wait=False)
+            measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
+            stack.callback(measuring.cancel)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
 
@@ -181,7 +188,20 @@ class Core:
             gauge.clear()
             for state, count in counts.items():
                 gauge.labels(state).set(count)
-        self._metrics.bad_files.set(len({problem.path for problem in self._library.problems}))
+        self._metrics.bad_files.set(self._num_bad_files())
+        self._metrics.delivery.refresh(self._database, self._clock.now(), is_slack_connected=self._slack.is_connected)
+
+    def _num_bad_files(self) -> int:
+        return len({problem.path for problem in self._library.problems})
+
+    def _readiness(self) -> CoreReadiness:
+        return CoreReadiness(
+            WriteProbe(lambda: write_nothing(self._database.engine), "core's database"),
+            lambda: self._executor.is_running,
+            lambda: self._slack.is_connected,
+            lambda: self._slack.problem,
+            self._num_bad_files,
+        )
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")

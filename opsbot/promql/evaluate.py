@@ -32,6 +32,9 @@ from opsbot.promql.subquery import instants, window_of
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Element, Value, Vector, vector_of
 
+MAX_WINDOWS_BYTES = 4 << 20
+"""Of windows that are kept for other functions over the same range; beyond it they are looked up again."""
+
 Span = tuple[float, float]
 """The first and the last instant of a whole query, seconds since the epoch; for one instant twice the same."""
 
@@ -101,6 +104,7 @@ class _Evaluation:
         self._is_presence = values is not None
         self._known: dict[Node, Value] = {}
         self._known_windows: dict[Node, tuple[list[Window], Bounds]] = {}
+        self._windows_bytes = 0
 
     def value(self, node: Node) -> Value:
         if self._proper is not None and not is_of_presence(node):
@@ -174,7 +178,13 @@ class _Evaluation:
             return self._proper._windows(node)
         found = self._known_windows.get(node)
         if found is None:
-            found = self._known_windows[node] = self._looked_up(node)
+            found = self._looked_up(node)
+            # A round over many series would otherwise hold all of its windows at once, each a copy of samples.
+            self._windows_bytes += sum(window.values.nbytes for window in found[0])
+            if self._windows_bytes > MAX_WINDOWS_BYTES:
+                self._known_windows.clear()
+                self._windows_bytes = sum(window.values.nbytes for window in found[0])
+            self._known_windows[node] = found
         return found
 
     def _looked_up(self, node: Node) -> tuple[list[Window], Bounds]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -76,6 +76,8 @@ class Scraper:
     store: SampleStore
     clock: Clock
     http: httpx.AsyncClient
+    observe: Callable[[float], None] | None = None
+    """Told how long each scrape took, in seconds."""
     health: TargetHealth = field(default_factory=TargetHealth)
     _exposition: Exposition = field(init=False)
     _sheet: Sheet = field(init=False)
@@ -100,6 +102,8 @@ class Scraper:
             return
         finally:
             self.health.last_duration_s = self.clock.monotonic() - began
+            if self.observe is not None:
+                self.observe(self.health.last_duration_s)
         # The samples are as old as the answer, not as the question: a slow target may take two seconds.
         exposed = self._exposition.labels
         if self._columns[0] is not exposed:

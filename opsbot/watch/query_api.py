@@ -58,7 +58,7 @@ class _BadData(ValueError):
 class QueryApi:
     """The read-only routes of the watch role."""
 
-    def __init__(self, store: SampleStore, clock: Clock, view: WatchView) -> None:
+    def __init__(self, store: SampleStore, clock: Clock, view: WatchView, health: Sequence[Route] = ()) -> None:
         self._store = store
         self._clock = clock
         self._view = view
@@ -71,6 +71,7 @@ class QueryApi:
                 Route("/api/v1/targets", self.targets),
                 Route("/api/v1/rules", self.rules),
                 Route("/-/healthy", self.healthy),
+                *health,
                 Route("/metrics", self.metrics),
             ],
             exception_handlers={_BadData: _bad_data, QueryError: _not_evaluated},

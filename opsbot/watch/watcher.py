@@ -21,13 +21,17 @@ from opsbot.errors import SourceError
 from opsbot.listen import bind, serve
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import metric_names, walk
+from opsbot.readiness import Readiness
 from opsbot.rule.book import RuleBook
 from opsbot.source.scrape import Scraper, Target
 from opsbot.watch.door import DoorClient
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
+from opsbot.watch.readiness import watch_readiness
 from opsbot.watch.status import Rounds, WatchStatus
 from opsbot.watch.steady_clock import SteadyClock
+from opsbot.watch.timings import WatchTimings
+from opsbot.web.health import health_routes
 from opsbot.yamlfile import Problem
 
 HOUSEKEEP_EVERY_S = 60.0
@@ -69,8 +73,10 @@ class Watcher:
         self._settings = settings
         self._clock = SteadyClock(clock)
         self._store = SampleStore()
-        self._scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.targets]
-        self._own_scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.own_targets]
+        self.timings = WatchTimings()
+        timed = self.timings.scrape.observe
+        self._scrapers = [Scraper(target, self._store, self._clock, http, timed) for target in settings.targets]
+        self._own_scrapers = [Scraper(one, self._store, self._clock, http, timed) for one in settings.own_targets]
         self._book = RuleBook(settings.rule_paths, _rejected)
         self._evaluation = Evaluation(self._store)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
@@ -81,19 +87,22 @@ class Watcher:
         self._housekept_at = self._clock.now()
         self._absent_asked_at = self._housekept_at - HOUSEKEEP_EVERY_S + ABSENT_AFTER_S
         self._told_absent: set[str] = set()
-        status = WatchStatus(self._store, self._scrapers, self._book, self._evaluation, self._door, self._rounds)
-        self.app = QueryApi(self._store, self._clock, status).app
+        status = WatchStatus(
+            self._store, self._scrapers, self._book, self._evaluation, self._door, self._rounds, self.timings
+        )
+        self.app = QueryApi(self._store, self._clock, status, health_routes("watch", self.readiness)).app
 
     async def run(self) -> None:
         """Watch until cancelled."""
         logger.info("watching %d targets", len(self._scrapers))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell_forever())
+            group.create_task(self.timings.process.watch_loop())
             await self._watch_forever(group)
 
     def evaluate(self) -> None:
         """Evaluate every rule in force on the samples that are there, and note what core must be told."""
-        began_s = time.thread_time()
+        began_s, began_at_s = time.thread_time(), time.perf_counter()
         now = self._clock.now()
         if self._book.reload():
             logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
@@ -106,7 +115,14 @@ class Watcher:
             self._has_news.set()
         self._housekeep(now)
         self._rounds.num_rounds += 1
+        self._rounds.last_at_s = self._clock.monotonic()
+        self.timings.evaluation.observe(time.perf_counter() - began_at_s)
+        self.timings.process.note_ready(self._ready().is_ready)
         self._rounds.evaluating_s += time.thread_time() - began_s
+
+    async def readiness(self) -> Readiness:
+        """Whether rules are in force and evaluated."""
+        return self._ready()
 
     async def tell(self) -> bool:
         """Tell core what it does not know yet; the first time, ask it what still fires. Answers whether it took all."""
@@ -122,6 +138,10 @@ class Watcher:
             self._is_restored = True
             logger.info("core holds %d firing alerts", len(firing))
         return await self._door.deliver(self._clock.now())
+
+    def _ready(self) -> Readiness:
+        now, interval_s = self._clock.monotonic(), self._settings.interval_s
+        return watch_readiness(self._book, self._rounds, self._door, self._scrapers, now, interval_s)
 
     async def _watch_forever(self, group: asyncio.TaskGroup) -> None:
         running: dict[int, asyncio.Task[None]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -20,12 +21,16 @@ from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
+from opsbot.readiness import Ready, always_ready
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.answers import error, unauthorized
 from opsbot.web.handling import HandlingApi
+from opsbot.web.health import health_routes
 from opsbot.web.inbound.door import InboundCore, InboundDoor
 from opsbot.web.inbound.receiver import Receiver, with_alert_door
 from opsbot.web.tokens import Tokens
+
+logger = logging.getLogger(__name__)
 
 
 class CoreCommands(IncidentCommands, InboundCore, Protocol):
@@ -49,6 +54,7 @@ class CoreApi:
         metrics: CoreMetrics,
         refresh_metrics: Callable[[], None],
         health: Callable[[], Mapping[str, str]],
+        ready: Ready = always_ready,
         receivers: Sequence[Receiver] = (),
         clock: Clock | None = None,
     ) -> None:
@@ -57,7 +63,7 @@ class CoreApi:
         self._person_for = person_for
         self._metrics = metrics
         self._refresh_metrics = refresh_metrics
-        self._health = health
+        self._ready = ready
         self.app = Starlette(
             routes=[
                 *InboundDoor(
@@ -71,7 +77,7 @@ class CoreApi:
                 Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
                 Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
                 *HandlingApi(core, tokens, person_for).routes(),
-                Route("/healthz", self.healthz),
+                *health_routes("core", ready, health),
                 Route("/metrics", self.exposition),
             ],
             exception_handlers={OpsbotError: _explain},
@@ -150,13 +156,14 @@ class CoreApi:
             return unauthorized()
         return JSONResponse({"message": await self._core.undo(request.path_params["run_id"], self._person_for(user))})
 
-    async def healthz(self, request: Request) -> Response:
-        """How core's parts fare."""
-        return JSONResponse({"status": "ok", **self._health()})
-
     async def exposition(self, request: Request) -> Response:
         """Our own metrics."""
-        await run_in_threadpool(self._refresh_metrics)
+        try:
+            await run_in_threadpool(self._refresh_metrics)
+        except OpsbotError as raised:
+            # What needs no database is told all the same: it is what the database's trouble is seen by.
+            logger.warning("some metrics are as old as the last time they were asked for: %s", raised)
+        self._metrics.process.note_ready((await self._ready()).is_ready)
         return PlainTextResponse(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     def _may_read(self, request: Request) -> bool:

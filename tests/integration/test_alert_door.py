@@ -224,3 +224,11 @@ async def test_reading_needs_a_token_too(door: Door) -> None:
     assert (await door.http.get("/api/v1/incidents")).status_code == 401
     assert (await door.http.get("/healthz")).json() == {"status": "ok", "slack": "fine"}
     assert "opsbot_alerts_received_total" in (await door.http.get("/metrics")).text
+
+
+async def test_answers_of_the_door_are_timed(door: Door) -> None:
+    """Each post counts, also one that is refused."""
+    await door.post(FIRING)
+    await door.post(FIRING, headers=STRANGER)
+    text = (await door.http.get("/metrics")).text
+    assert "opsbot_alert_door_duration_seconds_count 2.0" in text

@@ -69,8 +69,8 @@ class CoreServer:
             self.metrics,
             lambda: None,
             lambda: {},
-            self._receivers,
-            clock,
+            receivers=self._receivers,
+            clock=clock,
         )
         self._serving = asyncio.create_task(serve(api.app, bind("127.0.0.1", self.port)))
 

@@ -26,6 +26,7 @@ from opsbot.web.inbound.errors import REASONS, InboundError, MalformedError, Una
 from opsbot.web.inbound.parsed import Parsed
 from opsbot.web.inbound.quiet_log import QuietLog
 from opsbot.web.inbound.receiver import Receiver
+from opsbot.web.timed import timed
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,11 @@ class InboundDoor:
     def routes(self) -> list[Route]:
         """`POST /webhooks/<name>` of each receiver."""
         return [
-            Route(f"/webhooks/{receiver.name}", _Endpoint(self, receiver).post, methods=["POST"])
+            Route(
+                f"/webhooks/{receiver.name}",
+                timed(_Endpoint(self, receiver).post, self._metrics.door_seconds),
+                methods=["POST"],
+            )
             for receiver in self._receivers
         ]
 

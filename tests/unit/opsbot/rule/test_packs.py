@@ -24,7 +24,9 @@ RUN_S = 900
 NEEDS_MORE_THAN_VLLM = {
     "BatchSaturated",
     "BatchStarved",
+    "BotMessagesWait",
     "BotNotHeard",
+    "BotNotReady",
     "BotRoundsLate",
     "BotRulesFailing",
     "BotRoleDown",
@@ -87,6 +89,7 @@ LEASES, PROCESS = f'serving_open_leases{{{TARGET},knob="batch"}}', f"process_cpu
 UP, BOT_UP = f"up{{{TARGET}}}", f"up{{{BOT}}}"
 OPEN, RECEIVED = f'opsbot_incidents{{{BOT},state="open"}}', f"opsbot_alerts_received_total{{{BOT}}}"
 STUCK_RUNS, BAD_FILES = f'opsbot_runs{{{BOT},state="needs_person"}}', f"opsbot_runbook_files_bad{{{BOT}}}"
+READY, OLDEST = f"opsbot_ready{{{BOT}}}", f"opsbot_outbox_oldest_age_seconds{{{BOT}}}"
 FAILING, LATE = f"opsbot_watch_rules_failing{{{BOT}}}", f"opsbot_watch_rounds_late_total{{{BOT}}}"
 REFUSED, UNHEARD = f"opsbot_watch_samples_refused_total{{{BOT}}}", f"opsbot_watch_door_failures_total{{{BOT}}}"
 
@@ -117,6 +120,7 @@ CALM: Mapping[str, Curve] = {
     from_country("DE"): grows(1.2), from_country("FR"): grows(0.8), from_country("unknown"): grows(5),
     OPEN: level(0), RECEIVED: level(0), STUCK_RUNS: level(0), BAD_FILES: level(0),
     FAILING: level(0), LATE: grows(0), REFUSED: grows(0), UNHEARD: grows(0),
+    READY: level(1), OLDEST: level(0),
 }  # fmt: skip
 """Everything is well: 2 requests a second."""
 
@@ -188,6 +192,9 @@ CASES: Mapping[str, tuple[Mapping[str, Curve], set[str]]] = {
     "a round is late now and then": ({LATE: grows(0.02)}, set()),
     "series are refused": ({REFUSED: grows(1)}, {"BotSamplesRefused"}),
     "core is away": ({UNHEARD: bends(300, 0, 1)}, {"BotNotHeard"}),
+    "a role is not ready": ({READY: turns(300, 1, 0)}, {"BotNotReady"}),
+    "messages do not arrive": ({OLDEST: grows(0.8)}, {"BotMessagesWait"}),
+    "messages wait for a while": ({OLDEST: level(200)}, set()),
     "a run needs a person": ({STUCK_RUNS: level(1)}, {"RunNeedsPerson"}),
     "a runbook is bad": ({BAD_FILES: level(1)}, {"RunbookFilesBad"}),
 }  # fmt: skip
