@@ -14,7 +14,7 @@ from opsbot.alert.inbound import InboundEvent
 from opsbot.alert.matching import label_match
 from opsbot.alert.policy import AlertPolicy
 from opsbot.alert.silence import Silence, check_silence
-from opsbot.clock import Clock, to_rfc3339
+from opsbot.clock import Clock, to_minute
 from opsbot.errors import ApprovalError, ConfigError
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.incident import IncidentState
@@ -186,7 +186,7 @@ class Desk:
         silence = await asyncio.to_thread(
             self._silences.add, match, reason.strip(), person.user_id, now, now + length_s, request_id
         )
-        name, until = silence.silence_id, to_rfc3339(silence.ends_at)
+        name, until = silence.silence_id, to_minute(silence.ends_at, now)
         answer = f"{name} hides new alerts with {match} until {until}; `unsilence {name}` ends it."
         open_already = [
             view.incident.incident_id

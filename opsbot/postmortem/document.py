@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from opsbot.incident.explanation import words_of
+
 Json = Mapping[str, Any]
 
 MOST_ALERTS = 30
@@ -139,7 +141,7 @@ def _decisions(decisions: Sequence[Json]) -> Iterator[str]:
     yield ""
     for decision in decisions:
         name = decision["alertname"] or decision["fingerprint"]
-        yield f"- {_time(decision['at'])} {_cell(name)}, {decision['kind']}: {_cell(decision['text'])}"
+        yield f"- {_time(decision['at'])} {_cell(name)} {words_of(decision['kind'])}: {_cell(decision['text'])}"
     yield ""
 
 

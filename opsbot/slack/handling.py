@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from opsbot.alert.silence import Silence
 from opsbot.errors import ConfigError
 from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.explanation import words_of
 from opsbot.people import Person
 from opsbot.slack.silence_text import read_silence
 from opsbot.slack.text import date, escape, person
@@ -81,7 +82,7 @@ async def _why(rest: str, commands: IncidentCommands) -> str:
     found = await commands.explain(about)
     lines = [
         f"{date(decision.at)} *{escape(decision.alertname or decision.fingerprint)}* "
-        f"{escape(decision.kind)}: {escape(decision.text)}"
+        f"{escape(words_of(decision.kind))}: {escape(decision.text)}"
         for decision in found.decisions[-MOST_DECISIONS:]
     ]
     if not lines:

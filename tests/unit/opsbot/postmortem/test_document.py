@@ -60,7 +60,7 @@ def test_pictures_and_decisions() -> None:
     decided = {"at": OPENED_AT, "alertname": None, "fingerprint": "f1", "kind": "alert.silenced", "text": "hidden"}
     text = document(view(), [decided], [("KVCachePressure: load", "INC-1-KVCachePressure.png")], OPENED_AT)
     assert "![KVCachePressure: load](INC-1-KVCachePressure.png)" in text
-    assert "- 09-21 14:13:20 f1, alert.silenced: hidden" in text
+    assert "- 09-21 14:13:20 f1 silenced, nobody was paged: hidden" in text
     bare = document(view(runs=[], links=[], alerts=[]), [], [], OPENED_AT)
     for title in ("What fired", "What the bot did", "Related incidents", "Why people were"):
         assert title not in bare

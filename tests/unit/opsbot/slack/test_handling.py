@@ -102,5 +102,5 @@ async def test_why_says_what_was_decided() -> None:
     commands.explanations["Slow"] = Explanation((), decisions)
     lines = (await handle("why", "Slow", ANN, commands)).splitlines()
     assert lines[0] == "The last 15 of 20; `opsbot explain Slow` has all:"
-    assert lines[-1].endswith("*Slow* alert.silenced: hidden 19")
+    assert lines[-1].endswith("*Slow* silenced, nobody was paged: hidden 19")
     assert len(lines) == 16
