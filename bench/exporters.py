@@ -42,7 +42,7 @@ class Server:
         """The engine as it would be under this load."""
         used = min(1.0, self.load)
         free = round(NUM_BLOCKS * (1 - used))
-        return EngineStats(round(64 * used), self.num_waiting, used, NUM_BLOCKS, free, 64, 2048, 64, True, 0)
+        return EngineStats(round(64 * used), self.num_waiting, used, NUM_BLOCKS, free, 64, 2048, 64, 0, True, 0)
 
     def second(self) -> None:
         """One second of traffic."""

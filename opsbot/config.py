@@ -81,6 +81,15 @@ class RunsSection(_Section):
     )
 
 
+class HistorySection(_Section):
+    """What watch's history of samples may take in `data_dir`."""
+
+    max_bytes: int = Field(
+        default=1 << 30, ge=1 << 20, description="Size of its file; past that the oldest samples make room."
+    )
+    max_series: int = Field(default=40_000, ge=1, description="Series that it keeps; more are refused and counted.")
+
+
 class CapacitySection(_Section):
     """What `opsbot capacity` goes by."""
 
@@ -124,6 +133,7 @@ class Settings(_Section):
     )
     people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
     runs: RunsSection = RunsSection()
+    history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
 
 

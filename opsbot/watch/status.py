@@ -16,6 +16,7 @@ from opsbot.rule.evaluate import ActiveAlert
 from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.scrape import Scraper
 from opsbot.watch.door import DoorClient
+from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 
 
@@ -43,6 +44,7 @@ class WatchStatus:
     evaluation: Evaluation
     door: DoorClient
     rounds: Rounds
+    durable: Durable
 
     def exposition(self) -> str:
         """Its own metrics, text 0.0.4."""
@@ -147,6 +149,7 @@ class WatchStatus:
         yield GaugeMetricFamily(
             "opsbot_watch_alerts_due", "Changes of alerts that core has not taken yet.", value=self.door.num_due
         )
+        yield from self.durable.metrics()
 
 
 class _Collector:
