@@ -68,7 +68,11 @@ class HistoryFile:
         self._limits = limits
         self._file, self.moved_aside = open_file(path, schema(limits.max_bytes), time_text)
         self._db = self._file.connection
-        self._series = SeriesTable(self._db, limits.max_series)
+        try:
+            self._series = SeriesTable(self._db, limits.max_series)
+        except BaseException:
+            self._file.close()
+            raise
         self.num_damaged = 0
         """Parts that could not be read."""
         self.num_cut = 0
