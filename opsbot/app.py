@@ -70,6 +70,7 @@ async def run_core(settings: Settings, secrets: Secrets) -> None:
 
 async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
     """The watch role, until told to stop."""
+    from opsbot.history.file import Limits
     from opsbot.source.scrape import Target
     from opsbot.watch.watcher import WatchSettings, run_watch
 
@@ -88,6 +89,8 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
             for role in (settings.core, settings.watch, settings.events)
             if role.port
         ],
+        data_dir=settings.data_dir,
+        history=Limits(settings.history.max_series, settings.history.max_bytes),
     )
     await _until_told_to_stop(run_watch(watch, SystemClock()))
 

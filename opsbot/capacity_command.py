@@ -24,7 +24,7 @@ from opsbot.yamlfile import parse_duration
 NUM_STEPS = 336
 """Readings of one look back: hours of two weeks."""
 WATCH_WINDOW = "14m"
-"""Watch keeps 15 minutes."""
+"""A watch that has just begun has no more; its history has up to 7 days."""
 PROMETHEUS_WINDOW = "14d"
 FORECASTS, MARKS = "forecasts.jsonl", "marks.jsonl"
 OVERVIEW = "fleet"

@@ -128,6 +128,15 @@ def _have_own_names(receivers: tuple[InboundSection, ...]) -> tuple[InboundSecti
     return receivers
 
 
+class HistorySection(_Section):
+    """What watch's history of samples may take in `data_dir`."""
+
+    max_bytes: int = Field(
+        default=1 << 30, ge=1 << 20, description="Size of its file; past that the oldest samples make room."
+    )
+    max_series: int = Field(default=40_000, ge=1, description="Series that it keeps; more are refused and counted.")
+
+
 class CapacitySection(_Section):
     """What `opsbot capacity` goes by."""
 
@@ -186,6 +195,7 @@ class Settings(_Section):
     )
     runs: RunsSection = RunsSection()
     alerting: AlertingSection = AlertingSection()
+    history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
     logging: LoggingSection = LoggingSection()
 

@@ -25,9 +25,11 @@ from opsbot.promql.histogram import histogram_quantile
 from opsbot.promql.labelset import EMPTY, NAME, LabelSet
 from opsbot.promql.matrix import over_windows, samples
 from opsbot.promql.node import Node, When, is_of_presence, prepared
+from opsbot.promql.reach import refresh_s
 from opsbot.promql.relabel import label_join, label_replace
-from opsbot.promql.samples import SampleStore
+from opsbot.promql.remembered import Remembered
 from opsbot.promql.sheet import Window, round_ms
+from opsbot.promql.source import SeriesSource
 from opsbot.promql.subquery import instants, window_of
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Element, Value, Vector, vector_of
@@ -39,7 +41,7 @@ Span = tuple[float, float]
 """The first and the last instant of a whole query, seconds since the epoch; for one instant twice the same."""
 
 
-def query(text: str, store: SampleStore, time_s: float) -> Value:
+def query(text: str, store: SeriesSource, time_s: float) -> Value:
     """The value of *text* at *time_s*.
 
     Raises: QueryError.
@@ -47,7 +49,7 @@ def query(text: str, store: SampleStore, time_s: float) -> Value:
     return evaluate(parse(text), store, time_s)
 
 
-def evaluate(expr: tree.Expr, store: SampleStore, time_s: float, span: Span | None = None) -> Value:
+def evaluate(expr: tree.Expr, store: SeriesSource, time_s: float, span: Span | None = None) -> Value:
     """The value of a parsed expression at *time_s*, seconds since the epoch, perhaps one of many in *span*.
 
     Raises: QueryError, for what the parser cannot see (a many-to-many match, for example).
@@ -55,7 +57,7 @@ def evaluate(expr: tree.Expr, store: SampleStore, time_s: float, span: Span | No
     return Instant(store, time_s, span).value(expr)
 
 
-def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[LabelSet]:
+def answerable(expr: tree.Expr, store: SeriesSource, time_s: float) -> frozenset[LabelSet]:
     """The label sets that *expr* could yield at *time_s*; see `Instant.answerable`.
 
     Raises: QueryError.
@@ -64,12 +66,18 @@ def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[
 
 
 class Instant:
-    """A store at one instant. What expressions have in common is evaluated once."""
+    """A store at one instant. What expressions have in common is evaluated once.
 
-    def __init__(self, store: SampleStore, time_s: float, span: Span | None = None) -> None:
+    Args:
+        remembered: what long windows yielded at earlier instants, where the same is asked all the time.
+    """
+
+    def __init__(
+        self, store: SeriesSource, time_s: float, span: Span | None = None, remembered: Remembered | None = None
+    ) -> None:
         time_s = round_ms(time_s)
-        self._values = _Evaluation(store, time_s, span or (time_s, time_s), None)
-        self._presence = _Evaluation(store, time_s, span or (time_s, time_s), self._values)
+        self._values = _Evaluation(store, time_s, span or (time_s, time_s), None, remembered)
+        self._presence = _Evaluation(store, time_s, span or (time_s, time_s), self._values, remembered)
 
     def value(self, expr: tree.Expr) -> Value:
         """The value of a parsed expression.
@@ -96,8 +104,16 @@ class _Evaluation:
         values: the evaluation proper, for one of presence: what nothing filters has the same value in both.
     """
 
-    def __init__(self, store: SampleStore, time_s: float, span: Span, values: _Evaluation | None) -> None:
+    def __init__(
+        self,
+        store: SeriesSource,
+        time_s: float,
+        span: Span,
+        values: _Evaluation | None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._store = store
+        self._remembered = remembered
         self._time_s = time_s
         self._span = span
         self._proper = values
@@ -111,8 +127,15 @@ class _Evaluation:
             return self._proper.value(node)
         found = self._known.get(node)
         if found is None:
-            found = self._known[node] = self._computed(node)
+            found = self._known[node] = self._fresh(node)
         return found
+
+    def _fresh(self, node: Node) -> Value:
+        every_s = refresh_s(node) if self._remembered is not None else 0.0
+        if self._remembered is None or not every_s:
+            return self._computed(node)
+        key = (node, self._is_presence)
+        return self._remembered.value(key, every_s, self._time_s, lambda at_s: self._at(at_s)._computed(node))
 
     def _computed(self, node: Node) -> Value:
         match node:

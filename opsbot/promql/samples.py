@@ -51,6 +51,10 @@ class SampleStore:
             sheet = self._sheets[key] = Sheet(self._retention_s, self._admit)
         return sheet
 
+    def sheets(self) -> list[tuple[Hashable, Sheet]]:
+        """Every sheet and its key."""
+        return list(self._sheets.items())
+
     def forget_older(self, time_s: float) -> None:
         """Drop the series whose newest sample is older than the retention."""
         for sheet in self._sheets.values():

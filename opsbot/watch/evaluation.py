@@ -6,7 +6,7 @@ Evaluation begins at once; what core still holds as firing is added when core ca
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from opsbot.alert.alert import Alert, AlertState
@@ -14,9 +14,11 @@ from opsbot.promql.evaluate import Instant
 from opsbot.promql.labelset import Labels, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
-from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, evaluate, restored, to_alert
+from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, RuleState, evaluate, restored, to_alert
+from opsbot.rule.hold import Hold
 from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.scrape import Scraper
+from opsbot.watch.held import Held
 from opsbot.watch.recorder import Recorder
 
 DOWN_ALERT = "MetricsSourceDown"
@@ -30,9 +32,13 @@ class Evaluation:
     """The state of all rules.
 
     `errors` has the rules that could not be evaluated last time, and why.
+
+    Args:
+        at: what rules are evaluated on at a time; *store* alone if it is None.
     """
 
     store: SampleStore
+    at: Callable[[float], Instant] | None = None
     errors: dict[str, str] = field(default_factory=dict)
     num_evaluations: int = 0
     recorder: Recorder = field(init=False)
@@ -40,6 +46,21 @@ class Evaluation:
     _rules: dict[str, Rule] = field(default_factory=dict)
     _orphans: list[Alert] = field(default_factory=list)
     _down: dict[Labels, Alert] = field(default_factory=dict)
+    _held: Held = field(default_factory=Held)
+
+    @property
+    def states(self) -> Mapping[str, RuleState]:
+        """The pending and firing alerts of every rule."""
+        return self._states
+
+    @property
+    def waiting_holds(self) -> Sequence[Hold]:
+        """Timers from before a restart that nothing has taken on yet."""
+        return self._held.waiting
+
+    def resume(self, holds: Iterable[Hold], seen_at: float) -> None:
+        """Go on with timers as they were seen last; before the first evaluation."""
+        self._held = Held(list(holds), seen_at)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.store)
@@ -51,7 +72,9 @@ class Evaluation:
                 self._down[freeze(alert.labels)] = alert
             elif RULE_ANNOTATION in alert.annotations:
                 self._orphans.append(alert)
+        rules = list(rules)
         self._adopt(rules, now)
+        self._held.untold(rules, self._states, now)
 
     def rules(
         self, rules: Sequence[Rule], now: float, *, is_complete: bool, recordings: Sequence[RecordingRule] = ()
@@ -62,13 +85,14 @@ class Evaluation:
         Alerts of a rule that is gone resolve; those from before a restart only if *is_complete*, for else their
         rule may just be in a file that cannot be read.
         """
+        self._held.pending(rules, self._states, now)
         self._adopt(rules, now)
         alerts = self._of_removed_rules(rules, now)
         self._rules = {rule.name: rule for rule in rules}
         if is_complete:
             alerts += [_over(orphan, now) for orphan in self._orphans]
             self._orphans.clear()
-        instant = Instant(self.store, now)
+        instant = self.at(now) if self.at is not None else Instant(self.store, now)
         self.recorder.record(recordings, instant, now)
         self.num_evaluations += len(recordings)
         for rule in rules:
@@ -122,6 +146,7 @@ class Evaluation:
                 self._orphans.append(alert)
                 continue
             key, active = restored(rule, alert, now)
+            active = self._held.resumed(rule, key, active, now)
             self._states.setdefault(rule.name, {})[key] = active
 
     def _of_removed_rules(self, rules: Sequence[Rule], now: float) -> list[Alert]:

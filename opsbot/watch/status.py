@@ -16,6 +16,7 @@ from opsbot.rule.evaluate import ActiveAlert
 from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.scrape import Scraper
 from opsbot.watch.door import DoorClient
+from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.timings import WatchTimings
 
@@ -46,6 +47,7 @@ class WatchStatus:
     evaluation: Evaluation
     door: DoorClient
     rounds: Rounds
+    durable: Durable
     timings: WatchTimings = field(default_factory=WatchTimings)
 
     def exposition(self) -> str:
@@ -156,6 +158,7 @@ class WatchStatus:
         yield GaugeMetricFamily(
             "opsbot_watch_alerts_due", "Changes of alerts that core has not taken yet.", value=self.door.num_due
         )
+        yield from self.durable.metrics()
 
 
 class _Collector:

@@ -1,7 +1,8 @@
 """The watch role: each second scrape, evaluate; beside that, tell core.
 
-It owns nothing durable. When core can be asked it learns which alerts still fire and goes on from there, so that a
-restart neither forgets a firing alert nor ends one. Neither a slow target nor a slow core holds up the rest.
+What it owns is the past: its history and its hold timers (`durable.py`). When core can be asked it learns which alerts
+still fire and goes on from there, so that a restart neither forgets a firing alert nor ends one. Neither a slow target
+nor a slow core nor a slow disk holds up the rest.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,7 @@ import promql_parser as tree
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
+from opsbot.history.file import Limits
 from opsbot.listen import bind, serve
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import metric_names, walk
@@ -25,6 +27,7 @@ from opsbot.readiness import Readiness
 from opsbot.rule.book import RuleBook
 from opsbot.source.scrape import Scraper, Target
 from opsbot.watch.door import DoorClient
+from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
 from opsbot.watch.readiness import watch_readiness
@@ -54,6 +57,8 @@ class WatchSettings:
         listen_host, listen_port: where queries are answered, when the role serves itself (`run_watch`).
         interval_s: between two scrapes, and two evaluations.
         own_targets: the bot's own roles, for rules about the bot; less often, and no alert by itself if one is gone.
+        data_dir: the folder for history and timers; None keeps nothing over a restart.
+        history: what the history may take.
     """
 
     targets: Sequence[Target]
@@ -64,6 +69,8 @@ class WatchSettings:
     listen_port: int = 8071
     interval_s: float = 1.0
     own_targets: Sequence[Target] = ()
+    data_dir: Path | None = None
+    history: Limits = field(default_factory=Limits)
 
 
 class Watcher:
@@ -78,7 +85,8 @@ class Watcher:
         self._scrapers = [Scraper(target, self._store, self._clock, http, timed) for target in settings.targets]
         self._own_scrapers = [Scraper(one, self._store, self._clock, http, timed) for one in settings.own_targets]
         self._book = RuleBook(settings.rule_paths, _rejected)
-        self._evaluation = Evaluation(self._store)
+        self._durable = Durable(settings.data_dir, settings.history, self._store, self._clock)
+        self._evaluation = Evaluation(self._store, self._durable.long.at)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
         self._rounds = Rounds()
         self._is_restored = False
@@ -88,14 +96,24 @@ class Watcher:
         self._absent_asked_at = self._housekept_at - HOUSEKEEP_EVERY_S + ABSENT_AFTER_S
         self._told_absent: set[str] = set()
         status = WatchStatus(
-            self._store, self._scrapers, self._book, self._evaluation, self._door, self._rounds, self.timings
+            self._store,
+            self._scrapers,
+            self._book,
+            self._evaluation,
+            self._door,
+            self._rounds,
+            self._durable,
+            self.timings,
         )
-        self.app = QueryApi(self._store, self._clock, status, health_routes("watch", self.readiness)).app
+        self.app = QueryApi(self._durable.past, self._clock, status, health_routes("watch", self.readiness)).app
 
     async def run(self) -> None:
         """Watch until cancelled."""
         logger.info("watching %d targets", len(self._scrapers))
+        self._reload()
+        self._evaluation.resume(*await self._durable.start(self._asked()))
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._durable.run())
             group.create_task(self._tell_forever())
             group.create_task(self.timings.process.watch_loop())
             await self._watch_forever(group)
@@ -104,8 +122,7 @@ class Watcher:
         """Evaluate every rule in force on the samples that are there, and note what core must be told."""
         began_s, began_at_s = time.thread_time(), time.perf_counter()
         now = self._clock.now()
-        if self._book.reload():
-            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
+        self._reload()
         is_complete = self._book.is_complete and self._is_restored
         rules, recordings = self._book.rules, self._book.recordings
         alerts = self._evaluation.rules(rules, now, is_complete=is_complete, recordings=recordings)
@@ -114,6 +131,7 @@ class Watcher:
         if self._door.num_due:
             self._has_news.set()
         self._housekeep(now)
+        self._durable.turn(self._evaluation, now)
         self._rounds.num_rounds += 1
         self._rounds.last_at_s = self._clock.monotonic()
         self.timings.evaluation.observe(time.perf_counter() - began_at_s)
@@ -174,6 +192,18 @@ class Watcher:
                 continue
             await self._has_news.wait()
             self._has_news.clear()
+
+    def _reload(self) -> None:
+        if self._book.reload():
+            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
+            self._durable.long.need(self._asked())
+
+    def _asked(self) -> list[tree.Expr]:
+        """Every expression of the rules in force."""
+        rules = self._book.rules
+        return [e for rule in rules for e in (rule.expr, rule.clear_expr) if e] + [
+            rule.expr for rule in self._book.recordings
+        ]
 
     def _housekeep(self, now: float) -> None:
         if now - self._housekept_at >= HOUSEKEEP_EVERY_S:

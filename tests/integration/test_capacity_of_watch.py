@@ -15,6 +15,7 @@ import pytest
 
 from opsbot.clock import SystemClock
 from opsbot.promql.samples import SampleStore
+from opsbot.watch.past import Past
 from opsbot.watch.query_api import QueryApi
 from tests.support.ports import free_port
 from tests.support.watching import put, served
@@ -92,7 +93,7 @@ async def test_watch_answers_every_query_of_capacity(tmp_path: Path) -> None:
     """What it scraped, in tokens a minute and shares; forecasts are kept, and scored with watch's answers."""
     port = free_port()
     path = settings(tmp_path, port)
-    async with served(QueryApi(watched(), SystemClock(), View()).app, port):
+    async with served(QueryApi(Past(watched(), None), SystemClock(), View()).app, port):
         found: dict[str, Any] = json.loads(await opsbot("capacity", "--config", path, "--json"))
         assert "lie ahead" in await opsbot("capacity", "score", "--config", path)
     (cluster,) = found["clusters"]
@@ -111,7 +112,7 @@ async def test_a_longer_look_back_says_how_much_there_was(tmp_path: Path) -> Non
     """Watch keeps 15 minutes: neither silence nor a trend over days that nobody saw."""
     port = free_port()
     path = settings(tmp_path, port)
-    async with served(QueryApi(watched(), SystemClock(), View()).app, port):
+    async with served(QueryApi(Past(watched(), None), SystemClock(), View()).app, port):
         told = await opsbot("capacity", "--config", path, "--no-record", "--window", "2h")
         days = await opsbot("capacity", "--config", path, "--no-record", "--window", "14d")
     assert re.search("the source knows at most 1[45] minutes of the 2 hours looked back over", told)

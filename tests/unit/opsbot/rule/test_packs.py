@@ -41,6 +41,11 @@ NEEDS_MORE_THAN_VLLM = {
 """Silent on this vLLM: asks for the door's, the bot's or the process's own metrics, or for its MFU counters, which were
 off."""
 
+NEEDS_HOURS = {
+    f"{budget}BudgetSpentIn{span}" for budget in ("FirstToken", "TokenGap") for span in ("AnHour", "SixHours")
+}
+"""Silent on a quarter of an hour: they judge hours only once they saw them."""
+
 
 def level(value: float) -> Curve:
     """Always the same."""
@@ -212,9 +217,45 @@ def test_an_engine_without_its_metrics_is_noticed() -> None:
     assert evaluated({UP: level(1)}, 120).fired == {"EngineMetricsMissing"}
 
 
+HOURS_S, LONG_STEP_S = 6.5 * 3600, 30
+LONG_CASES: Mapping[str, tuple[Mapping[str, Curve], set[str]]] = {
+    "first tokens are late for two and a half hours": (
+        histogram(TTFT, "2.5", bends(4 * 3600, 1.998, 1.6), grows(2)),
+        {
+            "FirstTokenBudgetBurnsFast", "FirstTokenBudgetBurnsSlowly", "FirstTokenBudgetSpentInAnHour",
+            "FirstTokenBudgetSpentInSixHours",
+        },
+    ),
+    "a twelfth of the first tokens is late all day": (
+        histogram(TTFT, "2.5", grows(1.84), grows(2)),
+        {"FirstTokenBudgetBurnsSlowly", "FirstTokenBudgetSpentInSixHours"},
+    ),
+    "first tokens were late for a quarter of an hour": (
+        histogram(TTFT, "2.5", peak(6000, 6900, 1.998, 1.6), grows(2)),
+        {"FirstTokenBudgetBurnsFast", "FirstTokenBudgetBurnsSlowly"},
+    ),
+    "gaps are long for two and a half hours": (
+        histogram(ITL, "0.2", bends(4 * 3600, 399, 320), grows(400)),
+        {
+            "TokenGapBudgetBurnsFast", "TokenGapBudgetBurnsSlowly", "TokenGapBudgetSpentInAnHour",
+            "TokenGapBudgetSpentInSixHours",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LONG_CASES)
+def test_what_fires_over_hours(name: str) -> None:
+    """Long windows see the samples that were thinned; a quarter of an hour is no hour."""
+    changes, expected = LONG_CASES[name]
+    series = {text: curve for text, curve in CALM.items() if UP in text or "vllm" in text} | dict(changes)
+    assert evaluated(series, HOURS_S, LONG_STEP_S).fired == expected
+
+
 def test_every_shipped_alert_has_a_story() -> None:
     """Which fires it."""
-    told = set().union(*(expected for _, expected in CASES.values())) | {"EngineMetricsMissing"}
+    stories = [*CASES.values(), *LONG_CASES.values()]
+    told = set().union(*(expected for _, expected in stories)) | {"EngineMetricsMissing"}
     assert told == {rule.name for rule in book().rules}
 
 
@@ -259,7 +300,7 @@ def test_every_rule_can_be_asked_of_a_real_vllm() -> None:
         assert not isinstance(value, float)
         if not instant.answerable(rule.expr):
             silent.add(rule.name)
-    assert silent == NEEDS_MORE_THAN_VLLM
+    assert silent == NEEDS_MORE_THAN_VLLM | NEEDS_HOURS
     recorded = {rule.name: Instant(store, at).value(rule.expr) for rule in rules.recordings}
     p90 = recorded["serving:queue_time:p90_2m"]
     assert not isinstance(p90, float)
