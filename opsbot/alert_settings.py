@@ -63,6 +63,10 @@ DOWN_GROUPING = GroupingSection(matchers=('alertname="MetricsSourceDown"',), gro
 """A region that goes dark is one incident, not one for each cluster."""
 
 
+SLO_GROUPING = GroupingSection(matchers=('slo!=""',), group_by=("slo", "cluster"))
+"""An objective that is missed quickly is missed slowly too: all burn rates of one are one incident."""
+
+
 class AlertingSection(_Section):
     """From alerts to incidents."""
 
@@ -73,7 +77,8 @@ class AlertingSection(_Section):
         default=0.0, description="How long a new group collects alerts before its incident opens and pages."
     )
     groupings: tuple[GroupingSection, ...] = Field(
-        default=(DOWN_GROUPING,), description="Other groupings for some alerts; the first that matches counts."
+        default=(DOWN_GROUPING, SLO_GROUPING),
+        description="Groupings of some alerts; the first that matches counts.",
     )
     inhibit_rules: tuple[InhibitSection, ...] = Field(
         default=(), description="Which alerts hide others while they fire, as in Alertmanager."
