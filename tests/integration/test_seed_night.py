@@ -49,7 +49,12 @@ async def test_auto_resolved_is_not_all_clear(night: SeedNight) -> None:
     assert incident.severity == "critical"
 
     await night.until("05:24")
-    (view,) = await night.desk.open_incidents()
+    views = {one.incident.incident_id: one for one in await night.desk.open_incidents()}
+    assert [one.incident.title for one in views.values()] == [
+        "The KV cache of sf-1 is nearly full",
+        "First tokens are late on sf-1",
+    ]
+    view = views[incident.incident_id]
     assert view.incident.hold is not None
     assert re.search(r"is at (9\d|100)%|is at capacity", view.incident.hold.reason)
     assert len([entry for entry in view.timeline if entry.kind == "incident.held"]) == 1
