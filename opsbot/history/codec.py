@@ -26,7 +26,7 @@ def packed(values: Values) -> bytes:
     if values.size and _is_whole(values):
         numbers = values.astype(np.int64)
         numbers[:, 1:] -= numbers[:, :-1].copy()
-        return _WHOLE + _planes(numbers.view(np.uint64))
+        return _WHOLE + _planes(_unsigned(numbers))
     bits = np.ascontiguousarray(values).view(np.uint64).copy()
     bits[:, 1:] ^= bits[:, :-1].copy()
     return _BITS + _planes(bits)
@@ -39,7 +39,7 @@ def unpacked(data: bytes, num_series: int, num_times: int) -> Values:
     """
     words = _words(data[1:], num_series, num_times)
     if data[:1] == _WHOLE:
-        return np.cumsum(words.view(np.int64), axis=1).astype(np.float64)
+        return np.cumsum(_signed(words), axis=1).astype(np.float64)
     if data[:1] != _BITS:
         raise DamagedError(f"a chunk begins with {data[:1]!r}")
     return np.bitwise_xor.accumulate(words, axis=1).view(np.float64)
@@ -47,7 +47,7 @@ def unpacked(data: bytes, num_series: int, num_times: int) -> Values:
 
 def packed_whole(numbers: NDArray[np.int64]) -> bytes:
     """Whole numbers in one row, such as times in milliseconds."""
-    return _planes(np.diff(numbers, prepend=0).view(np.uint64).reshape(1, -1))
+    return _planes(_unsigned(np.diff(numbers, prepend=0)).reshape(1, -1))
 
 
 def unpacked_whole(data: bytes, count: int) -> NDArray[np.int64]:
@@ -55,7 +55,7 @@ def unpacked_whole(data: bytes, count: int) -> NDArray[np.int64]:
 
     Raises: DamagedError.
     """
-    return np.cumsum(_words(data, 1, count).view(np.int64)[0])
+    return np.cumsum(_signed(_words(data, 1, count))[0])
 
 
 def _is_whole(values: Values) -> bool:
@@ -63,6 +63,15 @@ def _is_whole(values: Values) -> bool:
     with np.errstate(invalid="ignore"):
         is_plain = (np.abs(values) < _EXACT) & (np.floor(values) == values) & ~((values == 0) & np.signbit(values))
     return bool(is_plain.all())
+
+
+def _unsigned(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """0, -1, 1, -2, … as 0, 1, 2, 3, …: small ones have no upper bytes, whatever their sign."""
+    return ((numbers << 1) ^ (numbers >> 63)).view(np.uint64)
+
+
+def _signed(words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return (words >> np.uint64(1)).view(np.int64) ^ -(words & np.uint64(1)).view(np.int64)
 
 
 def _planes(words: NDArray[np.uint64]) -> bytes:

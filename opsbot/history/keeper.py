@@ -125,8 +125,8 @@ class HistoryKeeper:
 
     def close(self, now: float) -> None:
         """Write what waits, and close; takes no longer than it must."""
-        left = self._under_way.result(CLOSE_LIMIT_S) if self._under_way is not None else []
         try:
+            left = self._under_way.result(CLOSE_LIMIT_S) if self._under_way is not None else []
             self._thread.submit(self._last_work, [*left, *self._taken()], now).result(CLOSE_LIMIT_S)
         except TimeoutError:
             logger.error("%s: the last minute could not be written in time", self.path)

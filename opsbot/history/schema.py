@@ -46,7 +46,7 @@ CREATE TABLE chunk (
     ids BLOB NOT NULL,
     data BLOB NOT NULL,
     PRIMARY KEY (span, name)
-) WITHOUT ROWID;
+);
 """
 
 

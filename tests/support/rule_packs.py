@@ -62,7 +62,7 @@ def evaluated(series: Mapping[str, Curve], duration_s: float, step_s: int = STEP
     """The shipped rules over *series*, each written as in an exposition, from the beginning, a scrape each *step_s*."""
     rules, store, clock = book(), SampleStore(), StepClock(START_S)
     past = Durable(None, Limits(), store, clock)
-    asyncio.run(past.start([*(rule.expr for rule in rules.rules), *(rule.expr for rule in rules.recordings)]))
+    asyncio.run(past.start([*(one.expr for one in rules.rules), *(one.expr for one in rules.recordings)]))
     evaluation, sheet, told = Evaluation(store, past.long.at), store.sheet("target"), list[Alert]()
     names: dict[str, LabelSet] = {}
     for text in series:
