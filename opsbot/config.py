@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from opsbot.alert_settings import AlertingSection
 from opsbot.errors import ConfigError
+from opsbot.pagerduty.settings import PagingSection
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
@@ -115,6 +116,8 @@ class InboundSection(_Section):
             raise ValueError(f"`signature_env`: {self.kind} does not sign its webhooks; use `token_env`")
         if self.basic_user is not None and not self.token_env:
             raise ValueError("`basic_user` needs `token_env`: the password is one of the tokens")
+        if self.name == "pagerduty":
+            raise ValueError("the name `pagerduty` is taken: its webhooks are set up under `paging`")
         if self.name == "alertmanager" and self.kind != "alertmanager":
             raise ValueError("the name `alertmanager` is the alert door's; give this receiver another one")
         return self
@@ -195,6 +198,7 @@ class Settings(_Section):
     )
     runs: RunsSection = RunsSection()
     alerting: AlertingSection = AlertingSection()
+    paging: PagingSection = PagingSection()
     history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
     logging: LoggingSection = LoggingSection()
@@ -211,6 +215,8 @@ class Secrets:
     slack_app_token: str | None
     inbound: Mapping[str, str] = field(default_factory=dict)
     """Tokens and keys of receivers, by variable."""
+    paging: Mapping[str, str] = field(default_factory=dict)
+    """Keys of pagers, by variable."""
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -266,6 +272,10 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
                 missing.append(
                     f"environment variable {name} is too short: at least {MIN_TOKEN_CHARS} random characters"
                 )
+    paging: dict[str, str] = {}
+    if (pager := settings.paging.pagerduty) is not None:
+        for name in (pager.routing_key_env, *pager.webhook_secret_env):
+            paging[name] = need(name, "a key of PagerDuty; or take `pagerduty` out of `paging`")
     if missing:
         raise ConfigError("secrets are missing", tuple(missing))
     return Secrets(
@@ -275,4 +285,5 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
         inbound=inbound,
+        paging=paging,
     )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -18,7 +19,11 @@ from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.inbound import inbound_receivers
+from opsbot.incident.timeline import TimelineEntry
 from opsbot.listen import bind, serve
+from opsbot.notify.outbox import PAGE_KINDS
+from opsbot.pager_desk import PagerDesk
+from opsbot.pagerduty.wiring import Paging
 from opsbot.people import Person, person_for
 from opsbot.readiness import WriteProbe
 from opsbot.runbook.executor import Executor, ExecutorSettings
@@ -29,12 +34,16 @@ from opsbot.slack.role import SlackRole
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
+from opsbot.store.outbox import OutboxRepository
+from opsbot.store.pages import PageRepository
 from opsbot.store.probe import write_nothing
 from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
 from opsbot.web.app import CoreApi
+from opsbot.web.inbound.pagerduty import PagerDutyDoor
+from opsbot.web.inbound.signature import SignatureKeys
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -62,11 +71,13 @@ class Core:
                 "`opsbot up` starts the local workspace when they are not set"
             )
         self._settings = settings
+        self._secrets = secrets
         self._clock = clock
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(f"sqlite:///{settings.data_dir}/opsbot.sqlite")
         self._database = database
-        policy = settings.alerting.policy()
+        pagerduty = settings.paging.pagerduty
+        policy = replace(settings.alerting.policy(), is_paging=pagerduty is not None)
         stores = Repositories.over(database, policy)
         self._incidents, self._runs = stores.incidents, stores.runs
         self._inbound = InboundRepository(database)
@@ -89,6 +100,19 @@ class Core:
             clock,
         )
         self._desk = Desk(stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock)
+        self._stores = stores
+        self._paging = None
+        if pagerduty is not None:
+            self._paging = Paging(
+                pagerduty,
+                secrets.paging,
+                settings.instance,
+                OutboxRepository(database, PAGE_KINDS),
+                self._incidents.incident,
+                self._incidents.add_entry,
+                self._incidents.entry,
+                clock,
+            )
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
         self._metrics = CoreMetrics()
         self._roles = {person.user: frozenset(person.roles) for person in settings.people}
@@ -98,7 +122,7 @@ class Core:
             self._person_in_slack,
             CountedOutbox(database, self._metrics.delivery, clock),
             stores.views.view,
-            self._incidents.entry,
+            self._said,
             clock,
         )
         self._api = CoreApi(
@@ -111,6 +135,7 @@ class Core:
             self._readiness(),
             inbound_receivers(settings, secrets),
             clock,
+            self._pager_door(),
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
@@ -132,6 +157,9 @@ class Core:
             await self._executor.start()
             stack.push_async_callback(self._slack.stop)
             await self._slack.start()
+            if self._paging is not None:
+                stack.push_async_callback(self._paging.stop)
+                await self._paging.start()
             self._schedule.start()
             stack.callback(self._schedule.shutdown, wait=False)
             measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
@@ -151,7 +179,20 @@ class Core:
     def _person_in_slack(self, user_id: str) -> Person:
         return person_for(user_id, self._roles, "Slack")
 
+    def _pager_door(self) -> PagerDutyDoor | None:
+        section = self._settings.paging.pagerduty
+        if section is None or not section.webhook_secret_env:
+            return None
+        keys = SignatureKeys.of(self._secrets.paging[name] for name in section.webhook_secret_env)
+        desk = PagerDesk(self._desk, self._inbound, PageRepository(self._database), self._clock)
+        return PagerDutyDoor(keys, self._settings.instance, desk, self._metrics)
+
+    def _said(self, key: str) -> TimelineEntry | None:
+        return self._incidents.entry(key) or self._stores.notices.notice(key)
+
     def _wake_slack(self) -> None:
+        if self._paging is not None:
+            self._paging.wake()
         self._slack.wake()
 
     async def _reload(self) -> None:

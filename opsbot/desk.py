@@ -92,13 +92,16 @@ class Desk:
         if incident.state is IncidentState.ACKNOWLEDGED and incident.acknowledged_by == person.user_id:
             return f"{incident.incident_id} is yours already."
         now = self._clock.now()
+        before = incident.acknowledged_by
+        # Whoever takes it over may have had it before; a first taking is one fact, however often it is pressed.
+        suffix = "" if before is None else f":{now:.3f}"
         note = TimelineEntry(
-            f"{incident.incident_id}:acknowledged:{person.user_id}",
+            f"{incident.incident_id}:acknowledged:{person.user_id}{suffix}",
             incident.incident_id,
             now,
             person.user_id,
             "incident.acknowledged",
-            "Acknowledged",
+            "Acknowledged" if before in (None, person.user_id) else f"Taken over from {before}",
             via=person.via,
         )
         await asyncio.to_thread(
@@ -214,8 +217,14 @@ class Desk:
         done = await asyncio.to_thread(self._incidents.review, self._clock.now(), self._select_runbooks)
         if done.runs:
             self._executor.wake()
-        if done.opened or done.resolved:
+        warned = await asyncio.to_thread(self._silences.warn, self._clock.now(), self._policy.silence_warning_s)
+        if done.opened or done.resolved or warned:
             self._wake_outbox()
+
+    async def note(self, entry: TimelineEntry) -> None:
+        """Write a timeline entry, once for each key."""
+        await asyncio.to_thread(self._incidents.add_entry, entry)
+        self._wake_outbox()
 
     async def open_incidents(self) -> tuple[IncidentView, ...]:
         """Every incident that is not resolved, newest first."""

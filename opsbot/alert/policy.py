@@ -68,7 +68,11 @@ class FlapDamping:
 
 @dataclass(frozen=True, slots=True)
 class AlertPolicy:
-    """What happens to alerts on their way to an incident; the first grouping that matches counts, then `default`."""
+    """What happens to alerts on their way to an incident; the first grouping that matches counts, then `default`.
+
+    Args:
+        is_paging: a pager beside Slack is told of incidents.
+    """
 
     default: Grouping = Grouping()
     groupings: Sequence[Grouping] = ()
@@ -76,6 +80,7 @@ class AlertPolicy:
     flapping: FlapDamping = FlapDamping()
     max_silence_s: float = 24 * 3600.0
     silence_warning_s: float = 15 * 60.0
+    is_paging: bool = False
 
     def grouping(self, labels: Mapping[str, str]) -> Grouping:
         """The grouping of an alert."""

@@ -106,7 +106,7 @@ class DeliveryWorker:
 
     async def _in_order(self, incident_id: str, items: Sequence[OutboxItem], asked_at: float) -> None:
         for item in items:
-            if item.kind == "incident_message":
+            if item.kind != "timeline_entry":
                 await self._pipeline.deliver(item)
         if asked_at < self._thread_held_until.get(incident_id, 0.0):
             return

@@ -3,6 +3,7 @@ there or neither is."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,9 +45,14 @@ class Claim:
         return new
 
     def _take(self, connection: Connection, digest: str) -> bool:
-        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        row = dialect.insert(inbound_event).values(receiver=self._receiver, digest=digest, at=self._now)
-        return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+        return take_id(connection, self._receiver, digest, self._now)
+
+
+def take_id(connection: Connection, receiver: str, digest: str, now: float) -> bool:
+    """Remember an id of *receiver*; answers whether it is new."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    row = dialect.insert(inbound_event).values(receiver=receiver, digest=digest, at=now)
+    return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
 
 class InboundRepository:
@@ -54,6 +60,18 @@ class InboundRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def is_taken(self, receiver: str, event_id: str) -> bool:
+        """Whether an event was carried out before."""
+        table = inbound_event
+        query = select(table.c.at).where(table.c.receiver == receiver, table.c.digest == _digest(event_id))
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def take(self, receiver: str, event_id: str, now: float) -> None:
+        """Remember that an event was carried out."""
+        with self._database.write() as connection:
+            take_id(connection, receiver, _digest(event_id), now)
 
     def forget(self, older_than: float, most: int = MOST_KEPT) -> int:
         """Drop ids from before *older_than*, in seconds since the epoch, and all but the newest *most*; how many."""
@@ -69,3 +87,7 @@ class InboundRepository:
         """How many ids are kept."""
         with self._database.read() as connection:
             return int(connection.scalar(select(func.count()).select_from(inbound_event)) or 0)
+
+
+def _digest(event_id: str) -> str:
+    return hashlib.sha256(event_id.encode()).hexdigest()

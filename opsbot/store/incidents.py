@@ -134,15 +134,16 @@ class IncidentRepository:
     def move(
         self, text: str, state: IncidentState, now: float, *, note: TimelineEntry | None, user_id: str | None = None
     ) -> Incident:
-        """Change an incident's state; the same state again changes nothing.
+        """Change an incident's state; the same state again changes nothing but who has it, where *user_id* says so.
 
         Raises: InvalidTransition, NotFoundError.
         """
         with self._database.write() as connection:
             incident = get_incident(connection, incident_number(text))
-            if incident.state is state:
+            is_taken_over = user_id not in (None, incident.acknowledged_by)
+            if incident.state is state and not is_taken_over:
                 return incident
-            moved = incident.move(state, now)
+            moved = replace(incident, updated_at=now) if incident.state is state else incident.move(state, now)
             if user_id is not None:
                 moved = replace(moved, acknowledged_by=user_id)
             save_incident(connection, moved)

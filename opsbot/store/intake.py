@@ -20,7 +20,15 @@ from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
 from opsbot.incident.tracker import Changes, Note
 from opsbot.store import alerts, schema
 from opsbot.store.incident_rows import insert_incident, link, save_incident
-from opsbot.store.rows import get_incident, incident_id, incident_number, to_incident, wish_incident, write_entry
+from opsbot.store.rows import (
+    get_incident,
+    incident_id,
+    incident_number,
+    to_incident,
+    wish_incident,
+    wish_page,
+    write_entry,
+)
 from opsbot.store.run_queue import RunbookToRun, queue_runs
 from opsbot.store.silences import count_hidden, live_silences
 from opsbot.yamlfile import format_duration
@@ -167,6 +175,8 @@ class Intake:
         alerts.attach(self.connection, record, incident.incident_id)
         if is_new:
             self.opened.append(incident.incident_id)
+            if self.policy.is_paging:
+                wish_page(self.connection, incident_number(incident.incident_id))
             self._link_earlier(incident)
         runbooks = self.select_runbooks(record.alert)
         self.runs += queue_runs(self.connection, record, incident, runbooks, self.now)

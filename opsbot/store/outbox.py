@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, case, or_, select, update
 
-from opsbot.notify.outbox import OutboxItem, OutboxState
+from opsbot.notify.outbox import SLACK_KINDS, OutboxItem, OutboxKind, OutboxState
 from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.rows import incident_id
 
 
 class OutboxRepository:
-    """Reads and writes what must still be said."""
+    """Reads and writes what must still be said by one channel, which takes *kinds*."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kinds: Sequence[OutboxKind] = SLACK_KINDS) -> None:
         self._database = database
+        self._kinds = kinds
 
     def due(self, now: float, limit: int = 50) -> tuple[OutboxItem, ...]:
         """Items that are behind and whose back-off has passed.
@@ -28,7 +30,12 @@ class OutboxRepository:
         is_message = table.c.kind == "incident_message"
         query = (
             select(table)
-            .where(is_behind, table.c.state != OutboxState.FAILED.value, table.c.next_at <= now)
+            .where(
+                table.c.kind.in_(self._kinds),
+                is_behind,
+                table.c.state != OutboxState.FAILED.value,
+                table.c.next_at <= now,
+            )
             .order_by(
                 case((and_(is_message, table.c.ts.is_(None)), 0), else_=1),
                 table.c.incident_number,
@@ -83,7 +90,7 @@ def _to_item(row: Row[Any]) -> OutboxItem:
         key=row.key,
         kind=row.kind,
         ref=row.ref,
-        incident_id=incident_id(row.incident_number),
+        incident_id="" if row.incident_number is None else incident_id(row.incident_number),
         revision=row.revision,
         delivered_revision=row.delivered_revision,
         state=OutboxState(row.state),

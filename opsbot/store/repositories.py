@@ -8,6 +8,7 @@ from opsbot.alert.policy import AlertPolicy
 from opsbot.store.database import Database
 from opsbot.store.handling import HandlingRepository
 from opsbot.store.incidents import IncidentRepository
+from opsbot.store.notices import NoticeRepository
 from opsbot.store.outbox import OutboxRepository
 from opsbot.store.runs import RunRepository
 from opsbot.store.silences import SilenceRepository
@@ -24,6 +25,7 @@ class Repositories:
     runs: RunRepository
     views: ViewRepository
     outbox: OutboxRepository
+    notices: NoticeRepository
 
     @classmethod
     def over(cls, database: Database, policy: AlertPolicy) -> Repositories:
@@ -36,4 +38,5 @@ class Repositories:
             RunRepository(database, incidents),
             ViewRepository(database),
             OutboxRepository(database),
+            NoticeRepository(database),
         )

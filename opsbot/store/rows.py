@@ -95,7 +95,7 @@ def get_incident(connection: Connection, number: int) -> Incident:
     return to_incident(row)
 
 
-def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int) -> None:
+def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int | None) -> None:
     """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
     table = schema.outbox
     was_given_up = table.c.state == OutboxState.FAILED.value
@@ -128,6 +128,15 @@ def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: i
 def wish_incident(connection: Connection, number: int) -> None:
     """An incident's message must be brought up to date."""
     wish(connection, f"incident:{incident_id(number)}", "incident_message", incident_id(number), number)
+    # Where it pages, what the pager knows follows from the same state.
+    page = f"page:{incident_id(number)}"
+    if connection.execute(select(schema.outbox.c.key).where(schema.outbox.c.key == page)).first() is not None:
+        wish_page(connection, number)
+
+
+def wish_page(connection: Connection, number: int) -> None:
+    """The pager must know what an incident is by now."""
+    wish(connection, f"page:{incident_id(number)}", "page", incident_id(number), number)
 
 
 def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet: bool = False) -> None:

@@ -171,7 +171,7 @@ outbox = Table(
     Column("key", String(600), nullable=False, unique=True),
     Column("kind", String(32), nullable=False),
     Column("ref", String(512), nullable=False),
-    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("incident_number", Integer, ForeignKey("incident.number")),
     Column("revision", Integer, nullable=False),
     Column("delivered_revision", Integer, nullable=False),
     Column("state", String(16), nullable=False),
@@ -180,6 +180,15 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("last_error", Text),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("key", String(256), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 decision = Table(

@@ -14,6 +14,7 @@ from opsbot.errors import InvalidTransition, NotFoundError
 from opsbot.store import schema
 from opsbot.store.alerts import FIRING
 from opsbot.store.database import Database
+from opsbot.store.notices import write_notice
 
 PREFIX = "SIL-"
 
@@ -76,8 +77,8 @@ class SilenceRepository:
         with self._database.read() as connection:
             return _get(connection, _number(silence_id))
 
-    def take_warnings(self, now: float, ahead_s: float) -> tuple[Silence, ...]:
-        """Silences that end within *ahead_s* while they hide something, each once."""
+    def warn(self, now: float, ahead_s: float) -> tuple[Silence, ...]:
+        """Call out silences that end within *ahead_s* while they hide something, each once; answers those."""
         table = schema.silence
         with self._database.write() as connection:
             rows = connection.execute(
@@ -89,6 +90,8 @@ class SilenceRepository:
             for silence in found:
                 number = _number(silence.silence_id)
                 connection.execute(update(table).where(table.c.number == number).values(warned_at=now))
+                key = f"silence.ends:{silence.silence_id}"
+                write_notice(connection, key, _ends_soon(silence, now), silence.created_by, now)
             return tuple(found)
 
 
@@ -104,6 +107,15 @@ def count_hidden(connection: Connection, silence_id: str) -> None:
     table = schema.silence
     connection.execute(
         update(table).where(table.c.number == _number(silence_id)).values(num_hidden=table.c.num_hidden + 1)
+    )
+
+
+def _ends_soon(silence: Silence, now: float) -> str:
+    minutes = max(1, round((silence.ends_at - now) / 60))
+    hides = "1 alert that still fires" if silence.num_hiding == 1 else f"{silence.num_hiding} alerts that still fire"
+    return (
+        f"{silence.silence_id} of {silence.created_by} ends in {minutes} min and hides {hides} ({silence.match}); they "
+        "open incidents then. `/ops silence …` sets it anew"
     )
 
 

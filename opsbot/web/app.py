@@ -27,6 +27,7 @@ from opsbot.web.answers import error, unauthorized
 from opsbot.web.handling import HandlingApi
 from opsbot.web.health import health_routes
 from opsbot.web.inbound.door import InboundCore, InboundDoor
+from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.receiver import Receiver, with_alert_door
 from opsbot.web.tokens import Tokens
 
@@ -57,6 +58,7 @@ class CoreApi:
         ready: Ready = always_ready,
         receivers: Sequence[Receiver] = (),
         clock: Clock | None = None,
+        pagerduty: PagerDutyDoor | None = None,
     ) -> None:
         self._core = core
         self._tokens = tokens
@@ -76,6 +78,7 @@ class CoreApi:
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
                 Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
                 Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
+                *(pagerduty.routes() if pagerduty is not None else ()),
                 *HandlingApi(core, tokens, person_for).routes(),
                 *health_routes("core", ready, health),
                 Route("/metrics", self.exposition),

@@ -74,11 +74,18 @@ def test_only_a_silence_that_hides_something_is_called_out_before_its_end(night:
     night.silence('alertname="Slow"', length_s=600)
     night.silence('alertname="Never"', length_s=600)
     night.fire("Slow")
-    assert night.stores.silences.take_warnings(night.now, 300) == ()
+    assert night.stores.silences.warn(night.now, 300) == ()
     night.now += 400
-    (warned,) = night.stores.silences.take_warnings(night.now, 300)
+    (warned,) = night.stores.silences.warn(night.now, 300)
     assert warned.silence_id == "SIL-1"
-    assert night.stores.silences.take_warnings(night.now, 300) == ()
+    assert night.stores.silences.warn(night.now, 300) == ()
+    assert [key for key in night.posted() if key.startswith("notice:")] == ["notice:silence.ends:SIL-1"]
+    notice = night.stores.notices.notice("silence.ends:SIL-1")
+    assert notice is not None
+    assert notice.text == (
+        'SIL-1 of U1 ends in 3 min and hides 1 alert that still fires (alertname="Slow"); they open incidents then. '
+        "`/ops silence …` sets it anew"
+    )
 
 
 def test_the_same_request_is_the_same_silence(night: Night) -> None:

@@ -140,17 +140,19 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp, port: int | None = None) -> AsyncIterator[str]:
-    """A real server of *app* on loopback; yields its base URL, and is gone afterwards."""
+async def served(app: ASGIApp, port: int | None = None, *, pem: Path | None = None) -> AsyncIterator[str]:
+    """A real server of *app* on loopback, over TLS with *pem*; yields its base URL, and is gone afterwards."""
     port = port or free_port()
-    config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app, port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=1, ssl_certfile=pem
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), "the server did not start"
         await asyncio.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http{'s' if pem else ''}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         await task
