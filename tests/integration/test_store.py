@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from opsbot.alert.alert import Alert
+from opsbot.alert.alert import Alert, AlertState
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
 from opsbot.incident.incident import IncidentState
 from opsbot.notify.outbox import OutboxState
@@ -255,3 +255,12 @@ def test_a_locked_database_refuses_and_then_accepts(
     assert other.ingest([firing()], 2.0, with_runbook).opened == ("INC-1",)
     assert len(incidents.incidents(include_resolved=False)) == 1
     database.close()
+
+
+def test_the_worst_incident_is_told_first(incidents: IncidentRepository, outbox: OutboxRepository) -> None:
+    """In a storm the first messages wait for each other."""
+    for number, severity in enumerate(("low", "critical", "high")):
+        labels = {"alertname": f"A{number}", "cluster": "eu-1", "severity": severity}
+        incidents.ingest([Alert(labels, {}, AlertState.FIRING, 1.0)], 1.0, lambda alert: [])
+    firsts = [item.ref for item in outbox.due(2.0) if item.kind == "incident_message"]
+    assert firsts == ["INC-2", "INC-3", "INC-1"]
