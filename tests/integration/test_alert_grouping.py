@@ -169,3 +169,28 @@ def test_all_labels_make_an_incident_each(tmp_path: Path) -> None:
     night.fire("Slow", pod="a")
     night.fire("Slow", pod="b")
     assert night.open_ids() == ["INC-1", "INC-2"]
+
+
+def test_a_core_that_starts_again_goes_on(tmp_path: Path) -> None:
+    """Waits, silences, inhibitions and flap holds are rows: another process over the same file takes them up."""
+    policy = AlertPolicy(groupings=(DARK,), inhibitions=(HIDES,), flapping=FlapDamping(1, 600, 30))
+    first = Night(tmp_path, policy)
+    first.fire("TargetDown")
+    first.fire("BurnsFast")
+    first.fire("BurnsSlowly")
+    first.silence('alertname="Quiet"', length_s=20)
+    first.fire("Quiet")
+    first.fire("Flaps")
+    first.end("Flaps")
+    first.database.engine.dispose()
+
+    again = Night(tmp_path, policy)
+    again.now = first.now
+    assert again.after(6).opened == ("INC-3",)
+    assert again.view("INC-3").incident.title == "TargetDown on eu-1"
+    again.end("BurnsFast")
+    assert again.after(1).opened == ("INC-4",)
+    assert again.after(15).opened == ("INC-5",)
+    assert again.after(10).resolved == ("INC-2",)
+    assert again.after(10).resolved == ("INC-1",)
+    assert again.open_ids() == ["INC-3", "INC-4", "INC-5"]
