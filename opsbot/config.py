@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from opsbot.alert_settings import AlertingSection
 from opsbot.errors import ConfigError
+from opsbot.heartbeat.section import HeartbeatSection
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
@@ -176,6 +177,12 @@ class Settings(_Section):
     runs: RunsSection = RunsSection()
     alerting: AlertingSection = AlertingSection()
     capacity: CapacitySection = CapacitySection()
+    oncall: Path | None = Field(
+        default=None, description="File of who is on call and who is woken when nobody answers."
+    )
+    heartbeat: HeartbeatSection | None = Field(
+        default=None, description="An outside URL that hears from us only while the whole loop works."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +196,7 @@ class Secrets:
     slack_app_token: str | None
     inbound: Mapping[str, str] = field(default_factory=dict)
     """Tokens and keys of receivers, by variable."""
+    heartbeat_url: str | None = None
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -244,6 +252,9 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
                 missing.append(
                     f"environment variable {name} is too short: at least {MIN_TOKEN_CHARS} random characters"
                 )
+    heartbeat_url = None
+    if settings.heartbeat is not None:
+        heartbeat_url = need(settings.heartbeat.url_env, "the URL of the heartbeat; or take `heartbeat` out")
     if missing:
         raise ConfigError("secrets are missing", tuple(missing))
     return Secrets(
@@ -253,4 +264,5 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
         inbound=inbound,
+        heartbeat_url=heartbeat_url,
     )

@@ -15,8 +15,11 @@ from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
 from opsbot.desk import Desk
 from opsbot.errors import ConfigError, OpsbotError
+from opsbot.heartbeat.beat import Heartbeat
+from opsbot.heartbeat_wiring import build_heartbeat
 from opsbot.inbound import inbound_receivers
 from opsbot.listen import bind, serve
+from opsbot.oncall.book import RotaBook
 from opsbot.people import Person, person_for
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
@@ -63,8 +66,10 @@ class Core:
         database = Database(f"sqlite:///{settings.data_dir}/opsbot.sqlite")
         self._database = database
         policy = settings.alerting.policy()
-        stores = Repositories.over(database, policy)
+        self._rota = RotaBook(settings.oncall)
+        stores = Repositories.over(database, policy, lambda: self._rota.rota)
         self._incidents, self._runs = stores.incidents, stores.runs
+        self._escalations = stores.escalations
         self._inbound = InboundRepository(database)
 
         self._control = ControlClient(
@@ -84,7 +89,9 @@ class Core:
             prober,
             clock,
         )
-        self._desk = Desk(stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock)
+        self._desk = Desk(
+            stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock, lambda: self._rota.rota
+        )
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
         self._roles = {person.user: frozenset(person.roles) for person in settings.people}
         self._slack = SlackRole(
@@ -97,6 +104,9 @@ class Core:
             clock,
         )
         self._metrics = CoreMetrics()
+        self._secrets = secrets
+        self._heartbeat: Heartbeat | None = None
+        self._num_reviews = 0
         self._api = CoreApi(
             self._desk,
             Tokens.of(secrets.api_token, secrets.personal_tokens),
@@ -122,6 +132,7 @@ class Core:
             stack.callback(self._database.close)
             stack.push_async_callback(self._control.close)
             await asyncio.to_thread(self._library.reload)
+            await asyncio.to_thread(self._rota.reload)
             logger.info("%d runbooks in force", len(self._library.runbooks()))
             stack.push_async_callback(self._executor.stop)
             await self._executor.start()
@@ -129,8 +140,24 @@ class Core:
             await self._slack.start()
             self._schedule.start()
             stack.callback(self._schedule.shutdown, wait=False)
+            self._start_heartbeat(stack)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
+
+    def _start_heartbeat(self, stack: AsyncExitStack) -> None:
+        self._heartbeat = build_heartbeat(
+            self._settings,
+            self._secrets,
+            self._database,
+            self._slack,
+            lambda: self._num_reviews,
+            self._metrics.heartbeat,
+            self._clock,
+            stack,
+        )
+        if self._heartbeat is not None:
+            beating = asyncio.create_task(self._heartbeat.run(), name="heartbeat")
+            stack.push_async_callback(_cancelled, beating)
 
     def _runbooks_for(self, alert: Alert) -> Sequence[RunbookToRun]:
         return [
@@ -150,6 +177,7 @@ class Core:
     async def _reload(self) -> None:
         before = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
         await asyncio.to_thread(self._library.reload)
+        await asyncio.to_thread(self._rota.reload)
         now = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
         for runbook_id in sorted(now.keys() | before.keys()):
             if now.get(runbook_id) != before.get(runbook_id):
@@ -163,7 +191,9 @@ class Core:
     async def _review(self) -> None:
         try:
             await self._desk.review()
+            await self._desk.escalate()
             await self._trends.look()
+            self._num_reviews += 1
         except OpsbotError as error:
             logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
 
@@ -177,18 +207,30 @@ class Core:
         for gauge, counts in (
             (self._metrics.incidents, self._incidents.counts()),
             (self._metrics.runs, self._runs.counts()),
+            (self._metrics.escalations, self._escalations.counts()),
         ):
             gauge.clear()
             for state, count in counts.items():
                 gauge.labels(state).set(count)
+        self._metrics.bad_rota.set(bool(self._rota.problems))
         self._metrics.bad_files.set(len({problem.path for problem in self._library.problems}))
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
+        more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
+        if self._settings.oncall is not None:
+            num_problems = len(self._rota.problems)
+            more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"
         return {
+            **more,
             "slack": slack,
             "runbooks": f"{len(self._library.runbooks())} in force, {len(self._library.problems)} problems",
         }
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _url(host: str, port: int) -> str:

@@ -7,6 +7,8 @@ import sys
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from opsbot.heartbeat.metrics import HeartbeatMetrics
+
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -38,6 +40,13 @@ class CoreMetrics:
             "Runbook files with a problem; their last good revisions are in force.",
             registry=self.registry,
         )
+        self.escalations = Gauge("opsbot_escalations", "Escalations by state.", ["state"], registry=self.registry)
+        self.bad_rota = Gauge(
+            "opsbot_oncall_file_bad",
+            "Whether the on-call file has a problem; its last good revision is in force.",
+            registry=self.registry,
+        )
+        self.heartbeat = HeartbeatMetrics(self.registry)
 
     def exposition(self) -> str:
         """Prometheus's text format 0.0.4."""
