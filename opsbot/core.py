@@ -66,7 +66,7 @@ class Core:
         database = Database(f"sqlite:///{settings.data_dir}/opsbot.sqlite")
         self._database = database
         policy = settings.alerting.policy()
-        self._rota = RotaBook(settings.oncall)
+        self._rota = RotaBook(settings.oncall, settings.data_dir / "oncall.last-good.yaml")
         stores = Repositories.over(database, policy, lambda: self._rota.rota)
         self._incidents, self._runs = stores.incidents, stores.runs
         self._escalations = stores.escalations
@@ -189,13 +189,15 @@ class Core:
         self._wake_slack()
 
     async def _review(self) -> None:
-        try:
-            await self._desk.review()
-            await self._desk.escalate()
-            await self._trends.look()
-            self._num_reviews += 1
-        except OpsbotError as error:
-            logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
+        is_done = True
+        # Each by itself: whoever must be woken is woken whatever else fails.
+        for look in (self._desk.escalate, self._desk.review, self._trends.look):
+            try:
+                await look()
+            except OpsbotError as error:
+                is_done = False
+                logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
+        self._num_reviews += is_done
 
     async def _forget(self) -> None:
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)

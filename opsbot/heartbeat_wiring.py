@@ -44,7 +44,7 @@ def build_heartbeat(
     stack.push_async_callback(inside.aclose)
     stack.push_async_callback(outside.aclose)
     parts = LoopParts(
-        PulseRepository(database, settings.instance),
+        PulseRepository(database, settings.instance).beat,
         lambda: None if slack.is_connected else (slack.problem or "it is not connected yet"),
         num_reviews,
         Places(*(_base(role.host, role.port) for role in (settings.watch, settings.events))),

@@ -15,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from opsbot.clock import Clock
 from opsbot.errors import OpsbotError
 from opsbot.heartbeat.watching import Backlog, Progress
-from opsbot.store.pulse import PulseRepository
 
 PARTS = ("database", "outbox", "slack", "core", "watch", "events")
 ASK_TIMEOUT_S = 10.0
@@ -39,6 +38,8 @@ class LoopParts:
     """Asks every part.
 
     Args:
+        pulse: commits a change, and answers how far what waits in the outbox is; called in a thread; raises
+            OpsbotError.
         slack_problem: why Slack is not connected; None while it is.
         num_reviews: how often core has looked at what is due.
         patience_s: how long something may wait to be delivered.
@@ -46,7 +47,7 @@ class LoopParts:
 
     def __init__(
         self,
-        pulse: PulseRepository,
+        pulse: Callable[[float], Mapping[str, int]],
         slack_problem: Callable[[], str | None],
         num_reviews: Callable[[], int],
         places: Places,
@@ -81,7 +82,7 @@ class LoopParts:
     async def _stored(self) -> Mapping[str, str | None]:
         """The database takes a change, and the outbox moves."""
         if self._database_call is None or self._database_call.done():
-            self._database_call = asyncio.create_task(asyncio.to_thread(self._pulse.beat, self._clock.now()))
+            self._database_call = asyncio.create_task(asyncio.to_thread(self._pulse, self._clock.now()))
         try:
             behind = await asyncio.wait_for(asyncio.shield(self._database_call), ASK_TIMEOUT_S)
         except TimeoutError:

@@ -21,8 +21,8 @@ from opsbot.oncall.escalation import Escalation, EscalationState
 from opsbot.oncall.model import Rota
 from opsbot.oncall.turn import people_of
 from opsbot.store import alerts, schema
-from opsbot.store.database import Database
-from opsbot.store.rows import incident_number, to_incident, write_entry
+from opsbot.store.database import Database, StoreError
+from opsbot.store.rows import incident_id, incident_number, to_incident, write_entry
 from opsbot.store.silences import live_silences
 
 LONGEST_TITLE = 200
@@ -58,14 +58,21 @@ class EscalationRepository:
     def review(self, now: float) -> int:
         """Do what is due: wake, pause, go on, end; answers how many escalations changed.
 
-        Raises: StoreError; what was done before it stays.
+        Raises: StoreError, having done what else was due.
         """
         with self._database.read() as connection:
             numbers = [row.incident_number for row in connection.execute(_candidates(now))]
         changed = 0
+        failure: StoreError | None = None
         for number in numbers:
-            with self._database.write() as connection:
-                changed += self._look(connection, number, now)
+            # One that cannot be read must not keep the others from being woken for.
+            try:
+                with self._database.write() as connection:
+                    changed += self._look(connection, number, now)
+            except StoreError as error:
+                failure = error
+        if failure is not None:
+            raise failure
         return changed
 
     def counts(self) -> Mapping[str, int]:
@@ -225,9 +232,16 @@ def _columns(escalation: Escalation) -> dict[str, Any]:
 
 
 def _to_escalation(row: Row[Any]) -> Escalation:
+    try:
+        plan = None if row.plan is None else steps.from_json(row.plan)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"the escalation of {incident_id(row.incident_number)} was written by another version of opsbot and cannot "
+            "be read; nobody is woken for it: acknowledge it by hand"
+        ) from error
     return Escalation(
         row.incident_number,
-        None if row.plan is None else steps.from_json(row.plan),
+        plan,
         row.revision,
         row.generation,
         row.turn,

@@ -14,6 +14,8 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import EscalationView
 from opsbot.oncall.model import Rota
 from opsbot.people import Person
+from opsbot.store import schema
+from opsbot.store.database import StoreError
 from opsbot.store.repositories import Repositories
 from tests.support.alert_night import Night
 from tests.support.rotas import AFTER_S, ANNA, BEN, DANA, on_call, person, policy, rota, schedule
@@ -264,3 +266,16 @@ def test_a_title_from_outside_stands_behind_the_people(shift: Shift) -> None:
     shift.night.annotations = {"summary": "@U0DANA: wake up"}
     shift.night.ingest(shift.night.alert("Slow"))
     assert shift.woken() == ["@U0ANNA"]
+
+
+def test_one_that_cannot_be_read_keeps_no_other_from_being_woken_for(shift: Shift) -> None:
+    """It is an error that names the incident."""
+    shift.night.fire("Slow")
+    shift.night.fire("Dark")
+    table = schema.escalation
+    with shift.night.database.write() as connection:
+        connection.execute(table.update().where(table.c.incident_number == 1).values(plan="{}"))
+    shift.night.now += AFTER_S
+    with pytest.raises(StoreError, match="INC-1 was written by another version"):
+        shift.night.stores.escalations.review(shift.night.now)
+    assert len(shift.woken("INC-2")) == 2

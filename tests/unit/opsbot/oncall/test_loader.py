@@ -114,3 +114,26 @@ def test_a_bad_file_keeps_its_last_good_revision(tmp_path: Path, caplog: pytest.
     book.reload()
     assert book.rota.revision != good
     assert book.problems == ()
+
+
+def test_the_last_good_revision_outlives_the_process(tmp_path: Path) -> None:
+    """A core that starts over a bad file still knows whom to wake."""
+    path, kept = tmp_path / "oncall.yaml", tmp_path / "kept.yaml"
+    path.write_text(RIGHT, encoding="utf-8")
+    first = RotaBook(path, kept)
+    first.reload()
+    path.write_text("version: 2\n", encoding="utf-8")
+    again = RotaBook(path, kept)
+    again.reload()
+    assert again.rota == first.rota
+    assert len(again.problems) == 2
+
+
+def test_the_first_file_ever_may_be_bad(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Then nobody is on call, and that is said."""
+    path = tmp_path / "oncall.yaml"
+    path.write_text("version: 2\n", encoding="utf-8")
+    book = RotaBook(path, tmp_path / "kept.yaml")
+    book.reload()
+    assert book.rota.schedules == ()
+    assert "nobody is on call until it is mended" in caplog.text
