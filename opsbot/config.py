@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from opsbot.alert_settings import AlertingSection
 from opsbot.errors import ConfigError
-from opsbot.heartbeat.section import HeartbeatSection
+from opsbot.heartbeat.section import HeartbeatSection, is_http_url
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
@@ -255,6 +255,8 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
     heartbeat_url = None
     if settings.heartbeat is not None:
         heartbeat_url = need(settings.heartbeat.url_env, "the URL of the heartbeat; or take `heartbeat` out")
+        if heartbeat_url and not is_http_url(heartbeat_url):
+            missing.append(f"environment variable {settings.heartbeat.url_env} holds no http:// or https:// address")
     if missing:
         raise ConfigError("secrets are missing", tuple(missing))
     return Secrets(

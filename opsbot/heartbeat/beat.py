@@ -9,12 +9,10 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
 from opsbot.clock import Clock
-from opsbot.errors import ConfigError
 from opsbot.heartbeat.metrics import HeartbeatMetrics
 from opsbot.heartbeat.parts import PARTS
 from opsbot.yamlfile import format_duration
@@ -119,21 +117,6 @@ class Heartbeat:
                 return None if answer.is_success else f"answers {answer.status_code}"
         except (httpx.HTTPError, TimeoutError, httpx.InvalidURL) as error:
             return f"does not answer ({type(error).__name__})"
-
-
-def checked_url(url: str, variable: str) -> str:
-    """*url*, which must be one of HTTP.
-
-    Raises: ConfigError that does not show it.
-    """
-    try:
-        parts = urlsplit(url)
-        is_right = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        is_right = False
-    if not is_right:
-        raise ConfigError(f"environment variable {variable} holds no http:// or https:// address")
-    return url
 
 
 def _sentence(problems: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -22,3 +23,12 @@ class HeartbeatSection(BaseModel):
     patience: Duration = Field(
         default=120.0, ge=5, le=3600, description="How long something may wait to be delivered before the beats stop."
     )
+
+
+def is_http_url(url: str) -> bool:
+    """Whether *url* is one that can be called."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
