@@ -9,6 +9,8 @@ from typing import Any
 from opsbot.action import ControlClient, shipped_actions
 from opsbot.clock import SystemClock
 from opsbot.config import Settings
+from opsbot.oncall.loader import load_rota
+from opsbot.oncall.wire import RotaWire
 from opsbot.rule.loader import check_rules, yaml_files
 from opsbot.rule.model import RuleFileWire
 from opsbot.runbook import wire
@@ -40,8 +42,15 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     # A runbook that cannot be read may be the one that a rule names.
     ids = None if wrong else _runbook_ids(runbooks, registry)
     problems += [*wrong, *check_rules(rules, ids)]
-    num_files = 1 + len(find_files(runbooks)[0]) + len(yaml_files(rules))
+    if settings is not None and settings.oncall is not None:
+        problems += load_rota(settings.oncall, _responders(settings))[1]
+    num_oncall = int(settings is not None and settings.oncall is not None)
+    num_files = 1 + num_oncall + len(find_files(runbooks)[0]) + len(yaml_files(rules))
     return [str(problem) for problem in problems], num_files
+
+
+def _responders(settings: Settings) -> frozenset[str]:
+    return frozenset(one.user for one in settings.people if {"responder", "commander"} & set(one.roles))
 
 
 def _runbook_ids(paths: Sequence[Path], registry: ActionRegistry) -> frozenset[str]:
@@ -55,6 +64,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "opsbot": _titled(Settings.model_json_schema(by_alias=True), "opsbot settings"),
         "alerts": _titled(RuleFileWire.model_json_schema(by_alias=True), "opsbot alert rules"),
         "runbook": wire.json_schema(),
+        "oncall": _titled(RotaWire.model_json_schema(by_alias=True), "opsbot on-call rota"),
     }
 
 

@@ -21,6 +21,7 @@ from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_se
 from opsbot.errors import OpsbotError
 from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
+from opsbot.oncall_command import oncall
 from opsbot.postmortem_command import postmortem
 from opsbot.supervisor import leave_with_parent
 
@@ -66,7 +67,7 @@ def main() -> None:
 
 main.add_command(capacity)
 main.add_command(import_group)
-for one in (resolve, merge, unmerge, link, silence_group, postmortem):
+for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall):
     main.add_command(one)
 
 

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from opsbot.alert_settings import AlertingSection
 from opsbot.errors import ConfigError
+from opsbot.heartbeat.section import HeartbeatSection, is_http_url
 from opsbot.pagerduty.settings import PagingSection
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
@@ -202,6 +203,12 @@ class Settings(_Section):
     history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
     logging: LoggingSection = LoggingSection()
+    oncall: Path | None = Field(
+        default=None, description="File of who is on call and who is woken when nobody answers."
+    )
+    heartbeat: HeartbeatSection | None = Field(
+        default=None, description="An outside URL that hears from us only while the whole loop works."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +224,7 @@ class Secrets:
     """Tokens and keys of receivers, by variable."""
     paging: Mapping[str, str] = field(default_factory=dict)
     """Keys of pagers, by variable."""
+    heartbeat_url: str | None = None
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -276,6 +284,11 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
     if (pager := settings.paging.pagerduty) is not None:
         for name in (pager.routing_key_env, *pager.webhook_secret_env):
             paging[name] = need(name, "a key of PagerDuty; or take `pagerduty` out of `paging`")
+    heartbeat_url = None
+    if settings.heartbeat is not None:
+        heartbeat_url = need(settings.heartbeat.url_env, "the URL of the heartbeat; or take `heartbeat` out")
+        if heartbeat_url and not is_http_url(heartbeat_url):
+            missing.append(f"environment variable {settings.heartbeat.url_env} holds no http:// or https:// address")
     if missing:
         raise ConfigError("secrets are missing", tuple(missing))
     return Secrets(
@@ -286,4 +299,5 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         slack_app_token=env.get(settings.slack.app_token_env) or None,
         inbound=inbound,
         paging=paging,
+        heartbeat_url=heartbeat_url,
     )

@@ -18,10 +18,13 @@ from opsbot.core_readiness import CoreReadiness
 from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
 from opsbot.errors import ConfigError, OpsbotError
+from opsbot.heartbeat.beat import Heartbeat
+from opsbot.heartbeat_wiring import build_heartbeat
 from opsbot.inbound import inbound_receivers
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.listen import bind, serve
 from opsbot.notify.outbox import PAGE_KINDS
+from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging
 from opsbot.people import Person, person_for
@@ -78,8 +81,10 @@ class Core:
         self._database = database
         pagerduty = settings.paging.pagerduty
         policy = replace(settings.alerting.policy(), is_paging=pagerduty is not None)
-        stores = Repositories.over(database, policy)
+        self._rota = RotaBook(settings.oncall, settings.data_dir / "oncall.last-good.yaml")
+        stores = Repositories.over(database, policy, lambda: self._rota.rota)
         self._incidents, self._runs = stores.incidents, stores.runs
+        self._escalations = stores.escalations
         self._inbound = InboundRepository(database)
 
         self._control = ControlClient(
@@ -99,7 +104,9 @@ class Core:
             prober,
             clock,
         )
-        self._desk = Desk(stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock)
+        self._desk = Desk(
+            stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock, lambda: self._rota.rota
+        )
         self._stores = stores
         self._paging = None
         if pagerduty is not None:
@@ -125,6 +132,8 @@ class Core:
             self._said,
             clock,
         )
+        self._heartbeat: Heartbeat | None = None
+        self._num_reviews = 0
         self._api = CoreApi(
             self._desk,
             Tokens.of(secrets.api_token, secrets.personal_tokens),
@@ -152,6 +161,7 @@ class Core:
             stack.callback(self._database.close)
             stack.push_async_callback(self._control.close)
             await asyncio.to_thread(self._library.reload)
+            await asyncio.to_thread(self._rota.reload)
             logger.info("%d runbooks in force", len(self._library.runbooks()))
             stack.push_async_callback(self._executor.stop)
             await self._executor.start()
@@ -164,8 +174,24 @@ class Core:
             stack.callback(self._schedule.shutdown, wait=False)
             measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
             stack.callback(measuring.cancel)
+            self._start_heartbeat(stack)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
+
+    def _start_heartbeat(self, stack: AsyncExitStack) -> None:
+        self._heartbeat = build_heartbeat(
+            self._settings,
+            self._secrets,
+            self._database,
+            self._slack,
+            lambda: self._num_reviews,
+            self._metrics.heartbeat,
+            self._clock,
+            stack,
+        )
+        if self._heartbeat is not None:
+            beating = asyncio.create_task(self._heartbeat.run(), name="heartbeat")
+            stack.push_async_callback(_cancelled, beating)
 
     def _runbooks_for(self, alert: Alert) -> Sequence[RunbookToRun]:
         return [
@@ -198,6 +224,7 @@ class Core:
     async def _reload(self) -> None:
         before = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
         await asyncio.to_thread(self._library.reload)
+        await asyncio.to_thread(self._rota.reload)
         now = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
         for runbook_id in sorted(now.keys() | before.keys()):
             if now.get(runbook_id) != before.get(runbook_id):
@@ -209,11 +236,15 @@ class Core:
         self._wake_slack()
 
     async def _review(self) -> None:
-        try:
-            await self._desk.review()
-            await self._trends.look()
-        except OpsbotError as error:
-            logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
+        is_done = True
+        # Each by itself: whoever must be woken is woken whatever else fails.
+        for look in (self._desk.escalate, self._desk.review, self._trends.look):
+            try:
+                await look()
+            except OpsbotError as error:
+                is_done = False
+                logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
+        self._num_reviews += is_done
 
     async def _forget(self) -> None:
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)
@@ -225,10 +256,12 @@ class Core:
         for gauge, counts in (
             (self._metrics.incidents, self._incidents.counts()),
             (self._metrics.runs, self._runs.counts()),
+            (self._metrics.escalations, self._escalations.counts()),
         ):
             gauge.clear()
             for state, count in counts.items():
                 gauge.labels(state).set(count)
+        self._metrics.bad_rota.set(bool(self._rota.problems))
         self._metrics.bad_files.set(self._num_bad_files())
         self._metrics.delivery.refresh(self._database, self._clock.now(), is_slack_connected=self._slack.is_connected)
 
@@ -246,10 +279,20 @@ class Core:
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
+        more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
+        if self._settings.oncall is not None:
+            num_problems = len(self._rota.problems)
+            more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"
         return {
+            **more,
             "slack": slack,
             "runbooks": f"{len(self._library.runbooks())} in force, {len(self._library.problems)} problems",
         }
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _url(host: str, port: int) -> str:

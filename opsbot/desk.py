@@ -20,6 +20,8 @@ from opsbot.incident.explanation import Explanation
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
+from opsbot.oncall.model import Rota
+from opsbot.oncall.turn import Turn, turn
 from opsbot.people import Person, Role
 from opsbot.runbook.store import ApprovalRow
 from opsbot.store.inbound import Claim, IngestedEvents
@@ -55,6 +57,7 @@ class Desk:
         select_runbooks: Callable[[Alert], Sequence[RunbookToRun]],
         wake_outbox: Callable[[], None],
         clock: Clock,
+        rota: Callable[[], Rota] = Rota,
     ) -> None:
         self._incidents = repositories.incidents
         self._handling = repositories.handling
@@ -66,6 +69,8 @@ class Desk:
         self._select_runbooks = select_runbooks
         self._wake_outbox = wake_outbox
         self._clock = clock
+        self._escalations = repositories.escalations
+        self._rota = rota
 
     async def ingest(self, alerts: Sequence[Alert], keep: Keep | None = None) -> Ingested:
         """Accept alerts durably; raises StoreError having accepted nothing."""
@@ -225,6 +230,16 @@ class Desk:
         """Write a timeline entry, once for each key."""
         await asyncio.to_thread(self._incidents.add_entry, entry)
         self._wake_outbox()
+
+    async def escalate(self) -> None:
+        """Wake whoever is due to be woken, and nobody where somebody answered."""
+        if await asyncio.to_thread(self._escalations.review, self._clock.now()):
+            self._wake_outbox()
+
+    async def on_call(self) -> tuple[Turn, ...]:
+        """Who is on call now, one for each schedule."""
+        now = self._clock.now()
+        return tuple(turn(schedule, now) for schedule in self._rota().schedules)
 
     async def open_incidents(self) -> tuple[IncidentView, ...]:
         """Every incident that is not resolved, newest first."""

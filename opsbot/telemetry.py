@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from opsbot.delivery_metrics import DeliveryMetrics
+from opsbot.heartbeat.metrics import HeartbeatMetrics
 from opsbot.process_metrics import ProcessMetrics
 
 DOOR_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -46,6 +47,13 @@ class CoreMetrics:
         )
         self.delivery = DeliveryMetrics(self.registry)
         self.process = ProcessMetrics("core", self.registry)
+        self.escalations = Gauge("opsbot_escalations", "Escalations by state.", ["state"], registry=self.registry)
+        self.bad_rota = Gauge(
+            "opsbot_oncall_file_bad",
+            "Whether the on-call file has a problem; its last good revision is in force.",
+            registry=self.registry,
+        )
+        self.heartbeat = HeartbeatMetrics(self.registry)
 
     def exposition(self) -> str:
         """Prometheus's text format 0.0.4."""

@@ -11,6 +11,7 @@ from typing import Protocol
 from opsbot.alert.silence import Silence
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
+from opsbot.oncall.turn import Turn
 from opsbot.people import Person
 
 
@@ -87,6 +88,10 @@ class IncidentCommands(Protocol):
 
     async def silences(self) -> tuple[Silence, ...]:
         """Every silence that is live, newest first."""
+        ...
+
+    async def on_call(self) -> tuple[Turn, ...]:
+        """Who is on call now, one for each schedule."""
         ...
 
     async def explain(self, about: str) -> Explanation:

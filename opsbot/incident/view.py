@@ -91,12 +91,31 @@ class LinkView:
 
 
 @dataclass(frozen=True, slots=True)
+class EscalationView:
+    """How far an incident's escalation is. `state` is a value of `opsbot.oncall.escalation.EscalationState`.
+
+    Args:
+        level: the level that was asked last, from 1, of `num_levels`.
+        asked: names of who was asked then.
+        next_at: when the next level is woken, in seconds since the epoch; None unless it waits.
+    """
+
+    policy_id: str
+    state: str
+    level: int
+    num_levels: int
+    asked: tuple[str, ...]
+    next_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentView:
     """Everything one message needs.
 
     Args:
         alerts: those that fire first, then the newest; at most MOST_ALERTS.
         merged: incidents that are dealt with under this one.
+        escalation: None where no policy is about it.
     """
 
     incident: Incident
@@ -105,3 +124,4 @@ class IncidentView:
     alerts: tuple[AlertView, ...] = ()
     links: tuple[LinkView, ...] = ()
     merged: tuple[LinkView, ...] = ()
+    escalation: EscalationView | None = None

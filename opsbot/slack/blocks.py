@@ -14,11 +14,12 @@ from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, PlainTextO
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
+from opsbot.slack.answering import answer_lines
 from opsbot.slack.belonging import alert_lines, link_lines
 from opsbot.slack.buttons import approval_buttons, block_id, incident_buttons
 from opsbot.slack.limits import MAX_BLOCKS, MAX_HEADER_TEXT, MAX_MESSAGE_TEXT
 from opsbot.slack.steps import approval_text, run_line, run_text
-from opsbot.slack.text import clock_time, date, duration, escape, mrkdwn, person, shorten, with_people
+from opsbot.slack.text import clock_time, date, duration, escape, mrkdwn, person, shorten, with_mentions, with_people
 
 STATE_EMOJI: Mapping[IncidentState, str] = {
     IncidentState.OPEN: "🔴",
@@ -75,10 +76,14 @@ def incident_message(view: IncidentView, now: float) -> Message:
 def timeline_entry(entry: TimelineEntry) -> Reply:
     """The entry as a reply that says who did it; a Slack user's own id in the sentence becomes a mention."""
     sentence = shorten(entry.text, MAX_MESSAGE_TEXT // 2)
-    text = with_people(sentence, entry.actor)
+    text = with_mentions(sentence) if _wakes(entry) else with_people(sentence, entry.actor)
     if entry.actor != OPSBOT and entry.actor not in sentence:
         text = f"{person(entry.actor)}: {text}"
     return Reply(text, entry.is_broadcast)
+
+
+def _wakes(entry: TimelineEntry) -> bool:
+    return entry.actor == OPSBOT and entry.kind == "escalation.notified"
 
 
 def title(incident: Incident) -> str:
@@ -123,7 +128,7 @@ def _open(view: IncidentView, now: float) -> Sequence[Block]:
         lines.append(escape(shorten(incident.description, MAX_DESCRIPTION)))
     if incident.value is not None:
         lines.append(f"Last value: *{incident.value:.4g}*")
-    lines += [*alert_lines(view), *link_lines(view)]
+    lines += [*answer_lines(view), *alert_lines(view), *link_lines(view)]
     blocks: list[Block] = [
         SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
     ]
@@ -158,7 +163,7 @@ def _resolved(view: IncidentView) -> Sequence[Block]:
             else ""
         )
     ]
-    lines += [run_line(run) for run in view.runs[:10]]
+    lines += [*answer_lines(view), *(run_line(run) for run in view.runs[:10])]
     return [SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))]
 
 

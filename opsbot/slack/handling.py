@@ -10,6 +10,7 @@ from opsbot.errors import ConfigError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.explanation import words_of
 from opsbot.people import Person
+from opsbot.slack.oncall_text import turns_text
 from opsbot.slack.silence_text import read_silence
 from opsbot.slack.text import date, escape, person
 
@@ -20,9 +21,10 @@ HELP = (
     '`/ops silence 2h alertname="TargetDown" because …` new alerts like it open nothing\n'
     "`/ops unsilence SIL-1` end a silence; what still fires opens an incident\n"
     "`/ops silences` what is silenced, by whom, why, and what each has hidden\n"
+    "`/ops oncall` who is on call now, until when, and who is next\n"
     "`/ops why INC-1` what was decided about an incident or an alert, and why"
 )
-VERBS = ("resolve", "merge", "unmerge", "link", "silence", "unsilence", "silences", "why")
+VERBS = ("resolve", "merge", "unmerge", "link", "silence", "unsilence", "silences", "oncall", "why")
 MOST_DECISIONS = 15
 
 _INCIDENT = re.compile(r"\s*(?:INC[-_ #]?|#)?(\d+)\b", re.IGNORECASE)
@@ -57,6 +59,8 @@ async def handle(verb: str, rest: str, who: Person, commands: IncidentCommands) 
             return escape(await commands.end_silence(rest.split()[0], who))
         case "silences":
             return silences_text(await commands.silences())
+        case "oncall":
+            return turns_text(await commands.on_call())
         case _:
             return await _why(rest, commands)
 

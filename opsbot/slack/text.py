@@ -62,6 +62,20 @@ def person(user_id: str) -> str:
     return f"<@{user_id}>" if _SLACK_USER.match(user_id) else escape(user_id)
 
 
+_LEADING_PEOPLE = re.compile(r"@[UW][A-Z0-9]{2,}(?:, @[UW][A-Z0-9]{2,})*(?=:)")
+
+
+def with_mentions(text: str) -> str:
+    """Escaped *text* whose leading `@U0ANNA, @U0BEN:` are mentions that notify; what follows is never one.
+
+    For sentences of our own that begin so: their rest may quote an alert, and an alert must not wake whom it names.
+    """
+    found = _LEADING_PEOPLE.match(text)
+    if found is None:
+        return escape(text)
+    return re.sub(r"@(\w+)", r"<@\1>", found[0]) + escape(text[found.end() :])
+
+
 def with_people(text: str, actor: str) -> str:
     """Escaped *text* in which the Slack user *actor*, where named by id, is a mention that shows the name."""
     escaped = escape(text)

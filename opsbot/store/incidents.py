@@ -17,7 +17,7 @@ from opsbot.store import alerts as alert_rows
 from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.incident_rows import save_incident
-from opsbot.store.intake import Intake
+from opsbot.store.intake import Intake, OnOpened
 from opsbot.store.rows import (
     get_incident,
     incident_number,
@@ -46,8 +46,11 @@ class Ingested:
 class IncidentRepository:
     """Reads and writes incidents."""
 
-    def __init__(self, database: Database, policy: AlertPolicy | None = None) -> None:
+    def __init__(
+        self, database: Database, policy: AlertPolicy | None = None, on_opened: OnOpened | None = None
+    ) -> None:
         self._database = database
+        self._on_opened = on_opened
         self._policy = AlertPolicy() if policy is None else policy
 
     def ingest(
@@ -64,7 +67,7 @@ class IncidentRepository:
         Raises: StoreError having accepted nothing.
         """
         with self._database.write() as connection:
-            intake = Intake(connection, self._policy, now, select_runbooks)
+            intake = Intake(connection, self._policy, now, select_runbooks, self._on_opened)
             # What may hide others comes first, so that one post that holds both opens one incident.
             taken = alerts if keep is None else keep(connection)
             for alert in sorted(taken, key=lambda alert: not self._policy.may_hide(alert.labels)):
@@ -80,7 +83,7 @@ class IncidentRepository:
             if not _has_put_off(connection, now):
                 return Ingested((), (), ())
         with self._database.write() as connection:
-            intake = Intake(connection, self._policy, now, select_runbooks)
+            intake = Intake(connection, self._policy, now, select_runbooks, self._on_opened)
             intake.review()
         return _ingested(intake)
 

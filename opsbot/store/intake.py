@@ -37,6 +37,10 @@ LINKED_WITHIN_S = 24 * 3600.0
 """An incident whose group had another one that recently is linked with it."""
 
 
+OnOpened = Callable[[Connection, Incident, float], None]
+"""Told of each new incident inside the transaction that opens it, with the time."""
+
+
 @dataclass(slots=True)
 class Intake:
     """Works on one transaction; `opened`, `resolved` and `runs` say what came of it."""
@@ -45,6 +49,7 @@ class Intake:
     policy: AlertPolicy
     now: float
     select_runbooks: Callable[[Alert], Sequence[RunbookToRun]]
+    on_opened: OnOpened | None = None
     opened: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
@@ -178,6 +183,8 @@ class Intake:
             if self.policy.is_paging:
                 wish_page(self.connection, incident_number(incident.incident_id))
             self._link_earlier(incident)
+            if self.on_opened is not None:
+                self.on_opened(self.connection, incident, self.now)
         runbooks = self.select_runbooks(record.alert)
         self.runs += queue_runs(self.connection, record, incident, runbooks, self.now)
 

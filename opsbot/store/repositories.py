@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from opsbot.alert.policy import AlertPolicy
+from opsbot.oncall.model import Rota
 from opsbot.store.database import Database
+from opsbot.store.escalations import EscalationRepository
 from opsbot.store.handling import HandlingRepository
 from opsbot.store.incidents import IncidentRepository
 from opsbot.store.notices import NoticeRepository
@@ -26,11 +29,13 @@ class Repositories:
     views: ViewRepository
     outbox: OutboxRepository
     notices: NoticeRepository
+    escalations: EscalationRepository
 
     @classmethod
-    def over(cls, database: Database, policy: AlertPolicy) -> Repositories:
-        """Those of *database*."""
-        incidents = IncidentRepository(database, policy)
+    def over(cls, database: Database, policy: AlertPolicy, rota: Callable[[], Rota] = Rota) -> Repositories:
+        """Those of *database*; *rota* answers the rota in force, by default one that asks nobody."""
+        escalations = EscalationRepository(database, rota)
+        incidents = IncidentRepository(database, policy, escalations.opened)
         return cls(
             incidents,
             HandlingRepository(database, policy),
@@ -39,4 +44,5 @@ class Repositories:
             ViewRepository(database),
             OutboxRepository(database),
             NoticeRepository(database),
+            escalations,
         )

@@ -213,3 +213,26 @@ inbound_event = Table(
     Column("at", Float, nullable=False),
     Index("ix_inbound_event_at", "at"),
 )
+
+escalation = Table(
+    "escalation",
+    metadata,
+    Column("incident_number", Integer, ForeignKey("incident.number"), primary_key=True),
+    Column("plan", Text),
+    Column("revision", String(64), nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("next_at", Float),
+    Column("remaining_s", Float, nullable=False),
+    Column("asked", JSON, nullable=False),
+    Index(None, "state"),
+)
+
+heartbeat = Table(
+    "heartbeat",
+    metadata,
+    Column("instance", String(128), primary_key=True),
+    Column("at", Float, nullable=False),
+)

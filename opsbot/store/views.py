@@ -13,6 +13,7 @@ from opsbot.runbook.run import RunState
 from opsbot.store import schema
 from opsbot.store.alerts import FIRING, to_record
 from opsbot.store.database import Database
+from opsbot.store.escalations import escalation_view
 from opsbot.store.handling import linked, merged_into
 from opsbot.store.rows import get_incident, incident_number, to_entry, to_incident
 from opsbot.store.runs import to_approval
@@ -57,6 +58,7 @@ def _view(connection: Connection, incident: Incident) -> IncidentView:
         _alert_views(connection, number),
         tuple(_link_view(connection, other, reason) for other, reason in linked(connection, number)),
         tuple(_link_view(connection, other, "") for other in merged_into(connection, number)),
+        escalation_view(connection, number),
     )
 
 

@@ -11,6 +11,7 @@ from opsbot.alert.policy import AlertPolicy
 from opsbot.alert.record import AlertRecord
 from opsbot.alert.silence import Silence
 from opsbot.incident.view import IncidentView
+from opsbot.oncall.model import Rota
 from opsbot.store import alerts
 from opsbot.store.incidents import Ingested
 from opsbot.store.repositories import Repositories
@@ -21,9 +22,16 @@ from tests.support.alerts import open_database
 class Night:
     """Times are seconds; `now` only moves when told to."""
 
-    def __init__(self, folder: Path, policy: AlertPolicy | None = None, runbooks: Sequence[RunbookToRun] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policy: AlertPolicy | None = None,
+        runbooks: Sequence[RunbookToRun] = (),
+        rota: Rota | None = None,
+    ) -> None:
         self.database = open_database(folder)
-        self.stores = Repositories.over(self.database, AlertPolicy() if policy is None else policy)
+        self.rota = Rota() if rota is None else rota
+        self.stores = Repositories.over(self.database, AlertPolicy() if policy is None else policy, lambda: self.rota)
         self.runbooks = runbooks
         self.now = 1000.0
         self.annotations: Mapping[str, str] = {}

@@ -28,7 +28,17 @@ Json = Mapping[str, Any]
 class Bot:
     """`opsbot up`, killed and started again at will over one data folder."""
 
-    def __init__(self, folder: Path, serving_url: str, workspace: Workspace, runbook: str, rules: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        serving_url: str,
+        workspace: Workspace,
+        runbook: str,
+        rules: str,
+        *,
+        more_settings: Mapping[str, Any] | None = None,
+        more_environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self.core_port = free_port()
         self._process: asyncio.subprocess.Process | None = None
@@ -50,6 +60,7 @@ class Bot:
                 {"user": "U0ONCALL", "roles": ["responder"]},
                 {"user": "cli:tester", "roles": ["responder"], "token_env": "OPSBOT_PERSONAL_TOKEN"},
             ],
+            **(more_settings or {}),
         }
         (folder / "opsbot.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         self._environment = {
@@ -60,6 +71,7 @@ class Bot:
             "SLACK_BOT_TOKEN": workspace.state.settings.bot_token,
             "SLACK_APP_TOKEN": workspace.state.settings.app_token,
             "SLACK_API_URL": workspace.api_url,
+            **(more_environment or {}),
         }
 
     async def start(self) -> None:
@@ -87,6 +99,27 @@ class Bot:
         assert self._process is not None
         self._process.terminate()
         return await asyncio.wait_for(self._process.wait(), 20)
+
+    def signal_role(self, role: str, number: int) -> None:
+        """Send a signal to the process of one role."""
+        assert self._process is not None
+        up = self._process.pid
+        for child in Path(f"/proc/{up}/task/{up}/children").read_text(encoding="utf-8").split():
+            if role.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                os.kill(int(child), number)
+                return
+        raise AssertionError(f"no process of {role}\n{self.logs()}")
+
+    async def acknowledge(self, incident_id: str) -> None:
+        """Take an incident as `cli:tester`."""
+        answer = await self._http.post(
+            f"/api/v1/incidents/{incident_id}/acknowledge", headers={"Authorization": f"Bearer {PERSONAL_TOKEN}"}
+        )
+        answer.raise_for_status()
+
+    async def page(self, path: str) -> str:
+        """What core answers there, as text."""
+        return (await self._http.get(path)).raise_for_status().text
 
     async def close(self) -> None:
         """Leave nothing behind."""

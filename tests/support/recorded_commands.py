@@ -8,6 +8,7 @@ from opsbot.alert.silence import Silence
 from opsbot.errors import ApprovalError, NotFoundError
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
+from opsbot.oncall.turn import Turn
 from opsbot.people import Person
 
 
@@ -23,6 +24,7 @@ class RecordedCommands:
         self.views = list(views)
         self.error = error
         self.live_silences: tuple[Silence, ...] = ()
+        self.turns: tuple[Turn, ...] = ()
         self.explanations: dict[str, Explanation] = {}
         self.calls: list[tuple[str, str, str]] = []
 
@@ -70,6 +72,9 @@ class RecordedCommands:
 
     async def silences(self) -> tuple[Silence, ...]:
         return self.live_silences
+
+    async def on_call(self) -> tuple[Turn, ...]:
+        return self.turns
 
     async def explain(self, about: str) -> Explanation:
         return self.explanations.get(about, Explanation((), ()))
