@@ -145,7 +145,14 @@ def _error(answer: httpx.Response) -> OpsbotError:
 def format_incident(view: Json) -> str:
     """One incident as a few plain lines: what is wrong, what runs, what waits for you."""
     incident = view["incident"]
-    lines = [f"{incident['incident_id']}  {incident['state']}  {incident['severity']}  {incident['title']}"]
+    more = f" and {incident['num_alerts'] - 1} more" if incident["num_alerts"] > 1 else ""
+    lines = [f"{incident['incident_id']}  {incident['state']}  {incident['severity']}  {incident['title']}{more}"]
+    if incident["num_alerts"] > 1:
+        lines.append(f"  {incident['num_firing']} of {incident['num_alerts']} alerts fire")
+    if incident["hold"] is not None and incident["hold"]["reason"]:
+        lines.append(f"  stays open: {incident['hold']['reason']}")
+    for merged in view["merged"]:
+        lines.append(f"  dealt with here too: {merged['incident_id']}  {merged['title']}")
     for run in view["runs"]:
         lines.append(f"  {run['runbook_name']}: {run['state']}  {run['detail']}  ({run['run_id']})".rstrip())
         lines += [f"    {STEP_MARKS.get(step['state'], '·')} {step['name']}  {step['detail']}" for step in run["steps"]]

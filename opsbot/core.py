@@ -54,6 +54,7 @@ logger = logging.getLogger(__name__)
 RELOAD_EVERY_S = 2
 REVIEW_EVERY_S = 1
 FORGET_EVERY_S = 3600
+ALERTS_KEPT_S = 365 * 24 * 3600.0
 DECISIONS_KEPT_S = 30 * 24 * 3600.0
 
 
@@ -247,6 +248,7 @@ class Core:
         self._num_reviews += is_done
 
     async def _forget(self) -> None:
+        await asyncio.to_thread(self._incidents.forget_alerts, self._clock.now() - ALERTS_KEPT_S)
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)
         logger.info("%d decision records older than 30 days forgotten", gone)
         gone = await asyncio.to_thread(self._inbound.forget, self._clock.now() - INBOUND_KEPT_S)

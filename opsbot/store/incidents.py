@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, desc, func, or_, select
 
-from opsbot.alert.alert import Alert
+from opsbot.alert.alert import Alert, AlertState
 from opsbot.alert.all_clear import question_of
 from opsbot.alert.policy import AlertPolicy
 from opsbot.incident.explanation import Decision, Explanation
@@ -208,11 +208,26 @@ class IncidentRepository:
             rows = connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
             return {str(state): int(count) for state, count in rows}
 
+    def forget_alerts(self, older_than: float) -> int:
+        """Drop alerts that ended before *older_than* and have fired since; answers how many."""
+        with self._database.write() as connection:
+            return _drop_old_alerts(connection, older_than)
+
     def forget_decisions(self, older_than: float) -> int:
         """Drop decision records from before *older_than*; answers how many."""
         table = schema.decision
         with self._database.write() as connection:
             return connection.execute(table.delete().where(table.c.at < older_than)).rowcount
+
+
+def _drop_old_alerts(connection: Connection, older_than: float) -> int:
+    """Drop alerts that ended before *older_than* and have fired since; the newest tells late duplicates apart."""
+    alert, newer = schema.alert, schema.alert.alias()
+    has_newer = select(newer.c.number).where(
+        newer.c.fingerprint == alert.c.fingerprint, newer.c.episode > alert.c.episode
+    )
+    is_old = alert.c.state == AlertState.RESOLVED.value, alert.c.ends_at < older_than
+    return connection.execute(alert.delete().where(*is_old, has_newer.exists())).rowcount
 
 
 def _ingested(intake: Intake) -> Ingested:

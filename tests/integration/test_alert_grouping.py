@@ -194,3 +194,17 @@ def test_a_core_that_starts_again_goes_on(tmp_path: Path) -> None:
     assert again.after(10).resolved == ("INC-2",)
     assert again.after(10).resolved == ("INC-1",)
     assert again.open_ids() == ["INC-3", "INC-4", "INC-5"]
+
+
+def test_old_alerts_are_forgotten_but_the_newest_of_each(night: Night) -> None:
+    """What is left still tells a late duplicate apart."""
+    late = night.alert("Slow")
+    for _ in range(3):
+        night.fire("Slow")
+        night.after(1000)
+        night.end("Slow")
+        night.after(1000)
+    assert night.stores.incidents.forget_alerts(night.now) == 2
+    night.ingest(late)
+    assert night.open_ids() == []
+    assert night.why(late.fingerprint)[-1] == "alert.dropped"
