@@ -1,4 +1,4 @@
-"""Whatever people, alerts, clocks and crashes do: no level is woken twice, early, or while somebody has the incident."""
+"""Whatever people, alerts, clocks and crashes do: no level is woken twice, early, or while somebody has it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Shifts(RuleBasedStateMachine):
         self.night.now += 1
         self.night.end(name, severity=severity)
 
-    @rule(seconds=st.sampled_from((1.0, AFTER_S / 2, AFTER_S, 5 * AFTER_S)))
+    @rule(seconds=st.sampled_from((1.0, AFTER_S / 5, AFTER_S / 2, AFTER_S, 5 * AFTER_S)))
     def time_passes(self, seconds: float) -> None:
         """And core looks at what is due, twice."""
         held = {view.incident.incident_id for view in self._views() if view.incident.acknowledged_by is not None}
@@ -91,7 +91,7 @@ class Shifts(RuleBasedStateMachine):
     @rule(name=name)
     def silence(self, name: str) -> None:
         """Somebody silences an alert."""
-        self.night.silence(f'alertname="{name}"', length_s=AFTER_S)
+        self.night.silence(f'alertname="{name}"', length_s=AFTER_S / 6)
 
     @rule()
     def crash(self) -> None:
