@@ -22,9 +22,10 @@ from opsbot.promql.functions import (
     quantile,
 )
 from opsbot.promql.histogram import histogram_quantile
-from opsbot.promql.labelset import EMPTY, NAME, LabelSet
+from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.matrix import over_windows, samples
 from opsbot.promql.node import Node, When, is_of_presence, prepared
+from opsbot.promql.presence import certain_labels
 from opsbot.promql.relabel import label_join, label_replace
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.sheet import Window, round_ms
@@ -233,10 +234,10 @@ class _Evaluation:
                 return [Element(EMPTY, self._scalar(arguments[0]))]
             case "absent":
                 is_absent = self._is_presence or not self._vector(arguments[0])
-                return [Element(_certain_labels(arguments[0]), 1.0)] if is_absent else []
+                return [Element(certain_labels(arguments[0]), 1.0)] if is_absent else []
             case "absent_over_time":
                 is_absent = self._is_presence or not any(True for _ in self._samples(arguments[0]))
-                return [Element(_certain_labels(arguments[0]), 1.0)] if is_absent else []
+                return [Element(certain_labels(arguments[0]), 1.0)] if is_absent else []
             case "quantile_over_time":
                 q = self._scalar(arguments[0])
                 found = self._samples(arguments[1])
@@ -271,14 +272,3 @@ def _distinct(value: Value) -> Value:
     if not isinstance(value, float) and len({labels for labels, _ in value}) < len(value):
         raise QueryError("several series have the same labels once the metric's name is dropped")
     return value
-
-
-def _certain_labels(node: Node) -> LabelSet:
-    """The labels that an absent series would surely have: its equality matchers, each label matched once."""
-    if isinstance(node, nodes.Range):
-        node = node.selector
-    if not isinstance(node, nodes.Selector):
-        return EMPTY
-    named = [m for m in node.matchers if m.name != NAME]
-    names = [m.name for m in named]
-    return LabelSet.of({m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1})
