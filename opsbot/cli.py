@@ -20,6 +20,7 @@ from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
 from opsbot.import_command import import_group
+from opsbot.sources_command import sources
 from opsbot.supervisor import leave_with_parent
 
 CONFIG_OPTION = click.option(
@@ -64,6 +65,7 @@ def main() -> None:
 
 main.add_command(capacity)
 main.add_command(import_group)
+main.add_command(sources)
 
 
 def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:

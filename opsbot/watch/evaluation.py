@@ -6,17 +6,28 @@ Evaluation begins at once; what core still holds as firing is added when core ca
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.promql.evaluate import Instant
 from opsbot.promql.labelset import Labels, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
-from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, evaluate, restored, to_alert
+from opsbot.rule.evaluate import (
+    PENDING_HELD_S,
+    RULE_ANNOTATION,
+    ActiveAlert,
+    Reading,
+    evaluate,
+    restored,
+    to_alert,
+)
 from opsbot.rule.model import RecordingRule, Rule
+from opsbot.source.health import SourceHealth
 from opsbot.source.scrape import Scraper
+from opsbot.source.servers import NoAnswer
 from opsbot.watch.recorder import Recorder
 
 DOWN_ALERT = "MetricsSourceDown"
@@ -25,14 +36,43 @@ DOWN_AFTER_S = 3.0
 logger = logging.getLogger(__name__)
 
 
+class DownSource(Protocol):
+    """Something beside targets without which the bot is blind."""
+
+    @property
+    def health(self) -> SourceHealth:
+        """How it fares."""
+        ...
+
+    def down_alert(self, now: float) -> Alert:
+        """The alert that says so."""
+        ...
+
+
+def read_samples(rule: Rule, instant: Instant) -> Reading:
+    """What a rule's expressions yield on the samples of watch."""
+    clear = rule.clear_expr
+    return Reading(
+        expr=instant.value(rule.expr),
+        clear=instant.value(clear) if clear is not None else [],
+        answerable=instant.answerable(rule.expr),
+        clear_answerable=instant.answerable(clear) if clear is not None else frozenset(),
+    )
+
+
 @dataclass(slots=True)
 class Evaluation:
     """The state of all rules.
 
     `errors` has the rules that could not be evaluated last time, and why.
+
+    Args:
+        read: what a rule's expressions yield; raises QueryError for a rule that cannot be evaluated, NoAnswer where
+            its source, which is told of as a whole, says nothing.
     """
 
     store: SampleStore
+    read: Callable[[Rule, Instant], Reading] = read_samples
     errors: dict[str, str] = field(default_factory=dict)
     num_evaluations: int = 0
     recorder: Recorder = field(init=False)
@@ -75,12 +115,10 @@ class Evaluation:
             state = self._states.get(rule.name, {})
             self.num_evaluations += 1
             try:
-                next_state, found = evaluate(rule, state, _read(rule, instant), now)
+                next_state, found = evaluate(rule, state, self.read(rule, instant), now)
             except QueryError as error:
-                if self.errors.get(rule.name) != str(error):
-                    logger.error("rule %s cannot be evaluated, its alerts are held: %s", rule.name, error)
-                self.errors[rule.name] = str(error)
-                next_state = {key: replace(active, is_blind=True) for key, active in state.items()}
+                self._note(rule, error)
+                next_state = _held(state, now)
                 found = [to_alert(rule, a, now) for a in next_state.values() if a.state is AlertState.FIRING]
             else:
                 self.errors.pop(rule.name, None)
@@ -88,13 +126,14 @@ class Evaluation:
             alerts += found
         return alerts
 
-    def targets(self, scrapers: Iterable[Scraper], now: float) -> list[Alert]:
-        """An alert for each target that has not answered for a while: for it, the bot is blind."""
+    def targets(self, scrapers: Iterable[Scraper], now: float, others: Iterable[DownSource] = ()) -> list[Alert]:
+        """An alert for each target, and other source, that has not answered for a while: for it, the bot is blind."""
         alerts: list[Alert] = []
         down = dict(self._down)
-        for scraper in scrapers:
-            fresh = _down_alert(scraper, now)
-            key, since = freeze(fresh.labels), scraper.health.failing_since
+        watched = [(scraper.health.failing_since, _down_alert(scraper, now)) for scraper in scrapers]
+        watched += [(other.health.failing_since, other.down_alert(now)) for other in others]
+        for since, fresh in watched:
+            key = freeze(fresh.labels)
             known = down.pop(key, None)
             if since is not None and (known is not None or now - since >= DOWN_AFTER_S):
                 self._down[key] = known or fresh
@@ -108,9 +147,21 @@ class Evaluation:
                 alerts.append(_over(gone, now))
         return alerts
 
+    def shift(self, seconds: float) -> None:
+        """Go on as if the clock had not been set forward by *seconds*: no `for` is over sooner for that."""
+        for state in self._states.values():
+            state.update({key: _later(active, seconds) for key, active in state.items()})
+
     def active(self, rule_name: str) -> list[ActiveAlert]:
         """The pending and firing alerts of a rule."""
         return list(self._states.get(rule_name, {}).values())
+
+    def _note(self, rule: Rule, error: QueryError) -> None:
+        if isinstance(error, NoAnswer):
+            return
+        if self.errors.get(rule.name) != str(error):
+            logger.error("rule %s cannot be evaluated, its alerts are held: %s", rule.name, error)
+        self.errors[rule.name] = str(error)
 
     def _adopt(self, rules: Iterable[Rule], now: float) -> None:
         """Give what core holds as firing to its rule; a rule whose file is not read yet gets it later."""
@@ -137,13 +188,22 @@ class Evaluation:
         return alerts
 
 
-def _read(rule: Rule, instant: Instant) -> Reading:
-    clear = rule.clear_expr
-    return Reading(
-        expr=instant.value(rule.expr),
-        clear=instant.value(clear) if clear is not None else [],
-        answerable=instant.answerable(rule.expr),
-        clear_answerable=instant.answerable(clear) if clear is not None else frozenset(),
+def _held(state: Mapping[Labels, ActiveAlert], now: float) -> dict[Labels, ActiveAlert]:
+    """The alerts without any answer; what only begins is forgotten after a while, as without data."""
+    return {
+        key: replace(active, is_blind=True)
+        for key, active in state.items()
+        if active.state is AlertState.FIRING or now - active.last_true_at < PENDING_HELD_S
+    }
+
+
+def _later(active: ActiveAlert, seconds: float) -> ActiveAlert:
+    clear_since = active.clear_since + seconds if active.clear_since is not None else None
+    return replace(
+        active,
+        active_since=active.active_since + seconds,
+        last_true_at=active.last_true_at + seconds,
+        clear_since=clear_since,
     )
 
 

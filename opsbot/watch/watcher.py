@@ -1,4 +1,4 @@
-"""The watch role: each second scrape, evaluate; beside that, tell core.
+"""The watch role: each second scrape, evaluate; beside that, ask Prometheus servers where there are any, tell core.
 
 It owns nothing durable. When core can be asked it learns which alerts still fire and goes on from there, so that a
 restart neither forgets a firing alert nor ends one. Neither a slow target nor a slow core holds up the rest.
@@ -10,22 +10,29 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import promql_parser as tree
 
+from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
 from opsbot.listen import bind, serve
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import metric_names, walk
 from opsbot.rule.book import RuleBook
+from opsbot.rule.model import RecordingRule, Rule
+from opsbot.source.discovery import TargetsFile, TargetsUrl
 from opsbot.source.scrape import Scraper, Target
+from opsbot.source.servers import PrometheusServer, ServerAddress
 from opsbot.watch.door import DoorClient
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
+from opsbot.watch.remote import Division, RemoteRules
+from opsbot.watch.roster import Roster
 from opsbot.watch.status import Rounds, WatchStatus
 from opsbot.watch.steady_clock import SteadyClock
 from opsbot.yamlfile import Problem
@@ -50,6 +57,8 @@ class WatchSettings:
         listen_host, listen_port: where queries are answered, when the role serves itself (`run_watch`).
         interval_s: between two scrapes, and two evaluations.
         own_targets: the bot's own roles, for rules about the bot; less often, and no alert by itself if one is gone.
+        targets_files, targets_urls: lists of more targets, looked at again and again.
+        servers: what evaluates the rules in place of the samples here; those about the bot stay here.
     """
 
     targets: Sequence[Target]
@@ -60,6 +69,9 @@ class WatchSettings:
     listen_port: int = 8071
     interval_s: float = 1.0
     own_targets: Sequence[Target] = ()
+    targets_files: Sequence[Path] = ()
+    targets_urls: Sequence[str] = ()
+    servers: Sequence[ServerAddress] = ()
 
 
 class Watcher:
@@ -67,43 +79,61 @@ class Watcher:
 
     def __init__(self, settings: WatchSettings, clock: Clock, http: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._clock = SteadyClock(clock)
+        self._clock = SteadyClock(clock, self._leave_timers_alone)
         self._store = SampleStore()
-        self._scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.targets]
+        lists = [TargetsFile(path, self._clock) for path in settings.targets_files]
+        urls = [TargetsUrl(url, http, self._clock) for url in settings.targets_urls]
+        self._roster = Roster(
+            settings.targets, [*lists, *urls], lambda target: Scraper(target, self._store, self._clock, http)
+        )
+        self._scrapers = self._roster.scrapers
         self._own_scrapers = [Scraper(target, self._store, self._clock, http) for target in settings.own_targets]
         self._book = RuleBook(settings.rule_paths, _rejected)
         self._evaluation = Evaluation(self._store)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
         self._rounds = Rounds()
+        self._division = Division(self._book)
+        self._clients = [address.client() for address in settings.servers]
+        servers = [PrometheusServer(*pair) for pair in zip(settings.servers, self._clients, strict=True)]
+        self._remote = RemoteRules(servers, self._division, self._clock, self._offer)
         self._is_restored = False
         self._told_core = ""
         self._has_news = asyncio.Event()
         self._housekept_at = self._clock.now()
         self._absent_asked_at = self._housekept_at - HOUSEKEEP_EVERY_S + ABSENT_AFTER_S
         self._told_absent: set[str] = set()
-        status = WatchStatus(self._store, self._scrapers, self._book, self._evaluation, self._door, self._rounds)
+        status = WatchStatus(
+            self._store,
+            self._roster,
+            self._book,
+            self._evaluation,
+            self._remote.servers,
+            self._door,
+            self._rounds,
+        )
         self.app = QueryApi(self._store, self._clock, status).app
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        logger.info("watching %d targets", len(self._scrapers))
-        async with asyncio.TaskGroup() as group:
+        await self._roster.refresh()
+        logger.info("watching %d targets and %d Prometheus servers", len(self._scrapers), len(self._remote.servers))
+        self._look_at_rules()
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
+            for client in self._clients:
+                stack.push_async_callback(client.aclose)
             group.create_task(self._tell_forever())
+            group.create_task(self._roster.run())
+            group.create_task(self._remote.run(self._is_complete))
             await self._watch_forever(group)
 
     def evaluate(self) -> None:
         """Evaluate every rule in force on the samples that are there, and note what core must be told."""
         began_s = time.thread_time()
         now = self._clock.now()
-        if self._book.reload():
-            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
-        is_complete = self._book.is_complete and self._is_restored
-        rules, recordings = self._book.rules, self._book.recordings
-        alerts = self._evaluation.rules(rules, now, is_complete=is_complete, recordings=recordings)
-        alerts += self._evaluation.targets(self._scrapers, now)
-        self._door.offer(alerts, now)
-        if self._door.num_due:
-            self._has_news.set()
+        rules, recordings = self._look_at_rules()
+        alerts = self._evaluation.rules(rules, now, is_complete=self._is_complete(), recordings=recordings)
+        alerts += self._evaluation.targets(self._scrapers, now, self._remote.servers)
+        self._offer(alerts, now)
         self._housekeep(now)
         self._rounds.num_rounds += 1
         self._rounds.evaluating_s += time.thread_time() - began_s
@@ -118,10 +148,34 @@ class Watcher:
                     self._told_core = str(error)
                     logger.warning("%s; asking again until it does", error)
                 return False
-            self._evaluation.restore(self._book.rules, firing, self._clock.now())
+            rules, now = self._look_at_rules()[0], self._clock.now()
+            rest = self._remote.restore(rules, firing, now) if self._remote.servers else firing
+            self._evaluation.restore(rules, rest, now)
             self._is_restored = True
             logger.info("core holds %d firing alerts", len(firing))
         return await self._door.deliver(self._clock.now())
+
+    def _look_at_rules(self) -> tuple[Sequence[Rule], Sequence[RecordingRule]]:
+        """Load what has changed; the rules that are evaluated on the samples here."""
+        if self._book.reload():
+            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
+        if not self._remote.servers:
+            return self._book.rules, self._book.recordings
+        self._division.look()
+        return self._division.own_rules, self._division.own_recordings
+
+    def _is_complete(self) -> bool:
+        return self._book.is_complete and self._is_restored
+
+    def _offer(self, alerts: Sequence[Alert], now: float) -> None:
+        self._door.offer(alerts, now)
+        if self._door.num_due:
+            self._has_news.set()
+
+    def _leave_timers_alone(self, step_s: float) -> None:
+        logger.warning("the machine's clock was set forward by %.0f s; rules' timers do not go by that", step_s)
+        self._evaluation.shift(step_s)
+        self._remote.shift(step_s)
 
     async def _watch_forever(self, group: asyncio.TaskGroup) -> None:
         running: dict[int, asyncio.Task[None]] = {}
@@ -129,9 +183,10 @@ class Watcher:
         interval_s = self._settings.interval_s
         due = self._clock.monotonic()
         while True:
-            for index, scraper in enumerate(self._scrapers):
-                if index not in running or running[index].done():
-                    running[index] = group.create_task(scraper.scrape())
+            running = {key: task for key, task in running.items() if not task.done()}
+            for scraper in self._scrapers:
+                if id(scraper) not in running:
+                    running[id(scraper)] = group.create_task(scraper.scrape())
             if running:
                 await asyncio.wait(running.values(), timeout=interval_s * WAIT_SHARE)
             self.evaluate()
@@ -167,9 +222,10 @@ class Watcher:
     def _tell_absent(self) -> None:
         """A rule over a metric that nobody exposes would never fire, silently; say so once."""
         known = self._store.names()
-        asking = [(rule.name, expr) for rule in self._book.rules for expr in (rule.expr, rule.clear_expr) if expr]
-        asking += [(rule.name, rule.expr) for rule in self._book.recordings]
-        recorded = {rule.name for rule in self._book.recordings}
+        rules, recordings = self._look_at_rules()
+        asking = [(rule.name, expr) for rule in rules for expr in (rule.expr, rule.clear_expr) if expr]
+        asking += [(rule.name, rule.expr) for rule in recordings]
+        recorded = {rule.name for rule in recordings}
         for rule_name, expr in asking:
             for name in sorted(_needed_names(expr) - known - recorded - self._told_absent):
                 self._told_absent.add(name)

@@ -20,6 +20,7 @@ from opsbot.promql.labelset import NAME, LabelSet
 from opsbot.promql.samples import SampleStore
 from opsbot.rule.loader import load_rule_file
 from opsbot.rule.model import Rule
+from tests.support.certificate import Certificate
 from tests.support.ports import free_port
 
 TOKEN = "door-token"
@@ -140,17 +141,29 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp, port: int | None = None) -> AsyncIterator[str]:
+async def served(app: ASGIApp, port: int | None = None, certificate: Certificate | None = None) -> AsyncIterator[str]:
     """A real server of *app* on loopback; yields its base URL, and is gone afterwards."""
     port = port or free_port()
-    config = uvicorn.Config(app, port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificate.file if certificate else None,
+        ssl_keyfile=certificate.key_file if certificate else None,
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
         assert not task.done(), "the server did not start"
         await asyncio.sleep(0.01)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         await task
+        # Over TLS a close waits for the other side's; and what is closed is gone a turn of the loop later only.
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0.01)
