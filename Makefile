@@ -61,8 +61,12 @@ bench-serving: setup ## the engine beside transformers; minutes, on an idle mach
 bench-frontdoor: setup ## the door beside a bare proxy: added time to first token, tokens relayed; three minutes
 	@$(BIN)/python -m bench.frontdoor $(ARGS)
 
-bench-watch: setup ## the watch role over 24 clusters with 100 rules, beside Prometheus; --warm-up 930 fills its memory
+bench-watch: setup ## the watching path beside Prometheus and Alertmanager: cost, scale, breach to action, storms; 15 minutes
 	@$(BIN)/python -m bench.watch $(ARGS)
+	@$(BIN)/python -m bench.exposition
+	@$(BIN)/python -m bench.rules_scale
+	@$(BIN)/python -m bench.alert_storm
+	@$(BIN)/python -m bench.breach
 
 bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
 	@$(BIN)/python bench/fleet_speed.py $(ARGS)

@@ -34,6 +34,7 @@ class Server:
     metrics: ServingMetrics
     load: float = 0.5
     num_waiting: int = 0
+    num_first_tokens: int = 0
 
     def __post_init__(self) -> None:
         self.metrics.watch(self.stats, lambda: {"batch_limit": 0}, CACHE_CONFIG, DEVICE)
@@ -42,7 +43,19 @@ class Server:
         """The engine as it would be under this load."""
         used = min(1.0, self.load)
         free = round(NUM_BLOCKS * (1 - used))
-        return EngineStats(round(64 * used), self.num_waiting, used, NUM_BLOCKS, free, 64, 2048, 64, True, 0)
+        return EngineStats(
+            num_running=round(64 * used),
+            num_waiting=self.num_waiting,
+            kv_cache_usage=used,
+            num_blocks=NUM_BLOCKS,
+            num_free_blocks=free,
+            batch_limit=64,
+            token_budget=2048,
+            max_num_seqs=64,
+            num_first_tokens=self.num_first_tokens,
+            is_alive=True,
+            num_restarts=0,
+        )
 
     def second(self) -> None:
         """One second of traffic."""
@@ -84,6 +97,7 @@ class Server:
         num_cached = num_prompt // 2 if self.rng.random() < 0.5 else 0
         decode_s = num_generated * self.rng.lognormvariate(-3.5, 0.3)
         self.metrics.on_prefix_lookup(num_prompt, num_cached, 0)
+        self.num_first_tokens += 1
         self.metrics.on_first_token(queue_s + prefill_s, queue_s)
         reason = self.rng.choices(("stop", "length", "abort", "error"), (60, 36, 3, 1))[0]
         self.metrics.on_finished(

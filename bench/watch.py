@@ -99,7 +99,7 @@ async def targets(stack: AsyncExitStack, folder: Path, count: int, models: int, 
     assert started.stdout is not None
     lines = [await started.stdout.readline() for _ in range(count)]
     if not all(lines):
-        raise click.ClickException(_text(folder / "exporters.log"))
+        raise click.ClickException(log_text(folder / "exporters.log"))
     return [line.decode().strip() for line in lines]
 
 
@@ -117,7 +117,8 @@ def told_of_fleet(before: Reading, after: Reading) -> str:
     return f"the fleet: {share:.1%} of one core, {after.metrics[name] - before.metrics[name]:.1f} s given up"
 
 
-def _text(log: Path) -> str:
+def log_text(log: Path) -> str:
+    """What a process wrote."""
     return log.read_text(encoding="utf-8", errors="replace")
 
 
@@ -186,7 +187,7 @@ async def ready(side: Side, started: asyncio.subprocess.Process, log: Path) -> S
                 await http.get(f"{side.url}/-/healthy")
             except httpx.HTTPError as error:
                 if started.returncode is not None or time.monotonic() > give_up_at:
-                    raise click.ClickException(_text(log)) from error
+                    raise click.ClickException(log_text(log)) from error
                 await asyncio.sleep(0.1)
             else:
                 return side

@@ -21,8 +21,6 @@ from opsbot.config import Secrets, Settings
 from opsbot.listen import bind, serve
 from opsbot.supervisor import RoleProcess, Supervisor
 from opsbot.web.tokens import Tokens
-from opsbot.workspace import app as workspace
-from opsbot.workspace.settings import WorkspaceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +47,10 @@ async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> Non
             PAGE_TOKEN_ENV: page_token,
         }
         roles.insert(0, "workspace")
-        logger.info("no Slack tokens: the page is http://127.0.0.1:%d/?token=%s", settings.workspace.port, page_token)
+        # Printed, not logged: its token is for whoever sits here.
+        print(
+            f"no Slack tokens: the page is http://127.0.0.1:{settings.workspace.port}/?token={page_token}", flush=True
+        )
     logs = settings.data_dir / "logs"
     processes = [
         RoleProcess(role, (role, "--config", str(config_path), "--exit-with-parent"), logs / f"{role}.log")
@@ -69,6 +70,7 @@ async def run_core(settings: Settings, secrets: Secrets) -> None:
 
 async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
     """The watch role, until told to stop."""
+    from opsbot.history.file import Limits
     from opsbot.source.scrape import Target
     from opsbot.source_settings import scraped_clusters, server_addresses
     from opsbot.watch.watcher import WatchSettings, run_watch
@@ -91,6 +93,8 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
         targets_files=settings.targets_file,
         targets_urls=settings.targets_url,
         servers=server_addresses(settings, secrets.prometheus_tokens),
+        data_dir=settings.data_dir,
+        history=Limits(settings.history.max_series, settings.history.max_bytes),
     )
     await _until_told_to_stop(run_watch(watch, SystemClock()))
 
@@ -102,13 +106,16 @@ async def run_events_role(settings: Settings, secrets: Secrets) -> None:
     listener = bind(settings.events.host, settings.events.port)
     role = EventsRole(settings.data_dir / "events.sqlite", Tokens.of(secrets.api_token, {}), SystemClock())
     try:
-        await _until_told_to_stop(serve(role.app, listener), role.run())
+        await _until_told_to_stop(serve(role.app, listener), role.run(), role.process.watch_loop())
     finally:
         role.close()
 
 
 async def run_workspace_role(settings: Settings, port: int | None) -> None:
     """The local workspace, until told to stop; its tokens come from the environment or are made up and printed."""
+    from opsbot.workspace import app as workspace
+    from opsbot.workspace.settings import WorkspaceSettings
+
     bot_token = os.environ.get(settings.slack.bot_token_env) or f"xoxb-local-{random_secrets.token_urlsafe(16)}"
     app_token = os.environ.get(settings.slack.app_token_env) or f"xapp-local-{random_secrets.token_urlsafe(16)}"
     page_token = os.environ.get(PAGE_TOKEN_ENV) or random_secrets.token_urlsafe(24)

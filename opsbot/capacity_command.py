@@ -25,7 +25,7 @@ from opsbot.yamlfile import parse_duration
 NUM_STEPS = 336
 """Readings of one look back: hours of two weeks."""
 WATCH_WINDOW = "14m"
-"""Watch keeps 15 minutes."""
+"""A watch that has just begun has no more; its history has up to 7 days."""
 PROMETHEUS_WINDOW = "14d"
 FORECASTS, MARKS = "forecasts.jsonl", "marks.jsonl"
 OVERVIEW = "fleet"
@@ -110,7 +110,7 @@ async def _show(
 
     shown_catalogue = _catalogue_if_any(settings)
     section = settings.capacity
-    source, now_s = _source(settings), float(int(SystemClock().now()))
+    source, now_s = metrics_source(settings), float(int(SystemClock().now()))
     step_s = float(max(1, round(window_s / NUM_STEPS)))
     figures = Figures(shown_catalogue, section.format, section.device, section.max_num_seqs)
     clusters = await gather(source, now_s - window_s, now_s, step_s, figures)
@@ -213,7 +213,7 @@ async def _score(settings: Settings, records: Sequence[Any], is_json: bool) -> N
     from opsbot.capacity.record import due
     from opsbot.capacity.record import score as score_records
 
-    source, now_s = _source(settings), SystemClock().now()
+    source, now_s = metrics_source(settings), SystemClock().now()
     wanted = sorted({(point.at_s, record.step_s) for record, point in due(records, now_s)})[-MOST_SCORED:]
     happened: dict[tuple[str, str, float, float], float] = {}
     for at_s, step_s in wanted:
@@ -234,7 +234,8 @@ async def _score(settings: Settings, records: Sequence[Any], is_json: bool) -> N
     click.echo(f"{found.num_waiting} lie ahead, {found.num_without_data} have passed without data in the source")
 
 
-def _source(settings: Settings) -> Any:
+def metrics_source(settings: Settings) -> Any:
+    """What answers queries about the fleet: the first Prometheus of the settings that answers, or watch."""
     from opsbot.source_settings import asked_source
 
     return asked_source(settings, prometheus_tokens(settings, os.environ), SystemClock())

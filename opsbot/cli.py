@@ -19,7 +19,9 @@ from opsbot import __version__
 from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
+from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
+from opsbot.postmortem_command import postmortem
 from opsbot.sources_command import sources
 from opsbot.supervisor import leave_with_parent
 
@@ -66,15 +68,20 @@ def main() -> None:
 main.add_command(capacity)
 main.add_command(import_group)
 main.add_command(sources)
+for one in (resolve, merge, unmerge, link, silence_group, postmortem):
+    main.add_command(one)
 
 
-def _prepare(config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:
-    from opsbot.telemetry import configure_logging
+def _prepare(role: str, config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:
+    from opsbot.logs.redact import secret_values
+    from opsbot.logs.setup import configure_logging
 
-    configure_logging()
+    configure_logging(role)
     if exit_with_parent:
         leave_with_parent()
     settings = load_settings(config_path)
+    hidden = secret_values(settings.model_dump(), os.environ)
+    configure_logging(role, form=settings.logging.format, level=settings.logging.level, secrets=hidden)
     return settings, load_secrets(settings)
 
 
@@ -84,7 +91,7 @@ def up(config_path: Path) -> None:
     """Start the whole bot: core, watch, events, and the local workspace when no Slack tokens are set."""
     from opsbot.app import run_up
 
-    settings, secrets = _prepare(config_path)
+    settings, secrets = _prepare("up", config_path)
     asyncio.run(run_up(settings, secrets, config_path))
 
 
@@ -95,7 +102,7 @@ def core(config_path: Path, exit_with_parent: bool) -> None:
     """Start the core role alone: incidents, runs, Slack, web."""
     from opsbot.app import run_core
 
-    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    settings, secrets = _prepare("core", config_path, exit_with_parent=exit_with_parent)
     asyncio.run(run_core(settings, secrets))
 
 
@@ -106,7 +113,7 @@ def watch(config_path: Path, exit_with_parent: bool) -> None:
     """Start the watch role alone: scraping and alert rules."""
     from opsbot.app import run_watch_role
 
-    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    settings, secrets = _prepare("watch", config_path, exit_with_parent=exit_with_parent)
     asyncio.run(run_watch_role(settings, secrets))
 
 
@@ -117,7 +124,7 @@ def events(config_path: Path, exit_with_parent: bool) -> None:
     """Start the events role alone: the request log."""
     from opsbot.app import run_events_role
 
-    settings, secrets = _prepare(config_path, exit_with_parent=exit_with_parent)
+    settings, secrets = _prepare("events", config_path, exit_with_parent=exit_with_parent)
     asyncio.run(run_events_role(settings, secrets))
 
 

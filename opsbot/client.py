@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import httpx
 
@@ -81,6 +82,31 @@ class CoreClient:
     def undo(self, run_id: str) -> str:
         """Take back what a run has changed; answers one sentence."""
         return str(self._call("POST", f"/api/v1/runs/{run_id}/undo", self._person())["message"])
+
+    def incident(self, incident_id: str) -> Json:
+        """One incident with its runs, alerts and timeline."""
+        found: Json = self._call("GET", f"/api/v1/incidents/{quote(incident_id, safe='')}", self._api_token)
+        return found
+
+    def handle(self, incident_id: str, verb: str, body: Json | None = None) -> str:
+        """`resolve`, `merge`, `unmerge` or `link` an incident; answers one sentence."""
+        path = f"/api/v1/incidents/{quote(incident_id, safe='')}/{verb}"
+        return str(self._call("POST", path, self._person(), body)["message"])
+
+    def silences(self) -> list[Json]:
+        """Live silences, newest first."""
+        silences: list[Json] = self._call("GET", "/api/v1/silences", self._api_token)["silences"]
+        return silences
+
+    def silence(self, matchers: Sequence[str], length_s: float, reason: str) -> str:
+        """Set a silence; answers one sentence. Repeats are harmless."""
+        body = {"matchers": list(matchers), "length_s": length_s, "reason": reason, "request_id": uuid4().hex}
+        return str(self._call("POST", "/api/v1/silences", self._person(), body)["message"])
+
+    def end_silence(self, silence_id: str) -> str:
+        """End a silence; answers one sentence."""
+        path = f"/api/v1/silences/{quote(silence_id, safe='')}"
+        return str(self._call("DELETE", path, self._person())["message"])
 
     def _person(self) -> str:
         if not self._personal_token:

@@ -40,3 +40,9 @@ def to_rfc3339(seconds: float) -> str:
 def from_rfc3339(text: str) -> float:
     """Seconds since the epoch; raises ValueError."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def to_minute(at: float, now: float) -> str:
+    """A moment as people read it in UTC, with its date unless that is today's: `14:07 UTC`."""
+    moment, today = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(now, UTC).date()
+    return moment.strftime("%H:%M UTC" if moment.date() == today else "%Y-%m-%d %H:%M UTC")

@@ -13,12 +13,17 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from opsbot.alert_settings import AlertingSection
 from opsbot.config_form import OneOrMany, as_one_or_many, http_url, is_loopback, label_names
 from opsbot.errors import ConfigError
+from opsbot.pagerduty.settings import PagingSection
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
 DEFAULT_FILE = Path("opsbot.yaml")
+
+MIN_TOKEN_CHARS = 16
+"""Of tokens that a machine shows and nobody has to type."""
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -101,6 +106,60 @@ class RunsSection(_Section):
     )
 
 
+class InboundSection(_Section):
+    """One receiver of webhooks, at `/webhooks/<name>` of core's address."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="Its name, and the end of its address.")
+    kind: Literal["alertmanager", "grafana", "datadog", "generic"] = Field(
+        description="Whose webhooks it takes; `generic` is opsbot's own form."
+    )
+    token_env: tuple[EnvName, ...] = Field(
+        default=(), max_length=8, description="Environment variables of the tokens that are valid; several to rotate."
+    )
+    basic_user: str | None = Field(
+        default=None,
+        min_length=1,
+        pattern=r"^[^:]*$",
+        description="User name of HTTP Basic, whose password is one of the tokens.",
+    )
+    signature_env: tuple[EnvName, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Environment variables of the keys of the HMAC signature that is asked for; several to rotate.",
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_sender(self) -> Self:
+        if not self.token_env and not self.signature_env:
+            raise ValueError("`token_env` or `signature_env` is needed, or anybody could open incidents")
+        if self.signature_env and self.kind not in ("grafana", "generic"):
+            raise ValueError(f"`signature_env`: {self.kind} does not sign its webhooks; use `token_env`")
+        if self.basic_user is not None and not self.token_env:
+            raise ValueError("`basic_user` needs `token_env`: the password is one of the tokens")
+        if self.name == "pagerduty":
+            raise ValueError("the name `pagerduty` is taken: its webhooks are set up under `paging`")
+        if self.name == "alertmanager" and self.kind != "alertmanager":
+            raise ValueError("the name `alertmanager` is the alert door's; give this receiver another one")
+        return self
+
+
+def _have_own_names(receivers: tuple[InboundSection, ...]) -> tuple[InboundSection, ...]:
+    names = [receiver.name for receiver in receivers]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two receivers are called {', '.join(twice)}; each needs a name of its own")
+    return receivers
+
+
+class HistorySection(_Section):
+    """What watch's history of samples may take in `data_dir`."""
+
+    max_bytes: int = Field(
+        default=1 << 30, ge=1 << 20, description="Size of its file; past that the oldest samples make room."
+    )
+    max_series: int = Field(default=40_000, ge=1, description="Series that it keeps; more are refused and counted.")
+
+
 class CapacitySection(_Section):
     """What `opsbot capacity` goes by."""
 
@@ -117,6 +176,17 @@ class CapacitySection(_Section):
         default=None,
         ge=1,
         description="vLLM's --max-num-seqs, where samples have no batch limit (a plain vLLM's do not).",
+    )
+
+
+class LoggingSection(_Section):
+    """What log lines look like."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="`text` for people, `json` for collectors: one object a line."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe line that is written."
     )
 
 
@@ -158,8 +228,15 @@ class Settings(_Section):
         default="OPSBOT_API_TOKEN", description="Environment variable of the token between the roles and for the CLI."
     )
     people: tuple[PeopleSection, ...] = Field(default=(), description="Who may do what.")
+    inbound: Annotated[tuple[InboundSection, ...], AfterValidator(_have_own_names)] = Field(
+        default=(), max_length=64, description="Receivers of webhooks, beside the alert door for Alertmanager."
+    )
     runs: RunsSection = RunsSection()
+    alerting: AlertingSection = AlertingSection()
+    paging: PagingSection = PagingSection()
+    history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
+    logging: LoggingSection = LoggingSection()
 
     @model_validator(mode="after")
     def _sources_fit(self) -> Self:
@@ -191,6 +268,10 @@ class Secrets:
     slack_app_token: str | None
     prometheus_tokens: Mapping[str, str] = field(default_factory=dict)
     """By the server's name."""
+    inbound: Mapping[str, str] = field(default_factory=dict)
+    """Tokens and keys of receivers, by variable."""
+    paging: Mapping[str, str] = field(default_factory=dict)
+    """Keys of pagers, by variable."""
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -241,6 +322,18 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
     for person in settings.people:
         if person.token_env and env.get(person.token_env):
             personal[env[person.token_env]] = person.user
+    inbound: dict[str, str] = {}
+    for receiver in settings.inbound:
+        for name in (*receiver.token_env, *receiver.signature_env):
+            inbound[name] = need(name, f"a token or key of the receiver {receiver.name}; or take it out of `inbound`")
+            if 0 < len(inbound[name]) < MIN_TOKEN_CHARS:
+                missing.append(
+                    f"environment variable {name} is too short: at least {MIN_TOKEN_CHARS} random characters"
+                )
+    paging: dict[str, str] = {}
+    if (pager := settings.paging.pagerduty) is not None:
+        for name in (pager.routing_key_env, *pager.webhook_secret_env):
+            paging[name] = need(name, "a key of PagerDuty; or take `pagerduty` out of `paging`")
     if missing:
         raise ConfigError("secrets are missing", tuple(missing))
     return Secrets(
@@ -250,6 +343,8 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
         prometheus_tokens=prometheus_tokens(settings, env),
+        inbound=inbound,
+        paging=paging,
     )
 
 

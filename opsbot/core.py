@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -13,10 +14,18 @@ from opsbot.action import ControlClient, ServingTarget, shipped_actions
 from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
+from opsbot.core_readiness import CoreReadiness
+from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
-from opsbot.errors import ConfigError
+from opsbot.errors import ConfigError, OpsbotError
+from opsbot.inbound import inbound_receivers
+from opsbot.incident.timeline import TimelineEntry
 from opsbot.listen import bind, serve
+from opsbot.notify.outbox import PAGE_KINDS
+from opsbot.pager_desk import PagerDesk
+from opsbot.pagerduty.wiring import Paging
 from opsbot.people import Person, person_for
+from opsbot.readiness import WriteProbe
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
@@ -24,17 +33,23 @@ from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.source_settings import asked_source
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository, RunbookToRun
+from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
 from opsbot.store.outbox import OutboxRepository
-from opsbot.store.runs import RunRepository
-from opsbot.store.views import ViewRepository
+from opsbot.store.pages import PageRepository
+from opsbot.store.probe import write_nothing
+from opsbot.store.repositories import Repositories
+from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
+from opsbot.trend_watch import TrendWatch
 from opsbot.web.app import CoreApi
+from opsbot.web.inbound.pagerduty import PagerDutyDoor
+from opsbot.web.inbound.signature import SignatureKeys
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
 RELOAD_EVERY_S = 2
+REVIEW_EVERY_S = 1
 FORGET_EVERY_S = 3600
 DECISIONS_KEPT_S = 30 * 24 * 3600.0
 
@@ -56,13 +71,16 @@ class Core:
                 "`opsbot up` starts the local workspace when they are not set"
             )
         self._settings = settings
+        self._secrets = secrets
         self._clock = clock
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         database = Database(f"sqlite:///{settings.data_dir}/opsbot.sqlite")
         self._database = database
-        self._incidents = IncidentRepository(database)
-        self._runs = RunRepository(database, self._incidents)
-        views = ViewRepository(database)
+        pagerduty = settings.paging.pagerduty
+        policy = replace(settings.alerting.policy(), is_paging=pagerduty is not None)
+        stores = Repositories.over(database, policy)
+        self._incidents, self._runs = stores.incidents, stores.runs
+        self._inbound = InboundRepository(database)
 
         self._control = ControlClient(
             {
@@ -80,20 +98,32 @@ class Core:
             prober,
             clock,
         )
-        self._desk = Desk(
-            self._incidents, self._runs, views, self._executor, self._runbooks_for, self._wake_slack, clock
-        )
+        self._desk = Desk(stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock)
+        self._stores = stores
+        self._paging = None
+        if pagerduty is not None:
+            self._paging = Paging(
+                pagerduty,
+                secrets.paging,
+                settings.instance,
+                OutboxRepository(database, PAGE_KINDS),
+                self._incidents.incident,
+                self._incidents.add_entry,
+                self._incidents.entry,
+                clock,
+            )
+        self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
+        self._metrics = CoreMetrics()
         self._roles = {person.user: frozenset(person.roles) for person in settings.people}
         self._slack = SlackRole(
             SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
             self._desk,
-            self._person,
-            OutboxRepository(database),
-            views.view,
-            self._incidents.entry,
+            self._person_in_slack,
+            CountedOutbox(database, self._metrics.delivery, clock),
+            stores.views.view,
+            self._said,
             clock,
         )
-        self._metrics = CoreMetrics()
         self._api = CoreApi(
             self._desk,
             Tokens.of(secrets.api_token, secrets.personal_tokens),
@@ -101,9 +131,14 @@ class Core:
             self._metrics,
             self._count,
             self._health,
+            self._readiness(),
+            inbound_receivers(settings, secrets),
+            clock,
+            self._pager_door(),
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
+        self._schedule.add_job(self._review, "interval", seconds=REVIEW_EVERY_S, max_instances=1, coalesce=True)
         self._schedule.add_job(self._forget, "interval", seconds=FORGET_EVERY_S, max_instances=1, coalesce=True)
 
     async def run(self) -> None:
@@ -121,8 +156,13 @@ class Core:
             await self._executor.start()
             stack.push_async_callback(self._slack.stop)
             await self._slack.start()
+            if self._paging is not None:
+                stack.push_async_callback(self._paging.stop)
+                await self._paging.start()
             self._schedule.start()
             stack.callback(self._schedule.shutdown, wait=False)
+            measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
+            stack.callback(measuring.cancel)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
 
@@ -133,9 +173,25 @@ class Core:
         ]
 
     def _person(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles)
+        return person_for(user_id, self._roles, "API")
+
+    def _person_in_slack(self, user_id: str) -> Person:
+        return person_for(user_id, self._roles, "Slack")
+
+    def _pager_door(self) -> PagerDutyDoor | None:
+        section = self._settings.paging.pagerduty
+        if section is None or not section.webhook_secret_env:
+            return None
+        keys = SignatureKeys.of(self._secrets.paging[name] for name in section.webhook_secret_env)
+        desk = PagerDesk(self._desk, self._inbound, PageRepository(self._database), self._clock)
+        return PagerDutyDoor(keys, self._settings.instance, desk, self._metrics)
+
+    def _said(self, key: str) -> TimelineEntry | None:
+        return self._incidents.entry(key) or self._stores.notices.notice(key)
 
     def _wake_slack(self) -> None:
+        if self._paging is not None:
+            self._paging.wake()
         self._slack.wake()
 
     async def _reload(self) -> None:
@@ -147,9 +203,22 @@ class Core:
                 revision = now.get(runbook_id)
                 logger.info("runbook %s: %s", runbook_id, f"revision {revision[:12]}" if revision else "out of force")
 
+    def _trend_answered(self) -> None:
+        self._executor.wake()
+        self._wake_slack()
+
+    async def _review(self) -> None:
+        try:
+            await self._desk.review()
+            await self._trends.look()
+        except OpsbotError as error:
+            logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
+
     async def _forget(self) -> None:
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)
         logger.info("%d decision records older than 30 days forgotten", gone)
+        gone = await asyncio.to_thread(self._inbound.forget, self._clock.now() - INBOUND_KEPT_S)
+        logger.info("%d ids of inbound events forgotten", gone)
 
     def _count(self) -> None:
         for gauge, counts in (
@@ -159,7 +228,20 @@ class Core:
             gauge.clear()
             for state, count in counts.items():
                 gauge.labels(state).set(count)
-        self._metrics.bad_files.set(len({problem.path for problem in self._library.problems}))
+        self._metrics.bad_files.set(self._num_bad_files())
+        self._metrics.delivery.refresh(self._database, self._clock.now(), is_slack_connected=self._slack.is_connected)
+
+    def _num_bad_files(self) -> int:
+        return len({problem.path for problem in self._library.problems})
+
+    def _readiness(self) -> CoreReadiness:
+        return CoreReadiness(
+            WriteProbe(lambda: write_nothing(self._database.engine), "core's database"),
+            lambda: self._executor.is_running,
+            lambda: self._slack.is_connected,
+            lambda: self._slack.problem,
+            self._num_bad_files,
+        )
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")

@@ -10,16 +10,9 @@ import httpx
 
 from opsbot.clock import to_rfc3339
 from opsbot.config import Settings
+from opsbot.incident.explanation import words_of
 
 TIMEOUT_S = 5.0
-_WORDS: Mapping[str, str] = {
-    "incident.opened": "opened an incident",
-    "incident.resolved": "resolved it",
-    "incident.blind": "went blind",
-    "incident.sighted": "sees again",
-    "alert.dropped": "dropped, nobody was paged",
-    "alert.ignored": "ignored, nobody was paged",
-}
 
 Json = Mapping[str, Any]
 
@@ -93,7 +86,7 @@ def _incident_lines(incidents: Sequence[Json]) -> Iterator[str]:
 
 def _decision_lines(decisions: Sequence[Json]) -> Iterator[str]:
     for decision in decisions:
-        what = _WORDS.get(decision["kind"], decision["kind"])
+        what = words_of(decision["kind"])
         yield f"{to_rfc3339(decision['at'])}  {what}: {decision['text']}"
 
 

@@ -1,13 +1,13 @@
-"""The bot's own metrics, and logging that names things but never quotes secrets or prompts."""
+"""Core's own metrics."""
 
 from __future__ import annotations
 
-import logging
-import sys
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from opsbot.delivery_metrics import DeliveryMetrics
+from opsbot.process_metrics import ProcessMetrics
 
-LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+DOOR_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class CoreMetrics:
@@ -16,10 +16,19 @@ class CoreMetrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.alerts_received = Counter(
-            "opsbot_alerts_received_total", "Alerts accepted by the alert door.", registry=self.registry
+            "opsbot_alerts_received_total", "Alerts accepted.", ["receiver"], registry=self.registry
         )
         self.alerts_rejected = Counter(
-            "opsbot_alerts_rejected_total", "Alerts that were malformed.", registry=self.registry
+            "opsbot_alerts_rejected_total", "Alerts that were malformed.", ["receiver"], registry=self.registry
+        )
+        self.alerts_duplicate = Counter(
+            "opsbot_alerts_duplicate_total",
+            "Alerts whose event id had been accepted before.",
+            ["receiver"],
+            registry=self.registry,
+        )
+        self.webhooks_refused = Counter(
+            "opsbot_webhooks_refused_total", "Webhooks refused.", ["receiver", "reason"], registry=self.registry
         )
         self.incidents_opened = Counter("opsbot_incidents_opened_total", "Incidents opened.", registry=self.registry)
         self.incidents = Gauge("opsbot_incidents", "Incidents by state.", ["state"], registry=self.registry)
@@ -29,14 +38,15 @@ class CoreMetrics:
             "Runbook files with a problem; their last good revisions are in force.",
             registry=self.registry,
         )
+        self.door_seconds = Histogram(
+            "opsbot_alert_door_duration_seconds",
+            "How long a post of alerts took to be answered.",
+            buckets=DOOR_BUCKETS,
+            registry=self.registry,
+        )
+        self.delivery = DeliveryMetrics(self.registry)
+        self.process = ProcessMetrics("core", self.registry)
 
     def exposition(self) -> str:
         """Prometheus's text format 0.0.4."""
         return generate_latest(self.registry).decode()
-
-
-def configure_logging(level: int = logging.INFO) -> None:
-    """Log to standard error; libraries that would log whole requests are kept quiet."""
-    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr, force=True)
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "alembic", "apscheduler", "slack_bolt", "slack_sdk", "dbos"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

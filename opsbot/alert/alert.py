@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, get_args
 
+from opsbot.alert.severity import SEVERITIES as SEVERITIES
+from opsbot.alert.severity import Severity as Severity
+from opsbot.alert.severity import to_severity
 from opsbot.labels import fingerprint
-
-Severity = Literal["critical", "high", "medium", "low", "info"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 class AlertState(StrEnum):
@@ -35,7 +34,8 @@ class Alert:
         starts_at: seconds since the epoch when it began to fire.
         ends_at: seconds since the epoch when it resolved; None while it fires.
         value: the number that the expression yielded, when there was one.
-        source: who noticed: `watch`, `prometheus`, `policy`, `person`.
+        source: who noticed: `watch`, `prometheus`, `policy`, `person`, or the receiver of a webhook.
+        fingerprint: of the labels, unless the sender knows better what makes two of its alerts the same one.
     """
 
     labels: Mapping[str, str]
@@ -58,8 +58,5 @@ class Alert:
 
     @property
     def severity(self) -> Severity:
-        """The severity label; `medium` when it is absent or not on our scale."""
-        for severity in SEVERITIES:
-            if self.labels.get("severity") == severity:
-                return severity
-        return "medium"
+        """The severity label on our scale; `medium` when it is absent or a word that nobody knows."""
+        return to_severity(self.labels.get("severity", "")) or "medium"

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import ValidationError
 from sqlalchemy import (
     Column,
@@ -38,6 +38,10 @@ from starlette.routing import Route
 
 from opsbot.clock import Clock
 from opsbot.events.event import Counts, Event, SignupEvent, read_event
+from opsbot.process_metrics import ProcessMetrics
+from opsbot.readiness import Readiness, WriteProbe
+from opsbot.store.probe import write_nothing
+from opsbot.web.health import health_routes
 from opsbot.web.tokens import Tokens
 
 KEPT_S = 24 * 3600.0
@@ -87,10 +91,20 @@ class EventsRole:
         self._registry = CollectorRegistry()
         self._accepted = Counter("opsbot_events_accepted_total", "Request events stored.", registry=self._registry)
         self._rejected = Counter("opsbot_events_rejected_total", "Malformed request events.", registry=self._registry)
+        self._storing = Histogram(
+            "opsbot_events_store_duration_seconds", "How long storing a batch took.", registry=self._registry
+        )
+        self._stored_at = Gauge(
+            "opsbot_events_last_stored_timestamp_seconds",
+            "When a batch was stored last; 0 before the first.",
+            registry=self._registry,
+        )
+        self.process = ProcessMetrics("events", self._registry)
+        self._probe = WriteProbe(lambda: write_nothing(self._engine), "the event store")
         self.app = Starlette(
             routes=[
                 Route("/events", self.accept, methods=["POST"]),
-                Route("/healthz", self.healthz),
+                *health_routes("events", self.readiness),
                 Route("/metrics", self.exposition),
             ]
         )
@@ -148,19 +162,23 @@ class EventsRole:
                 place = [str(part) for part in first["loc"] if part not in ("request", "signup")]
                 rejected.append(f"events[{index}].{'.'.join(place)}: {first['msg']}")
         try:
-            await asyncio.to_thread(self._store, events)
+            with self._storing.time():
+                await asyncio.to_thread(self._store, events)
         except SQLAlchemyError:
             return _error(503, "the events were not stored; send them again")
+        self._stored_at.set(self._clock.now())
         self._accepted.inc(len(events))
         self._rejected.inc(len(rejected))
         return JSONResponse({"accepted": len(events), "rejected": rejected})
 
-    async def healthz(self, request: Request) -> Response:
-        """Whether the role answers."""
-        return JSONResponse({"status": "ok"})
+    async def readiness(self) -> Readiness:
+        """Whether events can be stored."""
+        problem = await self._probe.problem()
+        return Readiness((problem,) if problem is not None else ())
 
     async def exposition(self, request: Request) -> Response:
         """The role's own metrics."""
+        self.process.note_ready((await self.readiness()).is_ready)
         return PlainTextResponse(generate_latest(self._registry).decode(), media_type="text/plain; version=0.0.4")
 
     def _store(self, events: list[Event]) -> None:

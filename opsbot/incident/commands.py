@@ -5,8 +5,11 @@ One protocol, so that a right is checked and a timeline entry written in one pla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from opsbot.alert.silence import Silence
+from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 
@@ -32,6 +35,64 @@ class IncidentCommands(Protocol):
         """Take back what a run has changed and still holds; answers one sentence for the person.
 
         Raises: NotFoundError; ApprovalError if the person is no responder; InvalidTransition if nothing is held.
+        """
+        ...
+
+    async def resolve(self, incident_id: str, reason: str, person: Person) -> str:
+        """End an incident by hand; answers one sentence for the person.
+
+        Raises: NotFoundError; ApprovalError; InvalidTransition while an alert of it fires that no silence hides.
+        """
+        ...
+
+    async def merge(self, incident_id: str, into: str, person: Person) -> str:
+        """Deal with an incident under another; answers one sentence for the person.
+
+        Raises: NotFoundError, ApprovalError, InvalidTransition.
+        """
+        ...
+
+    async def take_apart(self, incident_id: str, person: Person) -> str:
+        """Undo a merge; answers one sentence for the person.
+
+        Raises: NotFoundError, ApprovalError, InvalidTransition.
+        """
+        ...
+
+    async def link(self, incident_id: str, other: str, reason: str, person: Person) -> str:
+        """Link two incidents; answers one sentence for the person.
+
+        Raises: NotFoundError, ApprovalError, InvalidTransition.
+        """
+        ...
+
+    async def silence(
+        self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None
+    ) -> str:
+        """Let matching alerts open nothing for a time; answers one sentence for the person.
+
+        Args:
+            request_id: the same one again is the same silence.
+
+        Raises: ApprovalError; ConfigError if it may not be as asked for.
+        """
+        ...
+
+    async def end_silence(self, silence_id: str, person: Person) -> str:
+        """End a silence before its time; answers one sentence for the person.
+
+        Raises: NotFoundError, ApprovalError, InvalidTransition.
+        """
+        ...
+
+    async def silences(self) -> tuple[Silence, ...]:
+        """Every silence that is live, newest first."""
+        ...
+
+    async def explain(self, about: str) -> Explanation:
+        """What was decided about an incident's id, an alert's name or a fingerprint.
+
+        Raises: NotFoundError.
         """
         ...
 

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsbot.incident.incident import Incident
+
+_WORDS: Mapping[str, str] = {
+    "alert.dropped": "dropped, nobody was paged",
+    "alert.ignored": "ignored, nobody was paged",
+    "alert.inhibited": "hidden by another alert, nobody was paged",
+    "alert.joined": "joined an incident that is open",
+    "alert.left": "ended, others of its incident go on",
+    "alert.over": "ended",
+    "alert.silenced": "silenced, nobody was paged",
+    "alert.waiting": "waits for others",
+    "incident.blind": "went blind",
+    "incident.held": "held its incident open",
+    "incident.opened": "opened an incident",
+    "incident.resolved": "resolved it",
+    "incident.sighted": "sees again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +52,8 @@ class Explanation:
 
     incidents: tuple[Incident, ...]
     decisions: tuple[Decision, ...]
+
+
+def words_of(kind: str) -> str:
+    """A decision's kind as people say it."""
+    return _WORDS.get(kind, kind)

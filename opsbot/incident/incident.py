@@ -25,9 +25,32 @@ class IncidentState(StrEnum):
 TRANSITIONS: Mapping[IncidentState, frozenset[IncidentState]] = {
     IncidentState.OPEN: frozenset({IncidentState.ACKNOWLEDGED, IncidentState.MITIGATED, IncidentState.RESOLVED}),
     IncidentState.ACKNOWLEDGED: frozenset({IncidentState.MITIGATED, IncidentState.RESOLVED}),
-    IncidentState.MITIGATED: frozenset({IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED}),
+    IncidentState.MITIGATED: frozenset({IncidentState.OPEN, IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED}),
     IncidentState.RESOLVED: frozenset(),
 }
+
+
+class HoldKind(StrEnum):
+    """Why an incident stays open although none of its alerts fires."""
+
+    FLAPPING = "flapping"
+    TREND = "trend"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An incident's alerts have ended and it stays open; *until* is when that is looked at again.
+
+    Args:
+        reason: one sentence for people; empty while it is not known yet.
+        until: seconds since the epoch.
+        severity: what the incident becomes at least; not kept.
+    """
+
+    kind: HoldKind
+    reason: str
+    until: float
+    severity: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +59,20 @@ class Incident:
 
     Args:
         incident_id: `INC-` and a number that people can say aloud.
-        fingerprint: the label set that identifies the cause.
-        episode: 1 for the first firing of this fingerprint, then counting; a closed episode never reopens.
-        title: the alert's summary.
-        description: the alert's longer text; may be empty.
-        labels: the alert's labels.
+        fingerprint: the group of alerts that it is about.
+        episode: 1 for the first incident of this group, then counting; a closed episode never reopens.
+        title: its first alert's summary.
+        description: its first alert's longer text; may be empty.
+        severity: the worst of its alerts'.
+        labels: what all of its alerts' labels have in common.
         opened_at, resolved_at: seconds since the epoch.
         acknowledged_by: Slack or CLI user id.
-        value: the last number the rule yielded.
-        is_blind: the source of its alert does not answer, so its state is held, not known.
+        value: the last number of its first alert's rule.
+        is_blind: the source of one of its alerts does not answer, so its state is held, not known.
+        lead: its first alert's fingerprint.
+        num_alerts, num_firing: alerts that it ever had, each firing counted, and those that fire now.
+        hold: why it stays open although nothing fires.
+        merged_into: the incident that it is dealt with under; it ends with that one.
     """
 
     incident_id: str
@@ -61,6 +89,11 @@ class Incident:
     resolved_at: float | None = None
     value: float | None = None
     is_blind: bool = False
+    lead: str = ""
+    num_alerts: int = 1
+    num_firing: int = 1
+    hold: Hold | None = None
+    merged_into: str | None = None
 
     @property
     def is_resolved(self) -> bool:

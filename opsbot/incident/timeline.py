@@ -19,6 +19,7 @@ class TimelineEntry:
         actor: `opsbot`, or the Slack or CLI user id of a person.
         kind: a dotted word for machines: `incident.opened`, `step.acted`, `approval.granted` …
         text: one plain sentence for people (mrkdwn is not interpreted).
+        via: the door that the person came through, such as `Slack`; empty for the bot itself.
         is_broadcast: whether the channel should see it, not only the thread (changes of state only).
     """
 
@@ -29,3 +30,4 @@ class TimelineEntry:
     kind: str
     text: str
     is_broadcast: bool = False
+    via: str = ""

@@ -5,10 +5,13 @@ A read-only value that the store assembles; Slack, the CLI and the web API all d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsbot.incident.incident import Incident
 from opsbot.incident.timeline import TimelineEntry
+
+MOST_ALERTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,43 @@ class RunView:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertView:
+    """One alert of an incident; times in seconds since the epoch."""
+
+    fingerprint: str
+    name: str
+    summary: str
+    severity: str
+    labels: Mapping[str, str]
+    is_firing: bool
+    starts_at: float
+    ends_at: float | None
+    value: float | None
+    runbook: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """Another incident that has to do with one, and why."""
+
+    incident_id: str
+    title: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentView:
-    """Everything one message needs."""
+    """Everything one message needs.
+
+    Args:
+        alerts: those that fire first, then the newest; at most MOST_ALERTS.
+        merged: incidents that are dealt with under this one.
+    """
 
     incident: Incident
     runs: tuple[RunView, ...]
     timeline: tuple[TimelineEntry, ...]
+    alerts: tuple[AlertView, ...] = ()
+    links: tuple[LinkView, ...] = ()
+    merged: tuple[LinkView, ...] = ()

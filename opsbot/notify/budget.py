@@ -1,7 +1,7 @@
 """How often we may speak: one edit a second per message, a steady rate of posts, and a pause when asked for one.
 
 Pure but for its own counters; time is passed in. Pages, the first post of an incident, have their own lane: they are
-held only by a pause that the other side demanded, never by the rate of lesser messages.
+held by a pause that the other side demanded and by their own rate, never by the rate of lesser messages.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ EDIT_INTERVAL_S = 1.0
 POSTS_PER_S = 1.0
 """Slack, "Rate limits": chat.postMessage allows one message per second per channel, with short bursts."""
 POST_BURST = 10
+PAGES_PER_S = 1.0
+PAGE_BURST = 20
+"""A night has fewer incidents at once; more of them come one by one, the worst first."""
 EDITS_PER_S = 50 / 60
 """Slack, "Rate limits": chat.update is in Tier 3, 50 calls a minute, with short bursts."""
 EDIT_BURST = 15
@@ -50,6 +53,7 @@ class Budget:
 
     def __init__(self) -> None:
         self._allowances = {
+            Lane.PAGE: _Allowance(PAGES_PER_S, PAGE_BURST),
             Lane.POST: _Allowance(POSTS_PER_S, POST_BURST),
             Lane.EDIT: _Allowance(EDITS_PER_S, EDIT_BURST),
         }
@@ -60,8 +64,6 @@ class Budget:
         """Whether the message *key* may use *lane* now; a True answer spends the allowance."""
         if now < self._paused_until.get(lane is Lane.EDIT, 0.0):
             return False
-        if lane is Lane.PAGE:
-            return True
         if lane is Lane.EDIT and now - self._edited_at.get(key, -EDIT_INTERVAL_S) < EDIT_INTERVAL_S:
             return False
         if not self._allowances[lane].take(now):

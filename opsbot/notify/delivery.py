@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 
 from opsbot.clock import Clock
+from opsbot.log_context import log_about
 from opsbot.notify.outbox import OutboxItem, OutboxStore
 from opsbot.notify.pipeline import Outcome, Pipeline
 
@@ -83,9 +84,9 @@ class DeliveryWorker:
             if incident_id in busy or asked_at < self._incident_held_until.get(incident_id, 0.0):
                 continue
             self._incident_held_until.pop(incident_id, None)
-            task = asyncio.create_task(
-                self._deliver_incident(incident_id, items, asked_at), name=f"deliver {incident_id}"
-            )
+            with log_about(incident_id=incident_id):
+                delivering = self._deliver_incident(incident_id, items, asked_at)
+                task = asyncio.create_task(delivering, name=f"deliver {incident_id}")
             self._under_way[incident_id] = task
 
     async def _deliver_incident(self, incident_id: str, items: Sequence[OutboxItem], asked_at: float) -> None:
@@ -105,7 +106,7 @@ class DeliveryWorker:
 
     async def _in_order(self, incident_id: str, items: Sequence[OutboxItem], asked_at: float) -> None:
         for item in items:
-            if item.kind == "incident_message":
+            if item.kind != "timeline_entry":
                 await self._pipeline.deliver(item)
         if asked_at < self._thread_held_until.get(incident_id, 0.0):
             return

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-OutboxKind = Literal["incident_message", "timeline_entry"]
+OutboxKind = Literal["incident_message", "timeline_entry", "notice", "page"]
+SLACK_KINDS: tuple[OutboxKind, ...] = ("incident_message", "timeline_entry", "notice")
+PAGE_KINDS: tuple[OutboxKind, ...] = ("page",)
+"""Each channel takes its own kinds, with a worker and a budget of its own."""
 
 
 class OutboxState(StrEnum):
@@ -28,11 +31,12 @@ class OutboxItem:
     """One message to deliver or to bring up to date.
 
     Args:
-        key: unique: `incident:<id>` or `timeline:<entry key>`; also written into the message's metadata.
-        ref: incident id, or timeline entry key.
-        incident_id: the incident it belongs to.
+        key: unique: `incident:<id>`, `timeline:<entry key>`, `notice:<key>` or `page:<id>`; also written into the
+            message's metadata.
+        ref: incident id, or the key of a timeline entry or notice.
+        incident_id: the incident it belongs to; empty for a notice.
         revision: counts the wishes to show it; an item is due while it is greater than `delivered_revision`.
-        channel, ts: where it was delivered, None before.
+        channel, ts: where it was delivered, None before; of a page, what was sent last.
         next_at: not before that time (back-off), seconds since the epoch.
     """
 

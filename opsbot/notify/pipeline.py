@@ -84,8 +84,8 @@ class Pipeline:
         await asyncio.to_thread(self._store.mark_delivered, item.key, item.revision, place.channel, place.ts)
 
     async def _thread(self, item: OutboxItem) -> Place | None:
-        """Where the incident's own message stands; None for that message itself, or while it is not posted yet."""
-        if item.kind == "incident_message":
+        """Where the incident's own message stands; None for what has no thread, or while it is not posted yet."""
+        if item.kind != "timeline_entry":
             return None
         parent = await asyncio.to_thread(self._store.item, f"incident:{item.incident_id}")
         if parent is not None and parent.channel is not None and parent.ts is not None:

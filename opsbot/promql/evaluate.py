@@ -24,20 +24,24 @@ from opsbot.promql.functions import (
 from opsbot.promql.histogram import histogram_quantile
 from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.matrix import over_windows, samples
-from opsbot.promql.node import Node, When, is_of_presence, prepared
-from opsbot.promql.presence import certain_labels
+from opsbot.promql.node import Node, When, certain_labels, is_of_presence, prepared
+from opsbot.promql.reach import refresh_s
 from opsbot.promql.relabel import label_join, label_replace
-from opsbot.promql.samples import SampleStore
+from opsbot.promql.remembered import Remembered
 from opsbot.promql.sheet import Window, round_ms
+from opsbot.promql.source import SeriesSource
 from opsbot.promql.subquery import instants, window_of
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Element, Value, Vector, vector_of
+
+MAX_WINDOWS_BYTES = 4 << 20
+"""Of windows that are kept for other functions over the same range; beyond it they are looked up again."""
 
 Span = tuple[float, float]
 """The first and the last instant of a whole query, seconds since the epoch; for one instant twice the same."""
 
 
-def query(text: str, store: SampleStore, time_s: float) -> Value:
+def query(text: str, store: SeriesSource, time_s: float) -> Value:
     """The value of *text* at *time_s*.
 
     Raises: QueryError.
@@ -45,7 +49,7 @@ def query(text: str, store: SampleStore, time_s: float) -> Value:
     return evaluate(parse(text), store, time_s)
 
 
-def evaluate(expr: tree.Expr, store: SampleStore, time_s: float, span: Span | None = None) -> Value:
+def evaluate(expr: tree.Expr, store: SeriesSource, time_s: float, span: Span | None = None) -> Value:
     """The value of a parsed expression at *time_s*, seconds since the epoch, perhaps one of many in *span*.
 
     Raises: QueryError, for what the parser cannot see (a many-to-many match, for example).
@@ -53,7 +57,7 @@ def evaluate(expr: tree.Expr, store: SampleStore, time_s: float, span: Span | No
     return Instant(store, time_s, span).value(expr)
 
 
-def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[LabelSet]:
+def answerable(expr: tree.Expr, store: SeriesSource, time_s: float) -> frozenset[LabelSet]:
     """The label sets that *expr* could yield at *time_s*; see `Instant.answerable`.
 
     Raises: QueryError.
@@ -62,12 +66,18 @@ def answerable(expr: tree.Expr, store: SampleStore, time_s: float) -> frozenset[
 
 
 class Instant:
-    """A store at one instant. What expressions have in common is evaluated once."""
+    """A store at one instant. What expressions have in common is evaluated once.
 
-    def __init__(self, store: SampleStore, time_s: float, span: Span | None = None) -> None:
+    Args:
+        remembered: what long windows yielded at earlier instants, where the same is asked all the time.
+    """
+
+    def __init__(
+        self, store: SeriesSource, time_s: float, span: Span | None = None, remembered: Remembered | None = None
+    ) -> None:
         time_s = round_ms(time_s)
-        self._values = _Evaluation(store, time_s, span or (time_s, time_s), None)
-        self._presence = _Evaluation(store, time_s, span or (time_s, time_s), self._values)
+        self._values = _Evaluation(store, time_s, span or (time_s, time_s), None, remembered)
+        self._presence = _Evaluation(store, time_s, span or (time_s, time_s), self._values, remembered)
 
     def value(self, expr: tree.Expr) -> Value:
         """The value of a parsed expression.
@@ -94,22 +104,38 @@ class _Evaluation:
         values: the evaluation proper, for one of presence: what nothing filters has the same value in both.
     """
 
-    def __init__(self, store: SampleStore, time_s: float, span: Span, values: _Evaluation | None) -> None:
+    def __init__(
+        self,
+        store: SeriesSource,
+        time_s: float,
+        span: Span,
+        values: _Evaluation | None,
+        remembered: Remembered | None = None,
+    ) -> None:
         self._store = store
+        self._remembered = remembered
         self._time_s = time_s
         self._span = span
         self._proper = values
         self._is_presence = values is not None
         self._known: dict[Node, Value] = {}
         self._known_windows: dict[Node, tuple[list[Window], Bounds]] = {}
+        self._windows_bytes = 0
 
     def value(self, node: Node) -> Value:
         if self._proper is not None and not is_of_presence(node):
             return self._proper.value(node)
         found = self._known.get(node)
         if found is None:
-            found = self._known[node] = self._computed(node)
+            found = self._known[node] = self._fresh(node)
         return found
+
+    def _fresh(self, node: Node) -> Value:
+        every_s = refresh_s(node) if self._remembered is not None else 0.0
+        if self._remembered is None or not every_s:
+            return self._computed(node)
+        key = (node, self._is_presence)
+        return self._remembered.value(key, every_s, self._time_s, lambda at_s: self._at(at_s)._computed(node))
 
     def _computed(self, node: Node) -> Value:
         match node:
@@ -175,7 +201,13 @@ class _Evaluation:
             return self._proper._windows(node)
         found = self._known_windows.get(node)
         if found is None:
-            found = self._known_windows[node] = self._looked_up(node)
+            found = self._looked_up(node)
+            # A round over many series would otherwise hold all of its windows at once, each a copy of samples.
+            self._windows_bytes += sum(window.values.nbytes for window in found[0])
+            if self._windows_bytes > MAX_WINDOWS_BYTES:
+                self._known_windows.clear()
+                self._windows_bytes = sum(window.values.nbytes for window in found[0])
+            self._known_windows[node] = found
         return found
 
     def _looked_up(self, node: Node) -> tuple[list[Window], Bounds]:

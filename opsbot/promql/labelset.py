@@ -7,6 +7,7 @@ the set that it is a part of.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from threading import Lock
 from weakref import WeakValueDictionary
 
 NAME = "__name__"
@@ -88,12 +89,15 @@ def _number(text: str) -> float | None:
 
 
 _known: WeakValueDictionary[Labels, LabelSet] = WeakValueDictionary()
+_making = Lock()
+"""Two threads that make the same set at once would make two that are not equal."""
 
 
 def _the_one(pairs: Labels) -> LabelSet:
     found = _known.get(pairs)
     if found is None:
-        found = _known[pairs] = LabelSet(pairs)
+        with _making:
+            found = _known.setdefault(pairs, LabelSet(pairs))
     return found
 
 

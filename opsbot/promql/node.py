@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import promql_parser as tree
 
 from opsbot.promql.binary import COMPARISON, Matching
-from opsbot.promql.labelset import NAME
+from opsbot.promql.labelset import EMPTY, NAME, LabelSet
 from opsbot.promql.matcher import Matchers
 from opsbot.promql.syntax import QueryError, matchers, range_and_step
 
@@ -165,6 +165,17 @@ def is_of_presence(node: Node) -> bool:
         case Negation() | Subquery():
             return is_of_presence(node.inner)
     return False
+
+
+def certain_labels(node: Node) -> LabelSet:
+    """The labels that an absent series would surely have: its equality matchers, each label matched once."""
+    if isinstance(node, Range):
+        node = node.selector
+    if not isinstance(node, Selector):
+        return EMPTY
+    named = [m for m in node.matchers if m.name != NAME]
+    names = [m.name for m in named]
+    return LabelSet.of({m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1})
 
 
 def _selector(expr: tree.VectorSelector) -> Selector:

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from opsbot.promql import node as nodes
 from opsbot.promql.binary import Matching
-from opsbot.promql.labelset import EMPTY, NAME, LabelSet
-from opsbot.promql.node import Node, is_of_presence
+from opsbot.promql.labelset import LabelSet
+from opsbot.promql.node import Node, certain_labels, is_of_presence
 
 _LEAST = nodes.Number(-math.inf)
 
@@ -50,17 +50,6 @@ def labelled(node: Node, labels: LabelSet) -> Node:
         texts = (name, value.replace("$", "$$"), "", "")
         node = nodes.Call("label_replace", (node, *map(nodes.Text, texts)))
     return node
-
-
-def certain_labels(node: Node) -> LabelSet:
-    """The labels that an absent series would surely have: its equality matchers, each label matched once."""
-    if isinstance(node, nodes.Range):
-        node = node.selector
-    if not isinstance(node, nodes.Selector):
-        return EMPTY
-    named = [m for m in node.matchers if m.name != NAME]
-    names = [m.name for m in named]
-    return LabelSet.of({m.name: m.value for m in named if m.operator == "=" and m.value and names.count(m.name) == 1})
 
 
 def is_number(node: Node) -> bool:

@@ -57,6 +57,10 @@ class SampleStore:
             sheet = self._sheets[key] = Sheet(self._retention_s, self._admit)
         return sheet
 
+    def sheets(self) -> list[tuple[Hashable, Sheet]]:
+        """Every sheet and its key."""
+        return list(self._sheets.items())
+
     def retire(self, key: Hashable) -> None:
         """Drop the sheet once its last sample is forgotten; nothing is added to it any more."""
         self._retired.add(key)

@@ -11,18 +11,29 @@ from pathlib import Path
 import promql_parser as tree
 
 from opsbot.alert.alert import SEVERITIES
-from opsbot.promql.syntax import QueryError, parse, result_type, walk
+from opsbot.alert.all_clear import ALL_CLEAR_ANNOTATION, Question, to_annotation
+from opsbot.promql.node import prepared
+from opsbot.promql.reach import COARSE_S, FEWEST_SAMPLES, reaches
+from opsbot.promql.syntax import QueryError, parse, result_type
 from opsbot.rule.model import GroupWire, RecordingRule, Rule, RuleFileWire, RuleWire
 from opsbot.rule.order import in_order
 from opsbot.rule.place import problem_at
 from opsbot.rule.template import mistakes
 from opsbot.yamlfile import Document, Location, Problem, format_duration, load, suggest, validate
 
-KEPT_S = 900.0
-"""Watch keeps the samples of 15 minutes; a rule that looks back further would silently see a part."""
 OTHERS_SEVERITIES = frozenset({"warning"})
 """What Prometheus's rule files say most often, taken as it is: core reads it as `medium`."""
-ALERT_ONLY = ("for", "keep_firing_for", "clear_expr", "clear_for", "no_data", "severity", "runbook", "annotations")
+ALERT_ONLY = (
+    "for",
+    "keep_firing_for",
+    "clear_expr",
+    "clear_for",
+    "all_clear",
+    "no_data",
+    "severity",
+    "runbook",
+    "annotations",
+)
 
 _UNSUPPORTED = re.compile(r"the (?:function|aggregation|operator) (\S+) is not supported")
 
@@ -163,6 +174,8 @@ def _alerting(
     clear: tree.Expr | None = None
     if wire.clear_expr is not None:
         clear = _expression(document, (*loc, "clear_expr"), wire.clear_expr, problems)
+    if wire.all_clear is not None:
+        _expression(document, (*loc, "all_clear", "expr"), wire.all_clear.expr, problems)
     _check_words(document, loc, wire, {**group.labels, **wire.labels}, problems)
     return [] if expr is None else [_rule(wire, group, expr, clear, document.path)]
 
@@ -198,30 +211,28 @@ def _expression(
         purpose = "has no labels to alert for; compare series instead" if is_alert else "cannot be recorded"
         problems.append(document.problem(loc, f"{loc[-1]}: yields a {kind}, which {purpose}"))
         return None
-    back_s = _looks_back_s(expr)
-    if back_s > KEPT_S:
-        message = (
-            f"{loc[-1]}: looks back {format_duration(back_s)}, and watch keeps the samples of "
-            f"{format_duration(KEPT_S)}; ask for less"
-        )
-        problems.append(document.problem(loc, message))
+    message = _cannot_see(expr)
+    if message:
+        problems.append(document.problem(loc, f"{loc[-1]}: {message}"))
         return None
     return expr
 
 
-def _looks_back_s(expr: tree.Expr) -> float:
-    """How far back the oldest sample lies that an expression asks for."""
-    furthest = 0.0
-    for node in walk(expr):
-        if isinstance(node, tree.MatrixSelector):
-            furthest = max(furthest, node.range.total_seconds() + _offset_s(node.vector_selector))
-        elif isinstance(node, tree.VectorSelector):
-            furthest = max(furthest, _offset_s(node))
-    return furthest
-
-
-def _offset_s(selector: tree.VectorSelector) -> float:
-    return selector.offset.total_seconds() if selector.offset is not None else 0.0
+def _cannot_see(expr: tree.Expr) -> str:
+    """Why an expression would silently see a part of what it asks for; empty if it sees all."""
+    for reach in reaches(prepared(expr)):
+        if reach.back_s > COARSE_S:
+            return (
+                f"looks back {format_duration(reach.back_s)}, and watch keeps the samples of "
+                f"{format_duration(COARSE_S)}; ask for less"
+            )
+        if reach.range_s and reach.range_s < FEWEST_SAMPLES * reach.step_s:
+            return (
+                f"asks for a window of {format_duration(reach.range_s)} that begins {format_duration(reach.back_s)} "
+                f"ago, where samples are {format_duration(reach.step_s)} apart; take "
+                f"{format_duration(FEWEST_SAMPLES * reach.step_s)} or more"
+            )
+    return ""
 
 
 def _check_words(
@@ -259,6 +270,10 @@ def _rule(wire: RuleWire, group: GroupWire, expr: tree.Expr, clear: tree.Expr | 
     labels = {**group.labels, **wire.labels} | ({"severity": wire.severity} if wire.severity is not None else {})
     identity = [expr.prettify(), clear.prettify() if clear is not None else "", *sorted(labels.items())]
     assert wire.alert is not None
+    own = {} if wire.runbook is None else {"runbook": wire.runbook}
+    if (asked := wire.all_clear) is not None:
+        question = Question(asked.expr, asked.limit, asked.within, asked.look_back)
+        own[ALL_CLEAR_ANNOTATION] = to_annotation(question)
     return Rule(
         name=wire.alert,
         revision=hashlib.sha256(repr(identity).encode()).hexdigest()[:12],
@@ -269,7 +284,7 @@ def _rule(wire: RuleWire, group: GroupWire, expr: tree.Expr, clear: tree.Expr | 
         clear_for_s=wire.clear_for,
         no_data=wire.no_data,
         labels=labels,
-        annotations=wire.annotations | ({"runbook": wire.runbook} if wire.runbook is not None else {}),
+        annotations=wire.annotations | own,
         origin=origin,
         limit=group.limit,
     )

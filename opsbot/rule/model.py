@@ -13,6 +13,7 @@ import promql_parser as tree
 from pydantic import BaseModel, ConfigDict, Field
 
 from opsbot.alert.alert import Severity
+from opsbot.alert.all_clear import LOOK_BACK_S, WITHIN_S
 from opsbot.yamlfile import Duration
 
 NoData = Literal["hold", "resolve", "fire"]
@@ -20,6 +21,15 @@ NoData = Literal["hold", "resolve", "fire"]
 
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AllClearWire(_Wire):
+    """What must be asked before the alert's end is an all-clear."""
+
+    expr: str = Field(description="PromQL of the load; the series that agrees with the alert's labels counts.")
+    limit: float = Field(gt=0, description="The value at which capacity is met.")
+    within: Duration = Field(default=WITHIN_S, description="Meeting capacity that soon is no all-clear.")
+    look_back: Duration = Field(default=LOOK_BACK_S, description="How much history the trend is taken from.")
 
 
 class RuleWire(_Wire):
@@ -43,6 +53,10 @@ class RuleWire(_Wire):
         ),
     )
     clear_for: Duration = Field(default=0.0, description="How long clear_expr must hold before the alert ends.")
+    all_clear: AllClearWire | None = Field(
+        default=None,
+        description="When the alert ends while this load's trend meets its capacity, the incident stays open.",
+    )
     no_data: NoData = Field(
         default="hold",
         description=(

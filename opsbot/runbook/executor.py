@@ -78,6 +78,11 @@ class Executor:
             asyncio.create_task(self._keep_leases(), name="lease keeper"),
         ]
 
+    @property
+    def is_running(self) -> bool:
+        """Whether runs are started and their leases renewed."""
+        return bool(self._tasks) and not any(task.done() for task in self._tasks)
+
     async def stop(self) -> None:
         """Leave every run where it is; its leases live on until they expire or are renewed after a start."""
         for task in self._tasks:
@@ -113,6 +118,7 @@ class Executor:
                 actor=person.user_id,
                 kind="run.undo_requested",
                 text="Asked to undo what the runbook has set",
+                via=person.via,
             )
             self._store.move_run(run_id, RunState.UNDOING, f"undone by {person.user_id}", now, entry=said)
 

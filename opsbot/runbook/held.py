@@ -19,7 +19,7 @@ from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.plan import plan_arguments
 from opsbot.runbook.run import Run, StepState
-from opsbot.runbook.scope import values, variables
+from opsbot.runbook.scope import incident_of, values, variables
 from opsbot.runbook.store import RunStore, StepRow
 
 How = Literal["released", "undone"]
@@ -121,7 +121,7 @@ class Holdings:
     async def _undo_action(self, run: Run, runbook: Runbook, step: Step, row: StepRow) -> str:
         assert step.undo is not None
         action: Action[Any] = self.registry.get(step.undo.uses)
-        incident = await asyncio.to_thread(self.store.incident, run.incident_id)
+        incident = incident_of(run, await asyncio.to_thread(self.store.incident, run.incident_id))
         index = runbook.steps.index(step)
         plan = plan_arguments(
             step.undo.arguments,

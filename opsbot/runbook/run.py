@@ -72,7 +72,8 @@ class Run:
     """One execution of a runbook.
 
     Args:
-        run_id: `run:<runbook>:<fingerprint>:<episode>:<attempt>`; the same cause is the same run.
+        run_id: `run:<runbook>:<fingerprint>:<episode>:<attempt>` of the alert that asked for it.
+        labels: those of the alert that asked for it; None for a run from before they were kept: its incident's then.
         revision: digest of the runbook text that this run is pinned to.
         runbook_json: that revision itself, so that an edited or deleted file changes nothing under way.
     """
@@ -88,6 +89,7 @@ class Run:
     created_at: float
     started_at: float | None = None
     ended_at: float | None = None
+    labels: Mapping[str, str] | None = None
 
     @property
     def is_finished(self) -> bool:

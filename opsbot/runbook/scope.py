@@ -6,12 +6,13 @@ Names are declared in full (`inputs.batch_limit`), so a misspelt one is found wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsbot.expression import Variables, VariableType
 from opsbot.incident.incident import Incident
 from opsbot.runbook.action import ActionRegistry, Facts
 from opsbot.runbook.model import Input, Runbook, Step
+from opsbot.runbook.run import Run
 
 INCIDENT_VARIABLES: Mapping[str, VariableType] = {
     "incident.id": "string",
@@ -33,6 +34,11 @@ class StepResult:
 
     state: str
     outputs: Facts
+
+
+def incident_of(run: Run, incident: Incident) -> Incident:
+    """The run's incident with the labels of the alert that asked for the run; others may have joined it since."""
+    return incident if run.labels is None else replace(incident, labels=run.labels)
 
 
 def variables(inputs: tuple[Input, ...], earlier: tuple[Step, ...], registry: ActionRegistry) -> Variables:

@@ -25,7 +25,7 @@ from opsbot.runbook.model import Approval, Runbook, Step
 from opsbot.runbook.plan import Plan, is_wanted, plan_step
 from opsbot.runbook.probe import Prober
 from opsbot.runbook.run import Run, RunState, StepState
-from opsbot.runbook.scope import StepResult, values, variables
+from opsbot.runbook.scope import StepResult, incident_of, values, variables
 from opsbot.runbook.store import ApprovalRow, RunStore, StepRow
 from opsbot.runbook.verifying import watch
 from opsbot.yamlfile import format_duration
@@ -268,7 +268,9 @@ class Stages:
             run = self.store.run(run_id)
             runbook = pinned_runbook(run.runbook_json, run.revision)
             row = next(one for one in self.store.steps(run_id) if one.step_id == step_id)
-            return _Case(run, runbook, runbook.step(step_id), row, self.store.incident(run.incident_id))
+            return _Case(
+                run, runbook, runbook.step(step_id), row, incident_of(run, self.store.incident(run.incident_id))
+            )
 
         return await asyncio.to_thread(read)
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from opsbot.clock import Clock
+from opsbot.log_context import log_about
 from opsbot.runbook.ending import Ending, Endings, Standing
 from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Step
@@ -54,6 +55,10 @@ class Interpreter:
 
     async def interpret(self, run_id: str, durable: Durable) -> str:
         """Perform the run; answers its final state."""
+        with log_about(run_id=run_id):
+            return await self._interpret(run_id, durable)
+
+    async def _interpret(self, run_id: str, durable: Durable) -> str:
         try:
             standing = await self._perform(run_id, durable)
         except StageFailed as error:

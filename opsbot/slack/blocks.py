@@ -14,6 +14,7 @@ from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, PlainTextO
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
+from opsbot.slack.belonging import alert_lines, link_lines
 from opsbot.slack.buttons import approval_buttons, block_id, incident_buttons
 from opsbot.slack.limits import MAX_BLOCKS, MAX_HEADER_TEXT, MAX_MESSAGE_TEXT
 from opsbot.slack.steps import approval_text, run_line, run_text
@@ -82,7 +83,12 @@ def timeline_entry(entry: TimelineEntry) -> Reply:
 
 def title(incident: Incident) -> str:
     """State, number and title in plain text: `🔴 INC-1 KV cache pressure on local`."""
-    return f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.title}"
+    return f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.title}{_more(incident)}"
+
+
+def _more(incident: Incident) -> str:
+    num_others = incident.num_alerts - 1
+    return f" and {num_others} more" if num_others > 0 else ""
 
 
 def facts(incident: Incident) -> str:
@@ -109,10 +115,15 @@ def _state_words(incident: Incident) -> str:
 def _open(view: IncidentView, now: float) -> Sequence[Block]:
     incident = view.incident
     lines = [facts(incident)]
+    if incident.merged_into is not None:
+        lines.append(f"Dealt with under *{incident.merged_into}*")
+    if incident.hold is not None and incident.hold.reason:
+        lines.append(f"⚠ *Stays open:* {escape(incident.hold.reason)}")
     if incident.description:
         lines.append(escape(shorten(incident.description, MAX_DESCRIPTION)))
     if incident.value is not None:
         lines.append(f"Last value: *{incident.value:.4g}*")
+    lines += [*alert_lines(view), *link_lines(view)]
     blocks: list[Block] = [
         SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
     ]
@@ -163,6 +174,7 @@ def _fallback(view: IncidentView) -> str:
     text = (
         f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.severity}, {incident.state.value}: "
         + escape(shorten(incident.title, MAX_DESCRIPTION))
+        + _more(incident)
     )
     if incident.is_resolved:
         return text

@@ -1,4 +1,4 @@
-"""The slash command `/ops`: status, incidents, ack, help, answered to the person who typed it only.
+"""The slash command `/ops`, answered to the person who typed it only; `handling` has the longer verbs.
 
 Spelling is forgiven as far as a suggestion: a word that is nearly ours is named, never carried out.
 """
@@ -19,6 +19,7 @@ from opsbot.errors import OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
+from opsbot.slack import handling
 from opsbot.slack.blocks import facts, title
 from opsbot.slack.home import approvals_for
 from opsbot.slack.limits import EPHEMERAL_TEXT
@@ -33,6 +34,7 @@ HELP = (
     "`/ops status` what is open and what waits for you\n"
     "`/ops incidents` every open incident with what the bot is doing about it\n"
     "`/ops ack INC-1` take an incident\n"
+    f"{handling.HELP}\n"
     "`/ops help` this text"
 )
 WORDS: Mapping[str, str] = {
@@ -44,6 +46,8 @@ WORDS: Mapping[str, str] = {
     "acknowledge": "ack",
     "help": "help",
     "?": "help",
+    "explain": "why",
+    **{verb: verb for verb in handling.VERBS},
 }
 _INCIDENT_ID = re.compile(r"^(?:INC)?[-_ #]?(\d+)$", re.IGNORECASE)
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details."
@@ -110,6 +114,10 @@ class SlashCommands:
                 return await self._acknowledge(rest, person)
             case "help":
                 return HELP
+            case str(known):
+                answer = await handling.handle(known, rest, person, self._commands)
+                self._after_change()
+                return answer
         return f"There is no `{escape(shorten(verb, 40))}`{_suggestion(verb)}.\n{HELP}"
 
     async def _status(self, person: Person) -> str:

@@ -7,14 +7,14 @@ for new ones.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import httpx
 
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
-from opsbot.promql.labelset import NAME, LabelSet, freeze
+from opsbot.promql.labelset import NAME, Labels, LabelSet, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.sheet import Sheet, round_ms
 from opsbot.source.exposition import Exposition
@@ -24,6 +24,9 @@ TIMEOUT_S = 2.0
 MAX_BODY_BYTES = 8 << 20
 ACCEPT = "text/plain;version=0.0.4"
 """Never OpenMetrics: there, Python's client library rewrites the colon of `vllm:`."""
+
+SHEET = "target"
+"""What the key of a target's sheet begins with."""
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +88,8 @@ class Scraper:
     store: SampleStore
     clock: Clock
     http: httpx.AsyncClient
+    observe: Callable[[float], None] | None = None
+    """Told how long each scrape took, in seconds."""
     health: TargetHealth = field(default_factory=TargetHealth)
     is_retired: bool = False
     _exposition: Exposition = field(init=False)
@@ -111,6 +116,8 @@ class Scraper:
             return
         finally:
             self.health.last_duration_s = self.clock.monotonic() - began
+            if self.observe is not None:
+                self.observe(self.health.last_duration_s)
         if self.is_retired:
             return
         # The samples are as old as the answer, not as the question: a slow target may take two seconds.
@@ -132,7 +139,7 @@ class Scraper:
 
     @property
     def _key(self) -> Hashable:
-        return "target", freeze(self.target.labels)
+        return SHEET, freeze(self.target.labels)
 
     def _failed(self, why: str, now: float) -> None:
         self.health.num_failures += 1
@@ -174,6 +181,15 @@ class Scraper:
             )
         health.num_duplicates += exposition.num_duplicates
         health.num_refused = self._sheet.num_refused
+
+
+def target_of(key: Hashable) -> Labels | None:
+    """The labels of the target whose sheet has that key; None if it is no target's."""
+    match key:
+        case (str(kind), tuple(pairs)) if kind == SHEET:
+            labels = dict(pairs)
+            return freeze(labels) if "cluster" in labels else None
+    return None
 
 
 def _text(body: bytes) -> str:

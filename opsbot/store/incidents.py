@@ -4,42 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from sqlalchemy import Connection, desc, func, insert, or_, select, update
+from sqlalchemy import Connection, desc, func, or_, select
 
-from opsbot.alert.alert import Alert, AlertState
+from opsbot.alert.alert import Alert
+from opsbot.alert.all_clear import question_of
+from opsbot.alert.policy import AlertPolicy
 from opsbot.incident.explanation import Decision, Explanation
-from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
-from opsbot.incident.tracker import Changes, Known, entry, track
-from opsbot.runbook.run import INTERPRETER_VERSION, RunState
+from opsbot.store import alerts as alert_rows
 from opsbot.store import schema
 from opsbot.store.database import Database
+from opsbot.store.incident_rows import save_incident
+from opsbot.store.intake import Intake
 from opsbot.store.rows import (
     get_incident,
-    incident_id,
     incident_number,
     incident_number_or_none,
     to_entry,
     to_incident,
-    wish_incident,
     write_entry,
 )
+from opsbot.store.run_queue import RunbookToRun
 
-LONGEST_NAME = 255
+Keep = Callable[[Connection], Sequence[Alert]]
+
 MOST_EXPLAINED = 100
 """Incidents and decisions of one answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunbookToRun:
-    """A pinned runbook revision that an alert asks for."""
-
-    runbook_id: str
-    name: str
-    revision: str
-    runbook_json: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,40 +46,76 @@ class Ingested:
 class IncidentRepository:
     """Reads and writes incidents."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, policy: AlertPolicy | None = None) -> None:
         self._database = database
+        self._policy = AlertPolicy() if policy is None else policy
 
     def ingest(
-        self, alerts: Sequence[Alert], now: float, select_runbooks: Callable[[Alert], Sequence[RunbookToRun]]
+        self,
+        alerts: Sequence[Alert],
+        now: float,
+        select_runbooks: Callable[[Alert], Sequence[RunbookToRun]],
+        keep: Keep | None = None,
     ) -> Ingested:
         """Accept *alerts* with everything that follows from them, in one transaction.
 
+        Where there is *keep*, it is asked first, in that transaction, which alerts are still to be accepted.
+
         Raises: StoreError having accepted nothing.
         """
-        opened: list[str] = []
-        resolved: list[str] = []
-        runs: list[str] = []
         with self._database.write() as connection:
-            for alert in alerts:
-                changes = track(alert, _known(connection, alert.fingerprint), now)
-                changed = _apply(connection, alert, changes, now)
-                if changed is None:
-                    continue
-                if changes.opened is not None:
-                    opened.append(changed.incident_id)
-                    runs += [_queue(connection, changed, runbook, now) for runbook in select_runbooks(alert)]
-                elif changed.state is IncidentState.RESOLVED:
-                    resolved.append(changed.incident_id)
-        return Ingested(tuple(opened), tuple(resolved), tuple(runs))
+            intake = Intake(connection, self._policy, now, select_runbooks)
+            # What may hide others comes first, so that one post that holds both opens one incident.
+            taken = alerts if keep is None else keep(connection)
+            for alert in sorted(taken, key=lambda alert: not self._policy.may_hide(alert.labels)):
+                intake.accept(alert)
+        return _ingested(intake)
+
+    def review(self, now: float, select_runbooks: Callable[[Alert], Sequence[RunbookToRun]]) -> Ingested:
+        """Look again at what was put off: waits that are over, silences and inhibitions that have ended, holds.
+
+        Raises: StoreError having changed nothing.
+        """
+        with self._database.read() as connection:
+            if not _has_put_off(connection, now):
+                return Ingested((), (), ())
+        with self._database.write() as connection:
+            intake = Intake(connection, self._policy, now, select_runbooks)
+            intake.review()
+        return _ingested(intake)
+
+    def awaiting_all_clear(self, now: float) -> tuple[tuple[Incident, tuple[Alert, ...]], ...]:
+        """Incidents that wait for a look at their trend, each with the alerts that ask for one."""
+        table = schema.incident
+        query = select(table).where(
+            table.c.hold_kind == HoldKind.TREND.value,
+            table.c.hold_until <= now,
+            table.c.state != IncidentState.RESOLVED.value,
+        )
+        with self._database.read() as connection:
+            found = []
+            for row in connection.execute(query).all():
+                records = alert_rows.of_incident(connection, row.number)
+                asking = [record.alert for record in records if question_of(record.alert) is not None]
+                found.append((to_incident(row), tuple(asking)))
+            return tuple(found)
+
+    def answer_all_clear(self, incident_id: str, hold: Hold | None, note: str, now: float) -> None:
+        """What the trend of an incident says: end it, with *note*, or hold it; nothing if it fires again meanwhile."""
+        with self._database.write() as connection:
+            incident = get_incident(connection, incident_number(incident_id))
+            if incident.hold is None or incident.hold.kind is not HoldKind.TREND or incident.is_resolved:
+                return
+            intake = Intake(connection, self._policy, now, lambda alert: [])
+            if hold is None:
+                intake.settle(incident, note)
+            else:
+                intake.hold(incident, hold)
 
     def firing(self) -> tuple[Alert, ...]:
-        """The alerts behind every incident that is not resolved."""
-        table = schema.incident
+        """Every alert that fires, also those that are hidden."""
         with self._database.read() as connection:
-            rows = connection.execute(select(table).where(table.c.state != IncidentState.RESOLVED.value))
-            return tuple(
-                Alert(row.labels, row.annotations, AlertState.FIRING, row.starts_at, value=row.value) for row in rows
-            )
+            return tuple(record.alert for record in alert_rows.firing(connection))
 
     def incident(self, text: str) -> Incident:
         """One incident; raises NotFoundError."""
@@ -106,18 +134,19 @@ class IncidentRepository:
     def move(
         self, text: str, state: IncidentState, now: float, *, note: TimelineEntry | None, user_id: str | None = None
     ) -> Incident:
-        """Change an incident's state; the same state again changes nothing.
+        """Change an incident's state; the same state again changes nothing but who has it, where *user_id* says so.
 
         Raises: InvalidTransition, NotFoundError.
         """
         with self._database.write() as connection:
             incident = get_incident(connection, incident_number(text))
-            if incident.state is state:
+            is_taken_over = user_id not in (None, incident.acknowledged_by)
+            if incident.state is state and not is_taken_over:
                 return incident
-            moved = incident.move(state, now)
+            moved = replace(incident, updated_at=now) if incident.state is state else incident.move(state, now)
             if user_id is not None:
                 moved = replace(moved, acknowledged_by=user_id)
-            _save(connection, moved)
+            save_incident(connection, moved)
             write_entry(connection, note)
             return moved
 
@@ -151,9 +180,11 @@ class IncidentRepository:
             number = incident_number_or_none(about)
             if number is not None:
                 fingerprints.add(get_incident(connection, number).fingerprint)
+                fingerprints.update(record.fingerprint for record in alert_rows.of_incident(connection, number))
+            theirs = select(schema.alert.c.incident_number).where(schema.alert.c.fingerprint.in_(fingerprints))
             incidents = connection.execute(
                 select(table)
-                .where(table.c.fingerprint.in_(fingerprints))
+                .where(or_(table.c.fingerprint.in_(fingerprints), table.c.number.in_(theirs)))
                 .order_by(desc(table.c.number))
                 .limit(MOST_EXPLAINED)
             )
@@ -181,103 +212,20 @@ class IncidentRepository:
             return connection.execute(table.delete().where(table.c.at < older_than)).rowcount
 
 
-def _known(connection: Connection, fingerprint: str) -> Known:
-    table = schema.incident
-    query = select(table).where(table.c.fingerprint == fingerprint).order_by(desc(table.c.episode)).limit(1)
-    row = connection.execute(query).first()
-    if row is None:
-        return Known(None, 0, 0.0)
-    newest = to_incident(row)
-    return Known(None if newest.is_resolved else newest, newest.episode, row.starts_at)
+def _ingested(intake: Intake) -> Ingested:
+    return Ingested(tuple(intake.opened), tuple(intake.resolved), tuple(intake.runs))
 
 
-def _apply(connection: Connection, alert: Alert, changes: Changes, now: float) -> Incident | None:
-    if changes.kind:
-        connection.execute(
-            insert(schema.decision).values(
-                at=now,
-                fingerprint=alert.fingerprint,
-                alertname=alert.name[:LONGEST_NAME],
-                kind=changes.kind,
-                text=changes.reason,
-            )
+def _has_put_off(connection: Connection, now: float) -> bool:
+    alert, incident = schema.alert, schema.incident
+    is_hidden = select(alert.c.number).where(alert.c.state == alert_rows.FIRING, alert.c.hiding.is_not(None)).limit(1)
+    is_held = (
+        select(incident.c.number)
+        .where(
+            incident.c.hold_kind == HoldKind.FLAPPING.value,
+            incident.c.hold_until <= now,
+            incident.c.state != IncidentState.RESOLVED.value,
         )
-    incident = changes.opened or changes.updated
-    if incident is None:
-        return None
-    if changes.opened is not None:
-        incident = _insert(connection, alert, incident)
-    else:
-        _save(connection, incident)
-    number = incident_number(incident.incident_id)
-    for kind, text, is_broadcast in changes.entries:
-        note = entry(
-            incident.incident_id, kind, text, now, is_broadcast=is_broadcast, suffix=f"{incident.episode}:{now:.3f}"
-        )
-        write_entry(connection, note)
-    wish_incident(connection, number)
-    return incident
-
-
-def _insert(connection: Connection, alert: Alert, incident: Incident) -> Incident:
-    done = connection.execute(
-        insert(schema.incident).values(
-            **_columns(incident),
-            fingerprint=incident.fingerprint,
-            episode=incident.episode,
-            opened_at=incident.opened_at,
-            starts_at=alert.starts_at,
-            annotations=dict(alert.annotations),
-        )
+        .limit(1)
     )
-    assert done.inserted_primary_key is not None
-    return replace(incident, incident_id=incident_id(int(done.inserted_primary_key[0])))
-
-
-def _save(connection: Connection, incident: Incident) -> None:
-    number = incident_number(incident.incident_id)
-    connection.execute(update(schema.incident).where(schema.incident.c.number == number).values(**_columns(incident)))
-    wish_incident(connection, number)
-
-
-def _columns(incident: Incident) -> dict[str, Any]:
-    return {
-        "title": incident.title,
-        "description": incident.description,
-        "severity": incident.severity,
-        "labels": dict(incident.labels),
-        "state": incident.state.value,
-        "updated_at": incident.updated_at,
-        "acknowledged_by": incident.acknowledged_by,
-        "resolved_at": incident.resolved_at,
-        "value": incident.value,
-        "is_blind": incident.is_blind,
-    }
-
-
-def _queue(connection: Connection, incident: Incident, runbook: RunbookToRun, now: float) -> str:
-    run_id = f"run:{runbook.runbook_id}:{incident.fingerprint}:{incident.episode}:1"
-    connection.execute(
-        insert(schema.run).values(
-            run_id=run_id,
-            incident_number=incident_number(incident.incident_id),
-            runbook_id=runbook.runbook_id,
-            runbook_name=runbook.name,
-            revision=runbook.revision,
-            runbook_json=runbook.runbook_json,
-            interpreter_version=INTERPRETER_VERSION,
-            state=RunState.QUEUED.value,
-            detail="",
-            created_at=now,
-        )
-    )
-    note = entry(
-        incident.incident_id,
-        "run.queued",
-        f"Runbook “{runbook.name}” matches and is started",
-        now,
-        is_broadcast=False,
-        suffix=run_id,
-    )
-    write_entry(connection, note)
-    return run_id
+    return any(connection.execute(query).first() is not None for query in (is_hidden, is_held))

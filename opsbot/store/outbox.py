@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, case, or_, select, update
+from sqlalchemy import Case, Row, and_, case, or_, select, update
 
-from opsbot.notify.outbox import OutboxItem, OutboxState
+from opsbot.alert.alert import SEVERITIES
+from opsbot.notify.outbox import SLACK_KINDS, OutboxItem, OutboxKind, OutboxState
 from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.rows import incident_id
 
 
 class OutboxRepository:
-    """Reads and writes what must still be said."""
+    """Reads and writes what must still be said by one channel, which takes *kinds*."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kinds: Sequence[OutboxKind] = SLACK_KINDS) -> None:
         self._database = database
+        self._kinds = kinds
 
     def due(self, now: float, limit: int = 50) -> tuple[OutboxItem, ...]:
         """Items that are behind and whose back-off has passed.
 
-        Incidents that nobody was told of yet come first; after that an incident's message before its timeline.
+        Incidents that nobody was told of yet come first, the worst of them before the others; after that an incident's
+        message before its timeline.
         """
         table = schema.outbox
         is_behind = or_(table.c.revision > table.c.delivered_revision, table.c.state == OutboxState.SENDING.value)
         is_message = table.c.kind == "incident_message"
         query = (
             select(table)
-            .where(is_behind, table.c.state != OutboxState.FAILED.value, table.c.next_at <= now)
+            .outerjoin(schema.incident, schema.incident.c.number == table.c.incident_number)
+            .where(
+                table.c.kind.in_(self._kinds),
+                is_behind,
+                table.c.state != OutboxState.FAILED.value,
+                table.c.next_at <= now,
+            )
             .order_by(
                 case((and_(is_message, table.c.ts.is_(None)), 0), else_=1),
+                case((and_(is_message, table.c.ts.is_(None)), _severity_rank()), else_=0),
                 table.c.incident_number,
                 case((is_message, 0), else_=1),
                 table.c.sequence,
@@ -78,12 +89,17 @@ class OutboxRepository:
             connection.execute(update(schema.outbox).where(schema.outbox.c.key == key).values(**values))
 
 
+def _severity_rank() -> Case[int]:
+    ranks = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+    return case(ranks, value=schema.incident.c.severity, else_=len(SEVERITIES))
+
+
 def _to_item(row: Row[Any]) -> OutboxItem:
     return OutboxItem(
         key=row.key,
         kind=row.kind,
         ref=row.ref,
-        incident_id=incident_id(row.incident_number),
+        incident_id="" if row.incident_number is None else incident_id(row.incident_number),
         revision=row.revision,
         delivered_revision=row.delivered_revision,
         state=OutboxState(row.state),

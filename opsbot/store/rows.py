@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, insert, select, update
 
 from opsbot.errors import NotFoundError
-from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.notify.outbox import OutboxKind, OutboxState
 from opsbot.runbook.run import Run, RunState
@@ -54,13 +54,18 @@ def to_incident(row: Row[Any]) -> Incident:
         resolved_at=row.resolved_at,
         value=row.value,
         is_blind=row.is_blind,
+        lead=row.lead,
+        num_alerts=row.num_alerts,
+        num_firing=row.num_firing,
+        hold=None if row.hold_kind is None else Hold(HoldKind(row.hold_kind), row.hold_reason, row.hold_until),
+        merged_into=None if row.merged_into is None else incident_id(row.merged_into),
     )
 
 
 def to_entry(row: Row[Any]) -> TimelineEntry:
     """A row of the timeline table as a value."""
     return TimelineEntry(
-        row.key, incident_id(row.incident_number), row.at, row.actor, row.kind, row.text, row.is_broadcast
+        row.key, incident_id(row.incident_number), row.at, row.actor, row.kind, row.text, row.is_broadcast, row.via
     )
 
 
@@ -78,6 +83,7 @@ def to_run(row: Row[Any]) -> Run:
         created_at=row.created_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        labels=row.labels,
     )
 
 
@@ -89,7 +95,7 @@ def get_incident(connection: Connection, number: int) -> Incident:
     return to_incident(row)
 
 
-def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int) -> None:
+def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int | None) -> None:
     """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
     table = schema.outbox
     was_given_up = table.c.state == OutboxState.FAILED.value
@@ -122,10 +128,19 @@ def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: i
 def wish_incident(connection: Connection, number: int) -> None:
     """An incident's message must be brought up to date."""
     wish(connection, f"incident:{incident_id(number)}", "incident_message", incident_id(number), number)
+    # Where it pages, what the pager knows follows from the same state.
+    page = f"page:{incident_id(number)}"
+    if connection.execute(select(schema.outbox.c.key).where(schema.outbox.c.key == page)).first() is not None:
+        wish_page(connection, number)
 
 
-def write_entry(connection: Connection, entry: TimelineEntry | None) -> None:
-    """Append to the timeline, once for each key, and wish it shown."""
+def wish_page(connection: Connection, number: int) -> None:
+    """The pager must know what an incident is by now."""
+    wish(connection, f"page:{incident_id(number)}", "page", incident_id(number), number)
+
+
+def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet: bool = False) -> None:
+    """Append to the timeline, once for each key, and wish it shown; a quiet one is not posted."""
     if entry is None:
         return
     table = schema.timeline
@@ -141,7 +156,9 @@ def write_entry(connection: Connection, entry: TimelineEntry | None) -> None:
             kind=entry.kind,
             text=entry.text,
             is_broadcast=entry.is_broadcast,
+            via=entry.via,
         )
     )
-    wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
+    if not is_quiet:
+        wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
     wish_incident(connection, number)

@@ -28,8 +28,67 @@ incident = Table(
     Column("resolved_at", Float),
     Column("value", Float),
     Column("is_blind", Boolean, nullable=False, default=False),
+    Column("lead", String(64), nullable=False, server_default=""),
+    Column("num_alerts", Integer, nullable=False, server_default="1"),
+    Column("num_firing", Integer, nullable=False, server_default="1"),
+    Column("hold_kind", String(16)),
+    Column("hold_reason", Text),
+    Column("hold_until", Float),
+    Column("merged_into", Integer),
     Unique("fingerprint", "episode"),
     Index(None, "state"),
+    Index(None, "merged_into"),
+)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("alertname", String(255), nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("annotations", JSON, nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("starts_at", Float, nullable=False),
+    Column("ends_at", Float),
+    Column("received_at", Float, nullable=False),
+    Column("value", Float),
+    Column("is_blind", Boolean, nullable=False, default=False),
+    Column("incident_number", Integer, ForeignKey("incident.number")),
+    Column("hiding", String(16)),
+    Column("hidden_by", String(64)),
+    Column("hidden_until", Float),
+    Unique("fingerprint", "episode"),
+    Index(None, "state"),
+    Index(None, "incident_number"),
+)
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("matchers", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("ended_by", String(128)),
+    Column("num_hidden", Integer, nullable=False, default=0),
+    Column("warned_at", Float),
+    Column("request_id", String(128), unique=True),
+    Index(None, "ends_at"),
+)
+
+incident_link = Table(
+    "incident_link",
+    metadata,
+    Column("one", Integer, ForeignKey("incident.number"), primary_key=True),
+    Column("other", Integer, ForeignKey("incident.number"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 timeline = Table(
@@ -43,6 +102,7 @@ timeline = Table(
     Column("kind", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("is_broadcast", Boolean, nullable=False),
+    Column("via", String(32), nullable=False, server_default=""),
     Index(None, "incident_number"),
 )
 
@@ -56,6 +116,7 @@ run = Table(
     Column("revision", String(64), nullable=False),
     Column("runbook_json", Text, nullable=False),
     Column("interpreter_version", Integer, nullable=False),
+    Column("labels", JSON),
     Column("state", String(16), nullable=False),
     Column("detail", Text, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -110,7 +171,7 @@ outbox = Table(
     Column("key", String(600), nullable=False, unique=True),
     Column("kind", String(32), nullable=False),
     Column("ref", String(512), nullable=False),
-    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("incident_number", Integer, ForeignKey("incident.number")),
     Column("revision", Integer, nullable=False),
     Column("delivered_revision", Integer, nullable=False),
     Column("state", String(16), nullable=False),
@@ -119,6 +180,15 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("last_error", Text),
+)
+
+notice = Table(
+    "notice",
+    metadata,
+    Column("key", String(256), primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("at", Float, nullable=False),
 )
 
 decision = Table(
@@ -133,4 +203,13 @@ decision = Table(
     Index(None, "fingerprint"),
     Index(None, "alertname"),
     Index("ix_decision_time", "at"),
+)
+
+inbound_event = Table(
+    "inbound_event",
+    metadata,
+    Column("receiver", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("at", Float, nullable=False),
+    Index("ix_inbound_event_at", "at"),
 )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, desc, select
+from sqlalchemy import Connection, Row, case, desc, select
 
+from opsbot.alert.record import AlertRecord
 from opsbot.incident.incident import Incident, IncidentState
-from opsbot.incident.view import ApprovalView, IncidentView, RunView, StepView
+from opsbot.incident.view import MOST_ALERTS, AlertView, ApprovalView, IncidentView, LinkView, RunView, StepView
 from opsbot.runbook.run import RunState
 from opsbot.store import schema
+from opsbot.store.alerts import FIRING, to_record
 from opsbot.store.database import Database
+from opsbot.store.handling import linked, merged_into
 from opsbot.store.rows import get_incident, incident_number, to_entry, to_incident
 from opsbot.store.runs import to_approval
 
@@ -29,11 +32,11 @@ class ViewRepository:
             return _view(connection, get_incident(connection, incident_number(incident_id)))
 
     def views(self, *, include_resolved: bool, limit: int = 50) -> tuple[IncidentView, ...]:
-        """Incidents, newest first."""
+        """Incidents, newest first; open ones without those that are merged into another."""
         table = schema.incident
         query = select(table).order_by(desc(table.c.number)).limit(limit)
         if not include_resolved:
-            query = query.where(table.c.state != IncidentState.RESOLVED.value)
+            query = query.where(table.c.state != IncidentState.RESOLVED.value, table.c.merged_into.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             return tuple(_view(connection, to_incident(row)) for row in rows)
@@ -48,8 +51,41 @@ def _view(connection: Connection, incident: Incident) -> IncidentView:
         select(schema.timeline).where(schema.timeline.c.incident_number == number).order_by(schema.timeline.c.sequence)
     )
     return IncidentView(
-        incident, tuple(_run_view(connection, row) for row in runs), tuple(to_entry(row) for row in entries)
+        incident,
+        tuple(_run_view(connection, row) for row in runs),
+        tuple(to_entry(row) for row in entries),
+        _alert_views(connection, number),
+        tuple(_link_view(connection, other, reason) for other, reason in linked(connection, number)),
+        tuple(_link_view(connection, other, "") for other in merged_into(connection, number)),
     )
+
+
+def _alert_views(connection: Connection, number: int) -> tuple[AlertView, ...]:
+    table = schema.alert
+    is_over = case((table.c.state == FIRING, 0), else_=1)
+    query = select(table).where(table.c.incident_number == number, table.c.hiding.is_(None))
+    rows = connection.execute(query.order_by(is_over, desc(table.c.number)).limit(MOST_ALERTS)).all()
+    return tuple(_alert_view(to_record(row)) for row in rows)
+
+
+def _alert_view(record: AlertRecord) -> AlertView:
+    return AlertView(
+        fingerprint=record.fingerprint,
+        name=record.alert.name,
+        summary=record.annotations.get("summary", record.alert.name),
+        severity=record.alert.severity,
+        labels=record.labels,
+        is_firing=record.is_firing,
+        starts_at=record.starts_at,
+        ends_at=record.ends_at,
+        value=record.value,
+        runbook=record.annotations.get("runbook") or record.annotations.get("runbook_url"),
+    )
+
+
+def _link_view(connection: Connection, text: str, reason: str) -> LinkView:
+    other = get_incident(connection, incident_number(text))
+    return LinkView(other.incident_id, other.title, other.state.value, reason)
 
 
 def _run_view(connection: Connection, row: Row[Any]) -> RunView:

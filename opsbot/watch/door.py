@@ -73,6 +73,10 @@ class DoorClient:
     http: httpx.AsyncClient
     num_posts: int = 0
     num_failures: int = 0
+    last_post_at: float = 0.0
+    """When core took a post last, seconds since the epoch; 0 before the first."""
+    problem: str = ""
+    """Why core was not reached the last time; empty while it is."""
     _due: dict[str, list[Alert]] = field(default_factory=dict)
     _told: dict[str, _Told] = field(default_factory=dict)
     _not_before: float = 0.0
@@ -91,11 +95,13 @@ class DoorClient:
         try:
             answer = await self.http.get(f"{self.core_url}/api/v1/alerts", headers=self._headers(), timeout=TIMEOUT_S)
             answer.raise_for_status()
+            self.problem = ""
             return [
                 Alert(a["labels"], a["annotations"], AlertState.FIRING, from_rfc3339(a["startsAt"]))
                 for a in answer.json()["alerts"]
             ]
         except (httpx.HTTPError, httpx.InvalidURL, KeyError, TypeError, ValueError) as error:
+            self.problem = f"core at {self.core_url} did not say what fires ({type(error).__name__}); it is asked again"
             raise SourceError(f"core at {self.core_url} did not say what fires: {error!r}", retryable=True) from error
 
     def offer(self, alerts: Iterable[Alert], now: float) -> None:
@@ -137,6 +143,7 @@ class DoorClient:
             rejected: object = answer.json().get("rejected", [])
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError) as error:
             self.num_failures += 1
+            self.problem = f"core at {self.core_url} did not take alerts ({type(error).__name__}); they are kept"
             if not self._backoff_s:
                 logger.warning("core did not take %d alerts; they are kept and posted again: %r", len(batch), error)
             self._backoff_s = min(max(BACKOFF_S, self._backoff_s * 2), LONGEST_BACKOFF_S)
@@ -146,6 +153,7 @@ class DoorClient:
             logger.info("core takes alerts again")
         self._backoff_s = self._not_before = 0.0
         self.num_posts += 1
+        self.last_post_at, self.problem = now, ""
         for line in rejected if isinstance(rejected, list) else []:
             logger.error("core rejected an alert: %s", line)
         return True

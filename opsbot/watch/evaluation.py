@@ -6,7 +6,7 @@ Evaluation begins at once; what core still holds as firing is added when core ca
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from opsbot.promql.labelset import Labels, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
 from opsbot.rule.evaluate import (
+    END_ANNOTATION,
     PENDING_HELD_S,
     RULE_ANNOTATION,
     ActiveAlert,
@@ -24,10 +25,13 @@ from opsbot.rule.evaluate import (
     restored,
     to_alert,
 )
+from opsbot.rule.hold import Hold
 from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.health import SourceHealth
 from opsbot.source.scrape import Scraper
 from opsbot.source.servers import NoAnswer
+from opsbot.watch.departed import TAKEN_OUT, Departed
+from opsbot.watch.held import Held
 from opsbot.watch.recorder import Recorder
 
 DOWN_ALERT = "MetricsSourceDown"
@@ -67,11 +71,13 @@ class Evaluation:
     `errors` has the rules that could not be evaluated last time, and why.
 
     Args:
-        read: what a rule's expressions yield; raises QueryError for a rule that cannot be evaluated, NoAnswer where
-            its source, which is told of as a whole, says nothing.
+        at: what rules are evaluated on at a time; *store* alone if it is None.
+        read: what a rule's expressions yield then; raises QueryError for a rule that cannot be evaluated, NoAnswer
+            where its source, which is told of as a whole, says nothing.
     """
 
     store: SampleStore
+    at: Callable[[float], Instant] | None = None
     read: Callable[[Rule, Instant], Reading] = read_samples
     errors: dict[str, str] = field(default_factory=dict)
     num_evaluations: int = 0
@@ -80,6 +86,19 @@ class Evaluation:
     _rules: dict[str, Rule] = field(default_factory=dict)
     _orphans: list[Alert] = field(default_factory=list)
     _down: dict[Labels, Alert] = field(default_factory=dict)
+    _held: Held = field(default_factory=Held)
+    _evaluated_at: float = 0.0
+
+    def holds(self) -> Iterator[Hold]:
+        """The timers of all pending and firing alerts, and those from before a restart that nothing took on yet."""
+        yield from self._held.waiting
+        for rule, state in self._states.items():
+            for key, active in state.items():
+                yield Hold(rule, key, active, active.last_true_at == self._evaluated_at)
+
+    def resume(self, holds: Iterable[Hold], seen_at: float) -> None:
+        """Go on with timers as they were seen last; before the first evaluation."""
+        self._held = Held(list(holds), seen_at)
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.store)
@@ -91,7 +110,9 @@ class Evaluation:
                 self._down[freeze(alert.labels)] = alert
             elif RULE_ANNOTATION in alert.annotations:
                 self._orphans.append(alert)
+        rules = list(rules)
         self._adopt(rules, now)
+        self._held.untold(rules, self._states, now)
 
     def rules(
         self, rules: Sequence[Rule], now: float, *, is_complete: bool, recordings: Sequence[RecordingRule] = ()
@@ -102,13 +123,15 @@ class Evaluation:
         Alerts of a rule that is gone resolve; those from before a restart only if *is_complete*, for else their
         rule may just be in a file that cannot be read.
         """
+        self._evaluated_at = now
+        self._held.pending(rules, self._states, now)
         self._adopt(rules, now)
         alerts = self._of_removed_rules(rules, now)
         self._rules = {rule.name: rule for rule in rules}
         if is_complete:
             alerts += [_over(orphan, now) for orphan in self._orphans]
             self._orphans.clear()
-        instant = Instant(self.store, now)
+        instant = self.at(now) if self.at is not None else Instant(self.store, now)
         self.recorder.record(recordings, instant, now)
         self.num_evaluations += len(recordings)
         for rule in rules:
@@ -147,10 +170,28 @@ class Evaluation:
                 alerts.append(_over(gone, now))
         return alerts
 
+    def departed(self, departed: Departed, now: float) -> list[Alert]:
+        """End the alerts that nothing will answer for any more, since their target was taken out of its list.
+
+        One that is not blind is left to its rule: a window may still have what the target said last.
+        """
+        alerts: list[Alert] = []
+        for name, rule in self._rules.items():
+            for key, active in list(self._states.get(name, {}).items()):
+                if not active.is_blind or not departed.was_about(active.element_labels):
+                    continue
+                del self._states[name][key]
+                if active.state is AlertState.FIRING:
+                    over = to_alert(rule, replace(active, state=AlertState.RESOLVED), now)
+                    alerts.append(replace(over, annotations={**over.annotations, END_ANNOTATION: TAKEN_OUT}))
+        return alerts
+
     def shift(self, seconds: float) -> None:
         """Go on as if the clock had not been set forward by *seconds*: no `for` is over sooner for that."""
         for state in self._states.values():
-            state.update({key: _later(active, seconds) for key, active in state.items()})
+            state.update({key: active.later(seconds) for key, active in state.items()})
+        self._held.shift(seconds)
+        self._evaluated_at += seconds
 
     def active(self, rule_name: str) -> list[ActiveAlert]:
         """The pending and firing alerts of a rule."""
@@ -173,6 +214,7 @@ class Evaluation:
                 self._orphans.append(alert)
                 continue
             key, active = restored(rule, alert, now)
+            active = self._held.resumed(rule, key, active, now)
             self._states.setdefault(rule.name, {})[key] = active
 
     def _of_removed_rules(self, rules: Sequence[Rule], now: float) -> list[Alert]:
@@ -195,16 +237,6 @@ def _held(state: Mapping[Labels, ActiveAlert], now: float) -> dict[Labels, Activ
         for key, active in state.items()
         if active.state is AlertState.FIRING or now - active.last_true_at < PENDING_HELD_S
     }
-
-
-def _later(active: ActiveAlert, seconds: float) -> ActiveAlert:
-    clear_since = active.clear_since + seconds if active.clear_since is not None else None
-    return replace(
-        active,
-        active_since=active.active_since + seconds,
-        last_true_at=active.last_true_at + seconds,
-        clear_since=clear_since,
-    )
 
 
 def _over(alert: Alert, now: float) -> Alert:

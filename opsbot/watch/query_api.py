@@ -19,18 +19,19 @@ from starlette.routing import Route
 
 from opsbot import __version__
 from opsbot.clock import Clock, from_rfc3339
+from opsbot.errors import SourceError
 from opsbot.promql.evaluate import evaluate
 from opsbot.promql.labelset import EMPTY, LabelSet
-from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, num_evaluations, parse
 from opsbot.promql.vector import Value
+from opsbot.watch.past import Past
 from opsbot.yamlfile import parse_duration
 
 MAX_POINTS = 11_000
 """Prometheus's own limit of points in one range query."""
 MAX_BODY_BYTES = 64 << 10
-EVALUATIONS_IN_ONE_GO = 50
-"""After so many evaluations in a range query, scraping gets its turn; a point with subqueries takes several."""
+ONE_GO_S = 0.05
+"""After so long in a range query, scraping gets its turn."""
 MAX_EVALUATIONS = 100_000
 """Of one range query in all."""
 
@@ -62,8 +63,8 @@ class _BadData(ValueError):
 class QueryApi:
     """The read-only routes of the watch role."""
 
-    def __init__(self, store: SampleStore, clock: Clock, view: WatchView) -> None:
-        self._store = store
+    def __init__(self, past: Past, clock: Clock, view: WatchView, health: Sequence[Route] = ()) -> None:
+        self._past = past
         self._clock = clock
         self._view = view
         both = ["GET", "POST"]
@@ -76,9 +77,10 @@ class QueryApi:
                 Route("/api/v1/sources", self.sources),
                 Route("/api/v1/rules", self.rules),
                 Route("/-/healthy", self.healthy),
+                *health,
                 Route("/metrics", self.metrics),
             ],
-            exception_handlers={_BadData: _bad_data, QueryError: _not_evaluated},
+            exception_handlers={_BadData: _bad_data, QueryError: _not_evaluated, SourceError: _unavailable},
         )
 
     async def instant(self, request: Request) -> Response:
@@ -86,7 +88,8 @@ class QueryApi:
         given = await _arguments(request)
         expr = _expression(given)
         time_s = _time(given, "time") if given.get("time") else self._clock.now()
-        return _success(_instant_data(evaluate(expr, self._store, time_s), time_s))
+        async with self._past.source(expr, (time_s, time_s), self._clock.now()) as source:
+            return _success(_instant_data(evaluate(expr, source, time_s), time_s))
 
     async def ranged(self, request: Request) -> Response:
         """A query at each step between two instants."""
@@ -101,16 +104,18 @@ class QueryApi:
             raise _BadData(
                 f"{num_points} points of {each} evaluations are more than {MAX_EVALUATIONS}; take a longer step"
             )
-        in_one_go = max(1, EVALUATIONS_IN_ONE_GO // each)
         series: dict[LabelSet, dict[str, Any]] = {}
-        for index in range(num_points):
-            time_s = start + index * step
-            value = evaluate(expr, self._store, time_s, (start, end))
-            for labels, number in [(EMPTY, value)] if isinstance(value, float) else value:
-                entry = series.setdefault(labels, {"metric": dict(labels), "values": []})
-                entry["values"].append([time_s, _number(number)])
-            if index % in_one_go == in_one_go - 1:
-                await asyncio.sleep(0)
+        async with self._past.source(expr, (start, end), self._clock.now()) as source:
+            began = self._clock.monotonic()
+            for index in range(num_points):
+                time_s = start + index * step
+                value = evaluate(expr, source, time_s, (start, end))
+                for labels, number in [(EMPTY, value)] if isinstance(value, float) else value:
+                    entry = series.setdefault(labels, {"metric": dict(labels), "values": []})
+                    entry["values"].append([time_s, _number(number)])
+                if self._clock.monotonic() - began > ONE_GO_S:
+                    await asyncio.sleep(0)
+                    began = self._clock.monotonic()
         return _success({"resultType": "matrix", "result": list(series.values())})
 
     async def build_info(self, request: Request) -> Response:
@@ -207,3 +212,7 @@ async def _bad_data(request: Request, error: Exception) -> Response:
 
 async def _not_evaluated(request: Request, error: Exception) -> Response:
     return JSONResponse({"status": "error", "errorType": "execution", "error": str(error)}, status_code=422)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return JSONResponse({"status": "error", "errorType": "unavailable", "error": str(error)}, status_code=503)

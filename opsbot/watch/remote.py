@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.clock import Clock
@@ -20,6 +21,7 @@ from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
 from opsbot.rule.book import RuleBook
 from opsbot.rule.evaluate import RULE_ANNOTATION, Reading
+from opsbot.rule.hold import Hold
 from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.health import SourceHealth
 from opsbot.source.servers import NoAnswer, PrometheusServer
@@ -40,6 +42,7 @@ GIVE_UP_AFTER = 4
 RETRY_S = 1.0
 PROBE = "vector(1)"
 
+_T = TypeVar("_T")
 Offer = Callable[[Sequence[Alert], float], None]
 
 logger = logging.getLogger(__name__)
@@ -79,7 +82,7 @@ class ServerRules:
         self.health = SourceHealth()
         self.round_s = 0.0
         """How long the last round took."""
-        self.evaluation = Evaluation(SampleStore(), self._read)
+        self.evaluation = Evaluation(SampleStore(), read=self._read)
         self._server = server
         self._division = division
         self._clock = clock
@@ -111,9 +114,9 @@ class ServerRules:
         rules = [replace(rule, labels={**self.address.labels, **rule.labels}) for rule in self._division.rules]
         self.evaluation.restore(rules, firing, now)
 
-    def owns(self, alert: Alert) -> bool:
-        """Whether the alert has this server's labels."""
-        return self.address.labels.items() <= alert.labels.items()
+    def owns(self, labels: Mapping[str, str]) -> bool:
+        """Whether an alert of *labels* has this server's."""
+        return self.address.labels.items() <= labels.items()
 
     def down_alert(self, now: float) -> Alert:
         """The alert that the server does not answer."""
@@ -232,18 +235,34 @@ class RemoteRules:
     def restore(self, own_rules: Iterable[Rule], firing: Iterable[Alert], now: float) -> list[Alert]:
         """Give each server what core holds of its alerts; answers the rest."""
         own = {rule.name for rule in own_rules} | {DOWN_ALERT}
-        of_servers: dict[int, list[Alert]] = {index: [] for index in range(len(self.servers))}
-        rest: list[Alert] = []
-        for alert in firing:
-            owners = [index for index, server in enumerate(self.servers) if server.owns(alert)]
-            if alert.name in own or RULE_ANNOTATION not in alert.annotations or not owners:
-                rest.append(alert)
-            else:
-                # The one with the most labels: another's may be a part of them.
-                of_servers[max(owners, key=lambda index: len(self.servers[index].address.labels))].append(alert)
-        for index, alerts in of_servers.items():
-            self.servers[index].restore(alerts, now)
+        shares, rest = self._shared(
+            firing, lambda a: None if a.name in own or RULE_ANNOTATION not in a.annotations else a.labels
+        )
+        for server, alerts in zip(self.servers, shares, strict=True):
+            server.restore(alerts, now)
         return rest
+
+    def resume(self, own_rules: Iterable[Rule], holds: Iterable[Hold], seen_at: float) -> list[Hold]:
+        """Give each server its timers from before a restart; answers the rest."""
+        own = {rule.name for rule in own_rules}
+        shares, rest = self._shared(holds, lambda hold: None if hold.rule in own else hold.active.labels)
+        for server, held in zip(self.servers, shares, strict=True):
+            server.evaluation.resume(held, seen_at)
+        return rest
+
+    def _shared(
+        self, found: Iterable[_T], labels_of: Callable[[_T], Mapping[str, str] | None]
+    ) -> tuple[list[list[_T]], list[_T]]:
+        """Each server's share, by the labels of what was found, and what is no server's."""
+        shares: list[list[_T]] = [[] for _ in self.servers]
+        rest: list[_T] = []
+        for one in found:
+            labels = labels_of(one)
+            owners = [] if labels is None else [i for i, server in enumerate(self.servers) if server.owns(labels)]
+            # The one with the most labels: another's may be a part of them.
+            best = max(owners, key=lambda index: len(self.servers[index].address.labels), default=None)
+            (rest if best is None else shares[best]).append(one)
+        return shares, rest
 
     def shift(self, seconds: float) -> None:
         """The clock was set forward: no timer goes by that."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from opsbot.promql.labelset import Labels, freeze
 from opsbot.source.discovery import Discovery
 from opsbot.source.scrape import Scraper, Target
+from opsbot.watch.departed import Departed
 
 EVERY_S = 5.0
 """Between two looks at the lists."""
@@ -32,6 +33,9 @@ class Roster:
         self._fixed = fixed
         self._make = make
         self._told: set[_Key] = set()
+        self.departed = Departed()
+        self._before: set[Labels] = set()
+        """Targets from before a restart that no list has named since."""
         self.update()
 
     async def run(self) -> None:
@@ -43,6 +47,13 @@ class Roster:
     async def refresh(self) -> None:
         """Look at each list, then go by what they say."""
         await asyncio.gather(*(discovery.refresh() for discovery in self.discoveries))
+        self.update()
+
+    def take_up(self, before: Iterable[Labels]) -> None:
+        """Targets from before a restart: those that no list names are gone. While a list cannot be read they may be
+        in it.
+        """
+        self._before = set(before)
         self.update()
 
     def update(self) -> None:
@@ -64,6 +75,11 @@ class Roster:
         for key, scraper in known.items():
             if key not in keys:
                 scraper.retire()
+        gone = {freeze(scraper.target.labels) for key, scraper in known.items() if key not in keys}
+        if all(discovery.health.word == "up" for discovery in self.discoveries):
+            gone |= self._before
+            self._before = set()
+        self.departed.update(gone - wanted.keys(), (target.labels for target in wanted.values()))
         self.scrapers[:] = [known.get(_key(target)) or self._make(target) for target in wanted.values()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,10 +16,12 @@ from opsbot.rule.evaluate import ActiveAlert
 from opsbot.rule.model import RecordingRule, Rule
 from opsbot.source.scrape import Scraper
 from opsbot.watch.door import DoorClient
+from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.remote import ServerRules
 from opsbot.watch.roster import Roster
 from opsbot.watch.source_status import source_metrics, sources
+from opsbot.watch.timings import WatchTimings
 
 
 @dataclass(slots=True)
@@ -29,11 +31,13 @@ class Rounds:
     Args:
         num_late: those that took longer than the interval.
         evaluating_s: processor time that evaluating took.
+        last_at_s: when the last one was evaluated, on the monotonic clock; None before the first.
     """
 
     num_rounds: int = 0
     num_late: int = 0
     evaluating_s: float = 0.0
+    last_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class WatchStatus:
     servers: Sequence[ServerRules]
     door: DoorClient
     rounds: Rounds
+    durable: Durable
+    timings: WatchTimings = field(default_factory=WatchTimings)
 
     @property
     def scrapers(self) -> Sequence[Scraper]:
@@ -57,7 +63,7 @@ class WatchStatus:
         """Its own metrics, text 0.0.4."""
         registry = CollectorRegistry()
         registry.register(_Collector(self))
-        return generate_latest(registry).decode()
+        return generate_latest(registry).decode() + generate_latest(self.timings.registry).decode()
 
     def target_list(self) -> Sequence[Mapping[str, object]]:
         """Its targets, as Prometheus lists them."""
@@ -166,8 +172,14 @@ class WatchStatus:
             "opsbot_watch_door_failures", "Posts that core did not take.", value=self.door.num_failures
         )
         yield GaugeMetricFamily(
+            "opsbot_watch_last_delivery_timestamp_seconds",
+            "When core took alerts last; 0 before the first time.",
+            value=self.door.last_post_at,
+        )
+        yield GaugeMetricFamily(
             "opsbot_watch_alerts_due", "Changes of alerts that core has not taken yet.", value=self.door.num_due
         )
+        yield from self.durable.metrics()
 
 
 class _Collector:

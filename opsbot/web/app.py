@@ -1,12 +1,12 @@
-"""Core's routes. The alert door answers success only after a durable commit; senders repeat a 503."""
+"""Core's routes. Those of webhooks are in `opsbot.web.inbound`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,30 +15,27 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from opsbot.alert.alert import Alert
-from opsbot.clock import to_rfc3339
-from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError, OpsbotError
+from opsbot.clock import Clock, SystemClock, to_rfc3339
+from opsbot.errors import ApprovalError, ConfigError, InvalidTransition, NotFoundError, OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
+from opsbot.readiness import Ready, always_ready
 from opsbot.telemetry import CoreMetrics
-from opsbot.web.alertmanager import WebhookError, parse_webhook
+from opsbot.web.answers import error, unauthorized
+from opsbot.web.handling import HandlingApi
+from opsbot.web.health import health_routes
+from opsbot.web.inbound.door import InboundCore, InboundDoor
+from opsbot.web.inbound.pagerduty import PagerDutyDoor
+from opsbot.web.inbound.receiver import Receiver, with_alert_door
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 4 << 20
 
-
-class _Accepted(Protocol):
-    @property
-    def opened(self) -> tuple[str, ...]: ...
-
-
-class CoreCommands(IncidentCommands, Protocol):
+class CoreCommands(IncidentCommands, InboundCore, Protocol):
     """What the web API needs of core."""
-
-    async def ingest(self, alerts: list[Alert]) -> _Accepted: ...
 
     async def all_incidents(self) -> tuple[IncidentView, ...]: ...
 
@@ -58,16 +55,22 @@ class CoreApi:
         metrics: CoreMetrics,
         refresh_metrics: Callable[[], None],
         health: Callable[[], Mapping[str, str]],
+        ready: Ready = always_ready,
+        receivers: Sequence[Receiver] = (),
+        clock: Clock | None = None,
+        pagerduty: PagerDutyDoor | None = None,
     ) -> None:
         self._core = core
         self._tokens = tokens
         self._person_for = person_for
         self._metrics = metrics
         self._refresh_metrics = refresh_metrics
-        self._health = health
+        self._ready = ready
         self.app = Starlette(
             routes=[
-                Route("/webhooks/alertmanager", self.alertmanager, methods=["POST"]),
+                *InboundDoor(
+                    with_alert_door(receivers, tokens.api_digest), core, metrics, clock or SystemClock()
+                ).routes(),
                 Route("/api/v1/alerts", self.alerts),
                 Route("/api/v1/explain", self.explain),
                 Route("/api/v1/incidents", self.incidents),
@@ -75,41 +78,18 @@ class CoreApi:
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
                 Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
                 Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
-                Route("/healthz", self.healthz),
+                *(pagerduty.routes() if pagerduty is not None else ()),
+                *HandlingApi(core, tokens, person_for).routes(),
+                *health_routes("core", ready, health),
                 Route("/metrics", self.exposition),
             ],
             exception_handlers={OpsbotError: _explain},
         )
 
-    async def alertmanager(self, request: Request) -> Response:
-        """The alert door."""
-        if not self._tokens.is_machine(request):
-            return _error(401, "not_authorized", "the alert door needs `Authorization: Bearer` with core's API token")
-        body = await request.body()
-        if len(body) > MAX_BODY_BYTES:
-            return _error(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
-        try:
-            alerts, rejected = parse_webhook(json.loads(body))
-        except WebhookError as error:
-            return _error(400, "bad_request", str(error))
-        except ValueError as error:
-            return _error(400, "bad_request", f"the body is not JSON: {error}")
-        for line in rejected:
-            logger.warning("an alert was rejected: %s", line)
-        try:
-            done = await self._core.ingest(alerts)
-        except OpsbotError as error:
-            logger.error("alerts were not accepted: %s", error)
-            return _error(503, "not_accepted", "the alerts were not stored; send them again")
-        self._metrics.alerts_received.inc(len(alerts))
-        self._metrics.alerts_rejected.inc(len(rejected))
-        self._metrics.incidents_opened.inc(len(done.opened))
-        return JSONResponse({"accepted": len(alerts), "rejected": rejected})
-
     async def alerts(self, request: Request) -> Response:
         """The alerts behind every open incident."""
         if not self._may_read(request):
-            return _unauthorized()
+            return unauthorized()
         firing = await run_in_threadpool(self._core.firing)
         return JSONResponse(
             {
@@ -129,7 +109,7 @@ class CoreApi:
     async def incidents(self, request: Request) -> Response:
         """Open incidents, or with `state=all` the newest ones."""
         if not self._may_read(request):
-            return _unauthorized()
+            return unauthorized()
         wants_all = request.query_params.get("state") == "all"
         views = await (self._core.all_incidents() if wants_all else self._core.open_incidents())
         return JSONResponse({"incidents": [dataclasses.asdict(view) for view in views]})
@@ -137,23 +117,23 @@ class CoreApi:
     async def incident(self, request: Request) -> Response:
         """One incident."""
         if not self._may_read(request):
-            return _unauthorized()
+            return unauthorized()
         return JSONResponse(dataclasses.asdict(await self._core.incident(request.path_params["incident_id"])))
 
     async def explain(self, request: Request) -> Response:
         """What was decided, and why, about an incident's id, an alert's name or a fingerprint."""
         if not self._may_read(request):
-            return _unauthorized()
+            return unauthorized()
         about = request.query_params.get("about", "").strip()
         if not about:
-            return _error(400, "bad_request", "`about` is an incident's id, an alert's name or a fingerprint")
+            return error(400, "bad_request", "`about` is an incident's id, an alert's name or a fingerprint")
         return JSONResponse(dataclasses.asdict(await self._core.explain(about)))
 
     async def acknowledge(self, request: Request) -> Response:
         """Take an incident."""
         user = self._tokens.user(request)
         if user is None:
-            return _unauthorized()
+            return unauthorized()
         message = await self._core.acknowledge(request.path_params["incident_id"], self._person_for(user))
         return JSONResponse({"message": message})
 
@@ -161,12 +141,12 @@ class CoreApi:
         """Grant or refuse an approval."""
         user = self._tokens.user(request)
         if user is None:
-            return _unauthorized()
+            return unauthorized()
         try:
             decision = (await request.json())["decision"]
             is_granted = {"grant": True, "refuse": False}[decision]
         except (KeyError, TypeError, json.JSONDecodeError):
-            return _error(400, "bad_request", 'the body must be {"decision": "grant"} or {"decision": "refuse"}')
+            return error(400, "bad_request", 'the body must be {"decision": "grant"} or {"decision": "refuse"}')
         message = await self._core.decide(
             request.path_params["approval_id"], is_granted=is_granted, person=self._person_for(user)
         )
@@ -176,38 +156,32 @@ class CoreApi:
         """Take back what a run has changed."""
         user = self._tokens.user(request)
         if user is None:
-            return _unauthorized()
+            return unauthorized()
         return JSONResponse({"message": await self._core.undo(request.path_params["run_id"], self._person_for(user))})
-
-    async def healthz(self, request: Request) -> Response:
-        """How core's parts fare."""
-        return JSONResponse({"status": "ok", **self._health()})
 
     async def exposition(self, request: Request) -> Response:
         """Our own metrics."""
-        await run_in_threadpool(self._refresh_metrics)
+        try:
+            await run_in_threadpool(self._refresh_metrics)
+        except OpsbotError as raised:
+            # What needs no database is told all the same: it is what the database's trouble is seen by.
+            logger.warning("some metrics are as old as the last time they were asked for: %s", raised)
+        self._metrics.process.note_ready((await self._ready()).is_ready)
         return PlainTextResponse(self._metrics.exposition(), media_type="text/plain; version=0.0.4")
 
     def _may_read(self, request: Request) -> bool:
         return self._tokens.is_machine(request) or self._tokens.user(request) is not None
 
 
-def _explain(request: Request, error: Exception) -> Response:
-    match error:
+def _explain(request: Request, raised: Exception) -> Response:
+    match raised:
         case NotFoundError():
-            return _error(404, "not_found", str(error))
+            return error(404, "not_found", str(raised))
         case ApprovalError():
-            return _error(403, "not_allowed", str(error))
+            return error(403, "not_allowed", str(raised))
+        case ConfigError():
+            return error(400, "bad_request", str(raised))
         case InvalidTransition():
-            return _error(409, "invalid_transition", str(error))
+            return error(409, "invalid_transition", str(raised))
         case _:
-            return _error(503, "unavailable", str(error))
-
-
-def _unauthorized() -> Response:
-    return _error(401, "not_authorized", "an `Authorization: Bearer` token is needed; for writes, your own")
-
-
-def _error(status: int, kind: str, message: str) -> Response:
-    content: dict[str, Any] = {"error": {"type": kind, "message": message}}
-    return JSONResponse(content, status_code=status)
+            return error(503, "unavailable", str(raised))

@@ -19,6 +19,7 @@ IMPORT_NAMES = {
     "prometheus-api-client": "prometheus_api_client",
     "prometheus-client": "prometheus_client",
     "promql-parser": "promql_parser",
+    "python-json-logger": "pythonjsonlogger",
     "pyyaml": "yaml",
     "slack-bolt": "slack_bolt",
     "slack-sdk": "slack_sdk",

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from opsbot.clock import SystemClock
 from opsbot.events.role import EventsRole
+from opsbot.process_metrics import ProcessMetrics
 from opsbot.promql.functions import SUPPORTED_FUNCTIONS
 from opsbot.promql.support import AGGREGATIONS, OPERATORS
 from opsbot.source.scrape import Target
@@ -43,10 +44,26 @@ async def exposition(app: Starlette) -> str:
         return (await http.get("/metrics")).text
 
 
+EVERYWHERE = types(ProcessMetrics("core").exposition())
+
+
+def own(exposition: str) -> list[tuple[str, str]]:
+    """What is exposed beside what every role does, all of which must be there."""
+    exposed = types(exposition)
+    assert set(EVERYWHERE) <= set(exposed)
+    return sorted(set(exposed) - set(EVERYWHERE))
+
+
+def test_what_every_role_exposes_is_documented() -> None:
+    """Exactly one row for each, in the section of every role."""
+    section = PAGE.split("### Every role")[1].split("### Core")[0]
+    assert sorted(re.findall(r"^\| `(opsbot_\w+)` \| (\w+) \|", section, re.MULTILINE)) == EVERYWHERE
+
+
 def test_cores_metrics_are_documented() -> None:
     """Exactly one row for each metric of core."""
     documented = [row for row in rows("opsbot_") if not row[0].startswith(("opsbot_watch_", "opsbot_events_"))]
-    assert documented == types(CoreMetrics().exposition())
+    assert sorted(set(documented) - set(EVERYWHERE)) == own(CoreMetrics().exposition())
 
 
 async def test_watchs_metrics_are_documented() -> None:
@@ -54,7 +71,7 @@ async def test_watchs_metrics_are_documented() -> None:
     settings = WatchSettings([Target("http://127.0.0.1:9/metrics", "a")], [], "http://127.0.0.1:9", "t")
     async with httpx.AsyncClient() as http:
         text = await exposition(Watcher(settings, SystemClock(), http).app)
-    assert rows("opsbot_watch_") == types(text)
+    assert rows("opsbot_watch_") == own(text)
 
 
 async def test_events_metrics_are_documented(tmp_path: Path) -> None:
@@ -62,7 +79,7 @@ async def test_events_metrics_are_documented(tmp_path: Path) -> None:
     role = EventsRole(tmp_path / "events.sqlite", Tokens.of("t", {}), SystemClock())
     text = await exposition(role.app)
     role.close()
-    assert rows("opsbot_events_") == types(text)
+    assert rows("opsbot_events_") == own(text)
 
 
 def test_the_promql_subset_is_documented() -> None:

@@ -11,14 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
+from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
 from opsbot.people import Person, Role, person_for
 from opsbot.runbook.store import ApprovalRow
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository
-from opsbot.store.runs import RunRepository
-from opsbot.store.views import ViewRepository
+from opsbot.store.repositories import Repositories
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.app import CoreApi
 from opsbot.web.tokens import Tokens
@@ -58,14 +57,13 @@ class Door:
     """Core's API without its listener."""
 
     def __init__(self, database: Database) -> None:
-        self.incidents = IncidentRepository(database)
-        self.runs = RunRepository(database, self.incidents)
+        repositories = Repositories.over(database, AlertPolicy())
+        self.incidents, self.runs = repositories.incidents, repositories.runs
         self.asked = Runs()
         desk = Desk(
-            self.incidents,
-            self.runs,
-            ViewRepository(database),
+            repositories,
             self.asked,
+            AlertPolicy(),
             lambda alert: [RUNBOOK],
             lambda: None,
             SystemClock(),
@@ -97,7 +95,7 @@ async def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 async def test_an_alert_is_accepted_and_shown(door: Door) -> None:
     """Success means that the incident is there."""
     answer = await door.post(FIRING)
-    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "rejected": []})
+    assert (answer.status_code, answer.json()) == (200, {"accepted": 1, "duplicates": 0, "rejected": []})
     (view,) = (await door.http.get("/api/v1/incidents", headers=MACHINE)).json()["incidents"]
     assert view["incident"]["title"] == "KV cache pressure on eu-1"
     assert view["runs"][0]["runbook_id"] == "smaller-batch"
@@ -226,3 +224,11 @@ async def test_reading_needs_a_token_too(door: Door) -> None:
     assert (await door.http.get("/api/v1/incidents")).status_code == 401
     assert (await door.http.get("/healthz")).json() == {"status": "ok", "slack": "fine"}
     assert "opsbot_alerts_received_total" in (await door.http.get("/metrics")).text
+
+
+async def test_answers_of_the_door_are_timed(door: Door) -> None:
+    """Each post counts, also one that is refused."""
+    await door.post(FIRING)
+    await door.post(FIRING, headers=STRANGER)
+    text = (await door.http.get("/metrics")).text
+    assert "opsbot_alert_door_duration_seconds_count 2.0" in text

@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 
 from opsbot.clock import SystemClock
+from opsbot.history.file import Batch, Limits
+from opsbot.history.keeper import HistoryKeeper
 from opsbot.promql.samples import SampleStore
+from opsbot.watch.past import Past
 from opsbot.watch.query_api import QueryApi
+from tests.support.history import block, series
 from tests.support.ports import free_port
 from tests.support.watching import put, served
 
@@ -95,7 +99,7 @@ async def test_watch_answers_every_query_of_capacity(tmp_path: Path) -> None:
     """What it scraped, in tokens a minute and shares; forecasts are kept, and scored with watch's answers."""
     port = free_port()
     path = settings(tmp_path, port)
-    async with served(QueryApi(watched(), SystemClock(), View()).app, port):
+    async with served(QueryApi(Past(watched(), None), SystemClock(), View()).app, port):
         found: dict[str, Any] = json.loads(await opsbot("capacity", "--config", path, "--json"))
         assert "lie ahead" in await opsbot("capacity", "score", "--config", path)
     (cluster,) = found["clusters"]
@@ -114,13 +118,33 @@ async def test_a_longer_look_back_says_how_much_there_was(tmp_path: Path) -> Non
     """Watch keeps 15 minutes: neither silence nor a trend over days that nobody saw."""
     port = free_port()
     path = settings(tmp_path, port)
-    async with served(QueryApi(watched(), SystemClock(), View()).app, port):
+    async with served(QueryApi(Past(watched(), None), SystemClock(), View()).app, port):
         told = await opsbot("capacity", "--config", path, "--no-record", "--window", "2h")
         days = await opsbot("capacity", "--config", path, "--no-record", "--window", "14d")
     assert re.search("the source knows at most 1[45] minutes of the 2 hours looked back over", told)
     assert "tok/min shows no clear trend" in told  # and does not take the filling of the first range for growth
     assert "too few readings for a trend" in days
     assert "of the 14 days looked back over" in days
+
+
+async def test_days_of_trend_come_from_the_history(tmp_path: Path) -> None:
+    """A load that grew over 20 hours is seen to grow, from what watch kept on disk."""
+    now, port = time.time(), free_port()
+    start_s, num_steps = (now - 20 * 3600) // 10 * 10, 20 * 360
+    labels = {"cluster": "eu", "instance": "eu:8000", "model_name": "llama-3.1-8b", "engine": "0"}
+    tokens = series("vllm:generation_tokens_total", **labels)
+    grown = [100.0 * step + step * step / 20 for step in range(num_steps)]
+    keeper = HistoryKeeper(tmp_path / "history.sqlite", Limits())
+    keeper.take([Batch('["eu","url"]', block([start_s + 10 * step for step in range(num_steps)], {tokens: grown}))])
+    await keeper.written(now)
+    path = settings(tmp_path, port)
+    async with served(QueryApi(Past(SampleStore(KEPT_S), keeper), SystemClock(), View()).app, port):
+        told = json.loads(await opsbot("capacity", "--config", path, "--no-record", "--window", "18h", "--json"))
+    keeper.close(now)
+    (cluster,) = told["clusters"]
+    assert cluster["history_s"] == pytest.approx(18 * 3600, rel=0.01)
+    per_min = 6 * (100 + num_steps / 10)
+    assert cluster["tokens_per_min"] == pytest.approx(per_min, rel=0.02)
 
 
 async def test_without_watch_it_says_what_starts_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.alert.alert import Alert, AlertState
+from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
 from opsbot.incident.incident import IncidentState
@@ -23,10 +24,7 @@ from opsbot.slack.blocks import incident_message
 from opsbot.slack.home import home_view
 from opsbot.slack.role import SlackRole
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository
-from opsbot.store.outbox import OutboxRepository
-from opsbot.store.runs import RunRepository
-from opsbot.store.views import ViewRepository
+from opsbot.store.repositories import Repositories
 from opsbot.workspace.app import Workspace, running
 from opsbot.workspace.faults import Fault
 from opsbot.workspace.settings import WorkspaceSettings
@@ -299,16 +297,16 @@ class RealCore:
 async def start(workspace: Workspace, url: str) -> tuple[RealCore, Callable[[], bool]]:
     """A core over the database at *url*, and whether everything it wished to say is said."""
     database, clock = await asyncio.to_thread(Database, url), SystemClock()
-    incidents, outbox, views = IncidentRepository(database), OutboxRepository(database), ViewRepository(database)
+    stores = Repositories.over(database, AlertPolicy())
     roles: list[SlackRole] = []
-    desk = Desk(
-        incidents, RunRepository(database, incidents), views, NoRuns(), lambda alert: (), lambda: roles[0].wake(), clock
-    )
+    desk = Desk(stores, NoRuns(), AlertPolicy(), lambda alert: (), lambda: roles[0].wake(), clock)
 
     def person_for(user_id: str) -> Person:
         return Person(user_id, frozenset({"responder"}))
 
-    role = SlackRole(settings(workspace), desk, person_for, outbox, views.view, incidents.entry, clock)
+    role = SlackRole(
+        settings(workspace), desk, person_for, stores.outbox, stores.views.view, stores.incidents.entry, clock
+    )
     roles.append(role)
     await role.start()
-    return RealCore(desk, role, database), lambda: not outbox.due(float("inf"), 100)
+    return RealCore(desk, role, database), lambda: not stores.outbox.due(float("inf"), 100)

@@ -12,16 +12,18 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from opsbot.alert.alert import Alert
+from opsbot.alert.alert import Alert, AlertState
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
 from opsbot.incident.incident import IncidentState
+from opsbot.incident.tracker import END_ANNOTATION
 from opsbot.notify.outbox import OutboxState
 from opsbot.runbook.run import RunState
 from opsbot.runbook.store import ApprovalRow
 from opsbot.store import schema
 from opsbot.store.database import Database, StoreError
-from opsbot.store.incidents import IncidentRepository, RunbookToRun
+from opsbot.store.incidents import IncidentRepository
 from opsbot.store.outbox import OutboxRepository
+from opsbot.store.run_queue import RunbookToRun
 from opsbot.store.runs import RunRepository
 from tests.support.alerts import RUNBOOK, firing, open_database, resolved
 
@@ -128,6 +130,22 @@ def test_a_resolved_incident_stays_so(incidents: IncidentRepository) -> None:
         incidents.incident("inc-7")
     with pytest.raises(NotFoundError, match="no incident"):
         incidents.incident("7a")
+
+
+def test_an_end_that_is_no_recovery_is_said_to_be_none(incidents: IncidentRepository) -> None:
+    """Of one of several alerts and of the last: watch names the reason, as when a target was taken out of its list."""
+    other, why = "TimeToFirstTokenHigh", {END_ANNOTATION: "its target was taken out of the list"}
+    incidents.ingest([firing(), firing(other)], 100.0, with_runbook)
+    for at_s, end in ((150.0, resolved()), (200.0, resolved(other))):
+        incidents.ingest([replace(end, annotations=why)], at_s, with_runbook)
+    said = [
+        text
+        for one in (firing(), firing(other))
+        for _, kind, text in incidents.decisions(one.fingerprint)
+        if kind in ("alert.left", "incident.resolved")
+    ]
+    assert len(said) == 2
+    assert all(text.endswith(". Not because it recovered: its target was taken out of the list") for text in said)
 
 
 def test_an_approval_is_decided_once(incidents: IncidentRepository, runs: RunRepository) -> None:
@@ -254,3 +272,12 @@ def test_a_locked_database_refuses_and_then_accepts(
     assert other.ingest([firing()], 2.0, with_runbook).opened == ("INC-1",)
     assert len(incidents.incidents(include_resolved=False)) == 1
     database.close()
+
+
+def test_the_worst_incident_is_told_first(incidents: IncidentRepository, outbox: OutboxRepository) -> None:
+    """In a storm the first messages wait for each other."""
+    for number, severity in enumerate(("low", "critical", "high")):
+        labels = {"alertname": f"A{number}", "cluster": "eu-1", "severity": severity}
+        incidents.ingest([Alert(labels, {}, AlertState.FIRING, 1.0)], 1.0, lambda alert: [])
+    firsts = [item.ref for item in outbox.due(2.0) if item.kind == "incident_message"]
+    assert firsts == ["INC-2", "INC-3", "INC-1"]

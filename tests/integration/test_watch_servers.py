@@ -240,19 +240,19 @@ async def test_behind_tls_and_a_token(fleet: Fleet) -> None:
     with prometheus(fleet.folder / "p", targets=fleet.targets) as url:
         async with served(guarded(url), certificate=certificate) as safe:
             fleet.exposed.lines["m"] = 9.0
-            trusted: dict[str, Any] = {"ca_file": certificate.file, "token": BEARER}
+            trusted: dict[str, Any] = {"ca_file": certificate.ca_file, "token": BEARER}
             servers = [
                 address(safe, "right", **trusted),
                 address(safe, "unchecked", token=BEARER, is_insecure=True),
                 address(safe, "unknown", token=BEARER),
-                address(safe, "refused", ca_file=certificate.file, token="another"),
-                address(safe, "bare", ca_file=certificate.file),
+                address(safe, "refused", ca_file=certificate.ca_file, token="another"),
+                address(safe, "bare", ca_file=certificate.ca_file),
             ]
             async with fleet.watching(*servers):
                 await until(lambda: regions(fleet.door, "firing") == {"right", "unchecked"}, LIMIT_S)
                 shown = {one["name"]: one["lastError"] for one in (await fleet.shown("sources"))["sources"]}
             assert shown["right"] == shown["unchecked"] == ""
-            assert "self-signed certificate" in shown["unknown"] or "self signed certificate" in shown["unknown"]
+            assert "unable to get local issuer certificate" in shown["unknown"]
             assert shown["refused"] == "401 in answer to a query: its token is not accepted"
             assert shown["bare"] == "401 in answer to a query: it wants a token: name its variable as token_env"
             sources = [PrometheusSource(one) for one in servers]

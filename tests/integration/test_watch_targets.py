@@ -105,6 +105,40 @@ async def test_a_file_is_followed(tmp_path: Path) -> None:
             assert door.told("MetricsSourceDown") == []
 
 
+async def test_an_alert_about_a_target_that_was_taken_out_ends(tmp_path: Path) -> None:
+    """Not while the list is only unreadable; and not the alert of a target that stays, though it is blind too."""
+    path = tmp_path / "targets.json"
+    east, west = Exposed({"m": 9.0}), Exposed({"m": 9.0})
+    async with served(east.app) as one, served(west.app) as two:
+        ports = [httpx.URL(url).port or 0 for url in (one, two)]
+        listed(path, (ports[0], "east"), (ports[1], "west"))
+        async with watching(tmp_path, rule_text(), files=[path]) as (door, http):
+            await until(lambda: told_of(door) == {("east", "firing", False), ("west", "firing", False)})
+            east.status = west.status = 503
+            await until(lambda: told_of(door) >= {("east", "firing", True), ("west", "firing", True)})
+            path.write_text("[")
+            asked = east.num_asked
+            await until(lambda: east.num_asked > asked + 5)
+            assert (await shown(http, "sources"))["sources"][0]["health"] == "down"
+            assert not any(state == "resolved" for _, state, _ in told_of(door))
+            listed(path, (ports[1], "west"))
+            await until(lambda: door.last("Busy")["status"] == "resolved")
+            assert door.last("Busy")["labels"]["cluster"] == "east"
+            assert door.last("Busy")["annotations"]["opsbot_end"] == "its target was taken out of the list"
+            asked = west.num_asked
+            await until(lambda: west.num_asked > asked + 5)
+            assert ("west", "resolved", False) not in told_of(door)
+
+
+def told_of(door: Door) -> set[tuple[str, str, bool]]:
+    """Clusters, states and blindness of the alert `Busy`, as core was told of them."""
+    return {
+        (alert["labels"]["cluster"], alert["status"], "opsbot_blind" in alert["annotations"])
+        for alert in door.alerts
+        if alert["labels"]["alertname"] == "Busy"
+    }
+
+
 async def test_a_fleet_says_what_it_has(tmp_path: Path) -> None:
     """Each of its clusters is watched by one address, with its region; what the fleet loses is told by cluster."""
     file = tmp_path / "four.yaml"

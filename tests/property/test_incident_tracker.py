@@ -9,11 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsbot.alert.alert import Alert
+from opsbot.alert.policy import AlertPolicy, FlapDamping
 from opsbot.incident.incident import IncidentState
 from opsbot.store.incidents import IncidentRepository
 from tests.support.alerts import firing, open_database, resolved
 
 CLUSTERS = ("eu-1", "eu-2")
+
+NO_DAMPING = AlertPolicy(flapping=FlapDamping(count=1000))
 
 alerts = st.builds(
     lambda cluster, at, is_firing: (
@@ -31,7 +34,7 @@ def test_one_open_incident_for_each_cause(batches: list[list[Alert]]) -> None:
     """Late, repeated and out-of-order alerts never open a second incident beside an open one, nor reopen an old one."""
     with TemporaryDirectory() as folder:
         database = open_database(Path(folder))
-        repository = IncidentRepository(database)
+        repository = IncidentRepository(database, NO_DAMPING)
         last_firing: dict[str, bool] = {}
         for number, batch in enumerate(batches):
             before = {i.incident_id: i for i in repository.incidents(include_resolved=True)}
@@ -43,8 +46,8 @@ def test_one_open_incident_for_each_cause(batches: list[list[Alert]]) -> None:
                 known = before.get(incident.incident_id)
                 if known is not None and known.is_resolved:
                     assert incident == known
-            for cause in {incident.fingerprint for incident in after}:
-                episodes = sorted((i.episode, i.is_resolved) for i in after if i.fingerprint == cause)
+            for cause in {incident.lead for incident in after}:
+                episodes = sorted((i.episode, i.is_resolved) for i in after if i.lead == cause)
                 assert [episode for episode, _ in episodes] == list(range(1, len(episodes) + 1))
                 assert all(is_over for _, is_over in episodes[:-1])
                 if not last_firing[cause]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.store.database import Database
-from opsbot.store.incidents import RunbookToRun
+from opsbot.store.run_queue import RunbookToRun
 
 RUNBOOK = RunbookToRun("smaller-batch", "Relieve the cache", "r1", "{}")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from opsbot.alert.silence import Silence
 from opsbot.errors import ApprovalError, NotFoundError
+from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 
@@ -20,6 +22,8 @@ class RecordedCommands:
     def __init__(self, views: Sequence[IncidentView] = (), error: Exception | None = None) -> None:
         self.views = list(views)
         self.error = error
+        self.live_silences: tuple[Silence, ...] = ()
+        self.explanations: dict[str, Explanation] = {}
         self.calls: list[tuple[str, str, str]] = []
 
     async def acknowledge(self, incident_id: str, person: Person) -> str:
@@ -37,6 +41,38 @@ class RecordedCommands:
     async def undo(self, run_id: str, person: Person) -> str:
         self._record("undo", run_id, person)
         return f"Taking back {run_id}."
+
+    async def resolve(self, incident_id: str, reason: str, person: Person) -> str:
+        self._record("resolve", f"{incident_id} {reason}", person)
+        return f"{incident_id} is resolved."
+
+    async def merge(self, incident_id: str, into: str, person: Person) -> str:
+        self._record("merge", f"{incident_id} {into}", person)
+        return f"{incident_id} is merged into {into}."
+
+    async def take_apart(self, incident_id: str, person: Person) -> str:
+        self._record("take apart", incident_id, person)
+        return f"{incident_id} is by itself."
+
+    async def link(self, incident_id: str, other: str, reason: str, person: Person) -> str:
+        self._record("link", f"{incident_id} {other} {reason}", person)
+        return f"{incident_id} and {other} are linked."
+
+    async def silence(
+        self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None
+    ) -> str:
+        self._record("silence", f"{length_s:g} {' '.join(matchers)} {reason}", person)
+        return "SIL-1 is set."
+
+    async def end_silence(self, silence_id: str, person: Person) -> str:
+        self._record("end silence", silence_id, person)
+        return f"{silence_id} is over."
+
+    async def silences(self) -> tuple[Silence, ...]:
+        return self.live_silences
+
+    async def explain(self, about: str) -> Explanation:
+        return self.explanations.get(about, Explanation((), ()))
 
     async def open_incidents(self) -> tuple[IncidentView, ...]:
         return tuple(self.views)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from opsbot.alert.alert import Alert, AlertState
+from opsbot.history.file import Limits
 from opsbot.promql.labelset import LabelSet
 from opsbot.promql.samples import SampleStore
 from opsbot.rule.book import RuleBook
 from opsbot.rule.model import Rule
 from opsbot.source.exposition import Exposition
+from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
+from tests.support.watching import StepClock
 
 PACKS = Path(__file__).parents[2] / "policies/alerts"
 START_S = 1_000_000.0
@@ -54,20 +58,23 @@ def book() -> RuleBook:
     return found
 
 
-def evaluated(series: Mapping[str, Curve], duration_s: float) -> Told:
-    """The shipped rules over *series*, each written as in an exposition, from the beginning."""
-    rules, store = book(), SampleStore()
-    evaluation, sheet, told = Evaluation(store), store.sheet("target"), list[Alert]()
+def evaluated(series: Mapping[str, Curve], duration_s: float, step_s: int = STEP_S) -> Told:
+    """The shipped rules over *series*, each written as in an exposition, from the beginning, a scrape each *step_s*."""
+    rules, store, clock = book(), SampleStore(), StepClock(START_S)
+    past = Durable(None, Limits(), store, clock)
+    asyncio.run(past.start([*(one.expr for one in rules.rules), *(one.expr for one in rules.recordings)]))
+    evaluation, sheet, told = Evaluation(store, past.long.at), store.sheet("target"), list[Alert]()
     names: dict[str, LabelSet] = {}
     for text in series:
         reader = Exposition({}, {})
         reader.read(f"{text} 0\n")
         (names[text],) = reader.labels
     labels = tuple(names.values())
-    for passed in range(0, int(duration_s) + 1, STEP_S):
+    for passed in range(0, int(duration_s) + 1, step_s):
         now = START_S + passed
         sheet.append(now, labels, [curve(passed) for curve in series.values()])
         told += evaluation.rules(rules.rules, now, is_complete=True, recordings=rules.recordings)
+        past.turn([evaluation], now)
     assert evaluation.errors == {}
     assert evaluation.recorder.num_failing == 0
     return Told(tuple(told))

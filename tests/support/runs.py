@@ -25,7 +25,8 @@ from opsbot.runbook.probe import Verdict
 from opsbot.runbook.run import Run
 from opsbot.runbook.stages import approval_id
 from opsbot.store.database import Database
-from opsbot.store.incidents import IncidentRepository, RunbookToRun
+from opsbot.store.incidents import IncidentRepository
+from opsbot.store.run_queue import RunbookToRun
 from opsbot.store.runs import RunRepository
 from opsbot.store.views import ViewRepository
 from tests.support.cut_transport import CutTransport

@@ -142,7 +142,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def served(app: ASGIApp, port: int | None = None, certificate: Certificate | None = None) -> AsyncIterator[str]:
-    """A real server of *app* on loopback; yields its base URL, and is gone afterwards."""
+    """A real server of *app* on loopback, over TLS with *certificate*; yields its base URL, and is gone afterwards."""
     port = port or free_port()
     config = uvicorn.Config(
         app,
@@ -150,8 +150,7 @@ async def served(app: ASGIApp, port: int | None = None, certificate: Certificate
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=1,
-        ssl_certfile=certificate.file if certificate else None,
-        ssl_keyfile=certificate.key_file if certificate else None,
+        ssl_certfile=certificate.server_pem if certificate else None,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve())

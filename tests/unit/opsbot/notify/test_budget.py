@@ -32,6 +32,14 @@ def test_pages_do_not_wait_for_replies() -> None:
     assert budget.allows(Lane.PAGE, "incident:INC-9", 0.0)
 
 
+def test_a_storm_of_incidents_is_told_one_by_one() -> None:
+    """Twenty at once, then one for each second that passed; replies keep their own allowance."""
+    budget = Budget()
+    assert sum(budget.allows(Lane.PAGE, f"incident:{n}", 0.0) for n in range(300)) == 20
+    assert sum(budget.allows(Lane.PAGE, f"incident:{n}", 5.0) for n in range(300)) == 5
+    assert budget.allows(Lane.POST, "timeline:1", 5.0)
+
+
 def test_a_demanded_pause_holds_every_post_but_no_edit() -> None:
     """Slack limits per method: pages and replies are chat.postMessage, edits are not."""
     budget = Budget()

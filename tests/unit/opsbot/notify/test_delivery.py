@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+from opsbot import log_context
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.notifier import DeliveryError, Place
@@ -113,6 +115,31 @@ async def test_one_incident_does_not_hold_up_another(caplog: pytest.LogCaptureFi
         await until(worker, lambda: len(chat.messages) == 2)
     assert chat.keys() == ["incident:INC-3", "incident:INC-4"]
     assert "messages of INC-2 are not delivered" in caplog.text
+
+
+class About(logging.Handler):
+    """Keeps which incident each line is about, by its message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen[record.getMessage()] = log_context.current().get("incident_id", "")
+
+
+async def test_lines_about_an_incident_carry_its_id() -> None:
+    """While two are delivered side by side, each line names its own."""
+    store, chat, clock, about = MemoryOutbox(), StuckChat("INC-1", "INC-2"), ManualClock(), About()
+    for number in (1, 2):
+        store.wish("incident_message", f"INC-{number}", f"INC-{number}")
+    logging.getLogger("opsbot.notify").addHandler(about)
+    try:
+        async with running(store, chat, clock) as worker:
+            await until(worker, lambda: bool(about.seen))
+    finally:
+        logging.getLogger("opsbot.notify").removeHandler(about)
+    assert about.seen == {"messages of INC-2 are not delivered; trying again": "INC-2"}
 
 
 class SlowOutbox(MemoryOutbox):

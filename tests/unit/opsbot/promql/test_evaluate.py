@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from opsbot.promql.evaluate import answerable, query
+from opsbot.promql.evaluate import Instant, answerable, query
 from opsbot.promql.functions import mean, quantile, total
+from opsbot.promql.node import Call, prepared
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, parse
 from tests.support.watching import put
@@ -165,3 +166,20 @@ def test_quantiles_put_nan_first() -> None:
     """NaN sorts below everything, as in Prometheus."""
     assert quantile(1.0, [2.0, math.nan, 1.0]) == 2.0
     assert math.isnan(quantile(0.0, [2.0, math.nan, 1.0]))
+
+
+def test_windows_are_kept_only_as_long_as_they_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What several functions ask of one range is the same whether the window is kept or looked up again."""
+    store = SampleStore()
+    points = [(NOW - second, float(second % 7)) for second in range(60, -1, -1)]
+    put(store, "m", {"cluster": "a"}, *points)
+    asked = [parse(f"{name}(m[{span}s])") for span in (10, 30, 60) for name in ("avg_over_time", "max_over_time")]
+    kept = Instant(store, NOW)
+    wanted = [kept.value(expr) for expr in asked]
+    assert len(kept._values._known_windows) == 3
+    monkeypatch.setattr("opsbot.promql.evaluate.MAX_WINDOWS_BYTES", 8 * 31)
+    bounded = Instant(store, NOW)
+    assert [bounded.value(expr) for expr in asked] == wanted
+    last = prepared(asked[-1])
+    assert isinstance(last, Call)
+    assert list(bounded._values._known_windows) == list(last.arguments)

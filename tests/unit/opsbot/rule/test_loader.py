@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from opsbot.promql.reach import RAW_S
 from opsbot.promql.samples import SampleStore
-from opsbot.rule.loader import KEPT_S, check_rules, load_rule_file, load_rules
+from opsbot.rule.loader import check_rules, load_rule_file, load_rules
 from opsbot.rule.model import json_schema
 from opsbot.rule.template import fill
 from tests.support.watching import rule_from, rule_text, write_rules
@@ -73,8 +74,17 @@ def test_the_shipped_rules_are_sound() -> None:
             "humanize1024, humanizeDuration, humanizePercentage, humanizeTimestamp, printf, title, toLower, toUpper",
         ),
         (
-            {"expr": "rate(m[10m] offset 10m) > 1"},
-            "r.yaml:5:15: expr: looks back 20m, and watch keeps the samples of 15m; ask for less",
+            {"expr": "rate(m[4d] offset 4d) > 1"},
+            "r.yaml:5:15: expr: looks back 8d, and watch keeps the samples of 7d; ask for less",
+        ),
+        (
+            {"expr": "max_over_time(rate(m[5m])[7d:2h]) > 1"},
+            "r.yaml:5:15: expr: looks back 7d5m, and watch keeps the samples of 7d; ask for less",
+        ),
+        (
+            {"expr": "rate(m[10s] offset 1h) > 1"},
+            "r.yaml:5:15: expr: asks for a window of 10s that begins 1h10s ago, where samples are 10s apart; "
+            "take 20s or more",
         ),
         (
             {"labels": "{severity: page}"},
@@ -156,9 +166,9 @@ def test_a_groups_labels_and_limit_are_its_rules(tmp_path: Path) -> None:
     assert (file.recordings[0].labels, file.recordings[0].limit) == ({"team": "a", "severity": "low"}, 3)
 
 
-def test_what_is_kept_is_what_may_be_asked_for() -> None:
-    """The limit on looking back is the store's own."""
-    assert signature(SampleStore).parameters["retention_s"].default == KEPT_S
+def test_raw_samples_are_kept_as_long_as_is_believed() -> None:
+    """What is taken for raw is what the store keeps."""
+    assert signature(SampleStore).parameters["retention_s"].default == RAW_S
 
 
 def test_a_revision_changes_with_what_decides_the_labels(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ RUN_S = 900
 NEEDS_MORE_THAN_VLLM = {
     "BatchSaturated",
     "BatchStarved",
+    "BotMessagesWait",
     "BotNotHeard",
+    "BotNotReady",
     "BotRoundsLate",
     "BotRulesFailing",
     "BotRoleDown",
@@ -39,6 +41,11 @@ NEEDS_MORE_THAN_VLLM = {
 }
 """Silent on this vLLM: asks for the door's, the bot's or the process's own metrics, or for its MFU counters, which were
 off."""
+
+NEEDS_HOURS = {
+    f"{budget}BudgetSpentIn{span}" for budget in ("FirstToken", "TokenGap") for span in ("AnHour", "SixHours")
+}
+"""Silent on a quarter of an hour: they judge hours only once they saw them."""
 
 
 def level(value: float) -> Curve:
@@ -88,6 +95,7 @@ LEASES, PROCESS = f'serving_open_leases{{{TARGET},knob="batch"}}', f"process_cpu
 UP, BOT_UP = f"up{{{TARGET}}}", f"up{{{BOT}}}"
 OPEN, RECEIVED = f'opsbot_incidents{{{BOT},state="open"}}', f"opsbot_alerts_received_total{{{BOT}}}"
 STUCK_RUNS, BAD_FILES = f'opsbot_runs{{{BOT},state="needs_person"}}', f"opsbot_runbook_files_bad{{{BOT}}}"
+READY, OLDEST = f"opsbot_ready{{{BOT}}}", f"opsbot_outbox_oldest_age_seconds{{{BOT}}}"
 FAILING, LATE = f"opsbot_watch_rules_failing{{{BOT}}}", f"opsbot_watch_rounds_late_total{{{BOT}}}"
 LIST = f'opsbot_watch_source_up{{{BOT},kind="targets_file",source="targets.yaml"}}'
 REFUSED, UNHEARD = f"opsbot_watch_samples_refused_total{{{BOT}}}", f"opsbot_watch_door_failures_total{{{BOT}}}"
@@ -119,6 +127,7 @@ CALM: Mapping[str, Curve] = {
     from_country("DE"): grows(1.2), from_country("FR"): grows(0.8), from_country("unknown"): grows(5),
     OPEN: level(0), RECEIVED: level(0), STUCK_RUNS: level(0), BAD_FILES: level(0),
     FAILING: level(0), LATE: grows(0), REFUSED: grows(0), UNHEARD: grows(0), LIST: level(1),
+    READY: level(1), OLDEST: level(0),
 }  # fmt: skip
 """Everything is well: 2 requests a second."""
 
@@ -192,6 +201,9 @@ CASES: Mapping[str, tuple[Mapping[str, Curve], set[str]]] = {
     "a list of targets is read again": ({LIST: lambda passed: float(not 300 <= passed < 340)}, set()),
     "series are refused": ({REFUSED: grows(1)}, {"BotSamplesRefused"}),
     "core is away": ({UNHEARD: bends(300, 0, 1)}, {"BotNotHeard"}),
+    "a role is not ready": ({READY: turns(300, 1, 0)}, {"BotNotReady"}),
+    "messages do not arrive": ({OLDEST: grows(0.8)}, {"BotMessagesWait"}),
+    "messages wait for a while": ({OLDEST: level(200)}, set()),
     "a run needs a person": ({STUCK_RUNS: level(1)}, {"RunNeedsPerson"}),
     "a runbook is bad": ({BAD_FILES: level(1)}, {"RunbookFilesBad"}),
 }  # fmt: skip
@@ -209,9 +221,45 @@ def test_an_engine_without_its_metrics_is_noticed() -> None:
     assert evaluated({UP: level(1)}, 120).fired == {"EngineMetricsMissing"}
 
 
+HOURS_S, LONG_STEP_S = 6.5 * 3600, 30
+LONG_CASES: Mapping[str, tuple[Mapping[str, Curve], set[str]]] = {
+    "first tokens are late for two and a half hours": (
+        histogram(TTFT, "2.5", bends(4 * 3600, 1.998, 1.6), grows(2)),
+        {
+            "FirstTokenBudgetBurnsFast", "FirstTokenBudgetBurnsSlowly", "FirstTokenBudgetSpentInAnHour",
+            "FirstTokenBudgetSpentInSixHours",
+        },
+    ),
+    "a twelfth of the first tokens is late all day": (
+        histogram(TTFT, "2.5", grows(1.84), grows(2)),
+        {"FirstTokenBudgetBurnsSlowly", "FirstTokenBudgetSpentInSixHours"},
+    ),
+    "first tokens were late for a quarter of an hour": (
+        histogram(TTFT, "2.5", peak(6000, 6900, 1.998, 1.6), grows(2)),
+        {"FirstTokenBudgetBurnsFast", "FirstTokenBudgetBurnsSlowly"},
+    ),
+    "gaps are long for two and a half hours": (
+        histogram(ITL, "0.2", bends(4 * 3600, 399, 320), grows(400)),
+        {
+            "TokenGapBudgetBurnsFast", "TokenGapBudgetBurnsSlowly", "TokenGapBudgetSpentInAnHour",
+            "TokenGapBudgetSpentInSixHours",
+        },
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LONG_CASES)
+def test_what_fires_over_hours(name: str) -> None:
+    """Long windows see the samples that were thinned; a quarter of an hour is no hour."""
+    changes, expected = LONG_CASES[name]
+    series = {text: curve for text, curve in CALM.items() if UP in text or "vllm" in text} | dict(changes)
+    assert evaluated(series, HOURS_S, LONG_STEP_S).fired == expected
+
+
 def test_every_shipped_alert_has_a_story() -> None:
     """Which fires it."""
-    told = set().union(*(expected for _, expected in CASES.values())) | {"EngineMetricsMissing"}
+    stories = [*CASES.values(), *LONG_CASES.values()]
+    told = set().union(*(expected for _, expected in stories)) | {"EngineMetricsMissing"}
     assert told == {rule.name for rule in book().rules}
 
 
@@ -256,7 +304,7 @@ def test_every_rule_can_be_asked_of_a_real_vllm() -> None:
         assert not isinstance(value, float)
         if not instant.answerable(rule.expr):
             silent.add(rule.name)
-    assert silent == NEEDS_MORE_THAN_VLLM
+    assert silent == NEEDS_MORE_THAN_VLLM | NEEDS_HOURS
     recorded = {rule.name: Instant(store, at).value(rule.expr) for rule in rules.recordings}
     p90 = recorded["serving:queue_time:p90_2m"]
     assert not isinstance(p90, float)

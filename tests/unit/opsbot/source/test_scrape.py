@@ -130,3 +130,15 @@ async def test_a_rewritten_colon_is_restored() -> None:
     bench.exposed.lines = {"vllm_num_requests_waiting": 3.0}
     await bench.scrape()
     assert bench.values("vllm:num_requests_waiting") == [3.0]
+
+
+async def test_every_scrape_is_timed() -> None:
+    """Also one that fails."""
+    bench = Bench()
+    took: list[float] = []
+    bench.scraper.observe = took.append
+    await bench.scrape()
+    bench.exposed.status = 500
+    await bench.scrape()
+    assert took == [0.0, 0.0]
+    assert bench.scraper.health.num_failures == 1

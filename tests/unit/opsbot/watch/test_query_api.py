@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from opsbot.promql.samples import SampleStore
+from opsbot.watch.past import Past
 from opsbot.watch.query_api import QueryApi
 from tests.support.watching import StepClock, put
 
@@ -37,7 +38,7 @@ def client() -> httpx.AsyncClient:
     store = SampleStore()
     put(store, "m", {"cluster": "a"}, *((NOW - 10 + second, float(second)) for second in range(11)))
     put(store, "odd", {}, (NOW, float("nan")))
-    app = QueryApi(store, StepClock(NOW), View()).app
+    app = QueryApi(Past(store, None), StepClock(NOW), View()).app
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://watch")
 
 

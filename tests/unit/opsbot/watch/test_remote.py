@@ -202,3 +202,22 @@ def test_what_core_holds_goes_to_the_server_it_is_from(
     rest = remote.restore([], [held], 10.0)
     assert [len(server.evaluation.active("Busy")) for server in remote.servers] == [int(owner == n) for n in range(2)]
     assert rest == ([] if owner is not None else [held])
+
+
+async def test_a_pending_alert_on_a_server_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """Its timers are kept like those over own samples, and come back to the server whose labels they have."""
+    before = Bench(tmp_path)
+    before.value = 9.0
+    await before.round()
+    await before.round(4.0)
+    holds, seen_at = list(before.rules.evaluation.holds()), before.clock.now()
+    assert [hold.is_true for hold in holds] == [True]
+    after = Bench(tmp_path)
+    after.clock.wall, after.value = seen_at, 9.0
+    both = RemoteRules([], after.division, after.clock, after._offer)
+    both.servers = [Bench(tmp_path, **{"region": "us"}).rules, after.rules]
+    assert both.resume([], holds, seen_at) == []
+    assert both.resume(after.division.rules, holds, seen_at) == holds
+    assert both.resume([], holds, seen_at) == []
+    assert await after.round(5.0) == []
+    assert await after.round(1.0) == [("Busy", "firing", False)]

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from opsbot.promql.evaluate import query
+from opsbot.promql.labelset import freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.source.health import SourceHealth
 from opsbot.source.scrape import Scraper, Target
@@ -119,3 +120,40 @@ def test_two_targets_with_the_same_labels_are_told(caplog: pytest.LogCaptureFixt
     bench.roster.update()
     assert [scraper.target for scraper in bench.roster.scrapers] == [A]
     assert caplog.text.count("http://a:1/other is not scraped: http://a:1/metrics has the same labels") == 1
+
+
+async def test_what_was_about_a_target_that_is_gone() -> None:
+    """By instance, or by cluster once the cluster has no target left; not any more when it is back."""
+    second = Target("http://a:2/metrics", "a")
+    given = Given(A, second, B)
+    roster = Bench(given).roster
+    one, cluster = {"cluster": "a", "instance": "a:1", "model": "m"}, {"cluster": "a"}
+    assert not roster.departed.was_about(one)
+    given.targets = [second, B]
+    roster.update()
+    assert roster.departed.was_about(one)
+    assert not roster.departed.was_about(cluster)
+    assert not roster.departed.was_about({"cluster": "never", "instance": "a:1"})
+    assert not roster.departed.was_about({"instance": "a:1"})
+    given.targets = [B]
+    roster.update()
+    assert roster.departed.was_about(cluster)
+    given.targets = [A, B]
+    roster.update()
+    assert not roster.departed.was_about(one)
+    assert not roster.departed.was_about(cluster)
+
+
+async def test_targets_from_before_a_restart_are_gone_once_all_lists_were_read() -> None:
+    """A list that cannot be read may still have them."""
+    given = Given(A)
+    bench = Bench(given)
+    labels = dict(B.labels)
+    given.health.failed("it is away", 1.0)
+    bench.roster.take_up([freeze(A.labels), freeze(labels)])
+    assert not bench.roster.departed.was_about(labels)
+    given.health.worked()
+    given.health.num_asked = 1
+    bench.roster.update()
+    assert bench.roster.departed.was_about(labels)
+    assert not bench.roster.departed.was_about(A.labels)
