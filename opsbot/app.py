@@ -72,13 +72,14 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
     """The watch role, until told to stop."""
     from opsbot.history.file import Limits
     from opsbot.source.scrape import Target
+    from opsbot.source_settings import scraped_clusters, server_addresses
     from opsbot.watch.watcher import WatchSettings, run_watch
 
     # A round makes a hundred thousand short-lived values that refer to no cycle; looking for cycles among them at
     # Python's own pace costs more than evaluating.
     gc.set_threshold(GARBAGE_THRESHOLD, 5, 2)
     watch = WatchSettings(
-        targets=[Target(f"{serving.url.rstrip('/')}/metrics", serving.cluster) for serving in settings.serving],
+        targets=scraped_clusters(settings),
         rule_paths=settings.alert_rules,
         core_url=f"http://{settings.core.host}:{settings.core.port}",
         api_token=secrets.api_token,
@@ -89,6 +90,9 @@ async def run_watch_role(settings: Settings, secrets: Secrets) -> None:
             for role in (settings.core, settings.watch, settings.events)
             if role.port
         ],
+        targets_files=settings.targets_file,
+        targets_urls=settings.targets_url,
+        servers=server_addresses(settings, secrets.prometheus_tokens),
         data_dir=settings.data_dir,
         history=Limits(settings.history.max_series, settings.history.max_bytes),
     )

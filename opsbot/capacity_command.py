@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from opsbot.capacity.catalogue import Catalogue, NumberFormat, load_catalogue
 from opsbot.capacity.lognormal import LogNormal, parse_factor
 from opsbot.capacity_output import Seen, clusters_json, plan_json, plan_text, print_clusters
 from opsbot.clock import SystemClock, to_rfc3339
-from opsbot.config import DEFAULT_FILE, Settings, load_settings
+from opsbot.config import DEFAULT_FILE, Settings, load_settings, prometheus_tokens
 from opsbot.errors import ConfigError, OpsbotError, SourceError
 from opsbot.store.json_lines import JsonLines
 from opsbot.yamlfile import parse_duration
@@ -234,12 +235,10 @@ async def _score(settings: Settings, records: Sequence[Any], is_json: bool) -> N
 
 
 def metrics_source(settings: Settings) -> Any:
-    """What answers queries about the fleet: the Prometheus of the settings, or watch."""
-    from opsbot.source.prometheus import PrometheusSource
+    """What answers queries about the fleet: the first Prometheus of the settings that answers, or watch."""
+    from opsbot.source_settings import asked_source
 
-    if settings.prometheus:
-        return PrometheusSource(settings.prometheus.url)
-    return PrometheusSource(f"http://{settings.watch.host}:{settings.watch.port}")
+    return asked_source(settings, prometheus_tokens(settings, os.environ), SystemClock())
 
 
 @contextmanager

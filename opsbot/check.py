@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from opsbot.action import ControlClient, shipped_actions
+from opsbot.check_sources import source_problems
 from opsbot.clock import SystemClock
 from opsbot.config import Settings
 from opsbot.oncall.loader import load_rota
@@ -34,6 +35,8 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     if document is not None:
         settings, more = validate(document, Settings)
         problems = [*problems, *more]
+        if settings is not None:
+            problems += source_problems(document, settings)
     runbooks = settings.runbooks if settings else _default("runbooks")
     rules = settings.alert_rules if settings else _default("alert_rules")
     # Nothing is called: the actions are only asked for their names and arguments.

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from opsbot.alert_settings import AlertingSection
+from opsbot.config_form import OneOrMany, as_one_or_many, http_url, is_loopback, label_names
 from opsbot.errors import ConfigError
 from opsbot.heartbeat.section import HeartbeatSection, is_http_url
 from opsbot.pagerduty.settings import PagingSection
@@ -64,9 +65,28 @@ class ListenSection(_Section):
 
 
 class PrometheusSection(_Section):
-    """An existing Prometheus server, used instead of our own scraper for queries."""
+    """A Prometheus server that rules and values are asked of, instead of the own scraper's samples."""
 
-    url: str = Field(description="Base URL of the Prometheus server.")
+    url: Annotated[str, AfterValidator(http_url)] = Field(description="Base URL of the Prometheus server.")
+    name: str = Field(default="prometheus", min_length=1, description="What people call it; unique.")
+    labels: Annotated[dict[str, str], AfterValidator(label_names)] = Field(
+        default_factory=dict, description="Added to each alert from this server, such as region; unique as a whole."
+    )
+    token_env: EnvName | None = Field(default=None, description="Environment variable of its bearer token.")
+    ca_file: Path | None = Field(
+        default=None, description="Certificates (PEM) that its own is checked against, instead of the machine's."
+    )
+    insecure: bool = Field(
+        default=False, description="Accept any certificate, and send a token over plain HTTP too; for trials."
+    )
+    timeout: Duration = Field(default=5.0, gt=0, le=60, description="For the whole of one answer.")
+    interval: Duration = Field(default=5.0, ge=1, description="Between two evaluations of all rules.")
+
+    @model_validator(mode="after")
+    def _token_is_safe(self) -> Self:
+        if self.token_env and self.url.startswith("http:") and not (self.insecure or is_loopback(self.url)):
+            raise ValueError(f"{self.name}: its token would be sent unencrypted; use https, or say insecure: true")
+        return self
 
 
 class PeopleSection(_Section):
@@ -181,9 +201,24 @@ class Settings(_Section):
     alert_rules: tuple[Path, ...] = Field(
         default=(Path("policies/alerts"),), description="Files or folders of alert rules."
     )
-    serving: tuple[ServingSection, ...] = Field(min_length=1, description="The clusters to watch and act on.")
-    prometheus: PrometheusSection | None = Field(
-        default=None, description="Ask this Prometheus for values instead of the own scraper."
+    serving: tuple[ServingSection, ...] = Field(
+        default=(),
+        description="The clusters to act on; they are scraped too unless targets or a Prometheus are named.",
+    )
+    targets_file: Annotated[tuple[Path, ...], OneOrMany] = Field(
+        default=(),
+        json_schema_extra=as_one_or_many,
+        description="Files of targets to scrape, as Prometheus's file_sd reads them; each needs the label cluster.",
+    )
+    targets_url: Annotated[tuple[Annotated[str, AfterValidator(http_url)], ...], OneOrMany] = Field(
+        default=(),
+        json_schema_extra=as_one_or_many,
+        description="Addresses of lists of targets, as Prometheus's http_sd asks them.",
+    )
+    prometheus: Annotated[tuple[PrometheusSection, ...], OneOrMany] = Field(
+        default=(),
+        json_schema_extra=as_one_or_many,
+        description="Ask these Prometheus servers for rules and values, instead of scraping.",
     )
     slack: SlackSection = SlackSection()
     workspace: WorkspaceSection = WorkspaceSection()
@@ -210,6 +245,24 @@ class Settings(_Section):
         default=None, description="An outside URL that hears from us only while the whole loop works."
     )
 
+    @model_validator(mode="after")
+    def _sources_fit(self) -> Self:
+        has_lists = bool(self.targets_file or self.targets_url)
+        if not (self.serving or has_lists or self.prometheus):
+            raise ValueError("nothing to watch: name serving, targets_file, targets_url or prometheus")
+        if has_lists and self.prometheus:
+            raise ValueError(
+                "targets_file and targets_url are for the own scraper, which prometheus replaces; drop one"
+            )
+        for what in ("name", "labels"):
+            values = [getattr(server, what) for server in self.prometheus]
+            twice = next((value for index, value in enumerate(values) if value in values[:index]), None)
+            if twice is not None:
+                raise ValueError(
+                    f"prometheus: two servers have the {what} {twice!r}; alerts are told apart by their server's labels"
+                )
+        return self
+
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
@@ -220,6 +273,8 @@ class Secrets:
     personal_tokens: Mapping[str, str]
     slack_bot_token: str | None
     slack_app_token: str | None
+    prometheus_tokens: Mapping[str, str] = field(default_factory=dict)
+    """By the server's name."""
     inbound: Mapping[str, str] = field(default_factory=dict)
     """Tokens and keys of receivers, by variable."""
     paging: Mapping[str, str] = field(default_factory=dict)
@@ -268,6 +323,9 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         target.cluster: need(target.control_token_env, f"the control token of cluster {target.cluster}")
         for target in settings.serving
     }
+    for server in settings.prometheus:
+        if server.token_env:
+            need(server.token_env, f"the token of the Prometheus {server.name}")
     personal: dict[str, str] = {}
     for person in settings.people:
         if person.token_env and env.get(person.token_env):
@@ -297,7 +355,14 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         personal_tokens=personal,
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
+        prometheus_tokens=prometheus_tokens(settings, env),
         inbound=inbound,
         paging=paging,
         heartbeat_url=heartbeat_url,
     )
+
+
+def prometheus_tokens(settings: Settings, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The bearer tokens that are set, by the server's name."""
+    named = {server.name: environ.get(server.token_env, "") for server in settings.prometheus if server.token_env}
+    return {name: token for name, token in named.items() if token}

@@ -34,7 +34,7 @@ from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
-from opsbot.source.prometheus import PrometheusSource
+from opsbot.source_settings import asked_source
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
 from opsbot.store.outbox import OutboxRepository
@@ -94,8 +94,7 @@ class Core:
                 for target in settings.serving
             }
         )
-        metrics_url = settings.prometheus.url if settings.prometheus else _url(settings.watch.host, settings.watch.port)
-        prober = PrometheusSource(metrics_url)
+        prober = asked_source(settings, secrets.prometheus_tokens, clock)
         registry = shipped_actions(self._control, prober, clock)
         self._library = RunbookLibrary(settings.runbooks, registry)
         self._executor = Executor(

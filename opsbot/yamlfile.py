@@ -283,8 +283,9 @@ def _known_keys(model: type[BaseModel], loc: Location) -> list[str]:
 
 
 def _descend(root: Mapping[str, Any], schema: Mapping[str, Any], part: str | int) -> list[Mapping[str, Any]]:
+    alternatives = schema.get("anyOf", [])
     schema = _resolve(root, schema)
-    options: list[Mapping[str, Any]] = [schema, *schema.get("anyOf", []), *schema.get("oneOf", [])]
+    options: list[Mapping[str, Any]] = [schema, *alternatives, *schema.get("anyOf", []), *schema.get("oneOf", [])]
     found: list[Mapping[str, Any]] = []
     for option in (_resolve(root, option) for option in options):
         if isinstance(part, int) and "items" in option:

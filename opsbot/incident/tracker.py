@@ -15,6 +15,8 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.yamlfile import format_duration
 
 BLIND_ANNOTATION = "opsbot_blind"
+END_ANNOTATION = "opsbot_end"
+LONGEST_END = 200
 ACTOR = "opsbot"
 MOST_TOLD = 5
 """Alerts that join or leave an incident one by one in its thread; more are only counted, and kept in its timeline."""
@@ -115,14 +117,15 @@ def refreshed(alert: Alert, incident: Incident, now: float, *, is_blind_now: boo
     return Changes(updated, kind, text, (Note(kind, text, is_broadcast=True),))
 
 
-def left(alert: Alert, incident: Incident, now: float) -> Changes:
-    """One of the incident's alerts has ended; what the last one's end means is `ended`'s to say."""
+def left(alert: Alert, incident: Incident, now: float, note: str = "") -> Changes:
+    """One of the incident's alerts has ended, *note* may say why; what the last one's end means is `ended`'s to say."""
     num_firing = incident.num_firing - 1
     updated = replace(incident, num_firing=num_firing, updated_at=now)
     if not num_firing:
         return Changes(updated)
     is_quiet = incident.num_alerts - num_firing > MOST_TOLD
     text = f"No longer: {_title(alert)} ({num_firing} still {'fires' if num_firing == 1 else 'fire'})"
+    text += f". {note}" if note else ""
     return Changes(updated, "alert.left", text, (Note("alert.left", text, is_quiet=is_quiet),))
 
 
@@ -160,6 +163,12 @@ def flapping(count: int, window_s: float, quiet_s: float, now: float) -> Hold:
 def is_blind(alert: Alert) -> bool:
     """Whether the data behind *alert* is missing, so that its state is held and not known."""
     return alert.annotations.get(BLIND_ANNOTATION) == "true"
+
+
+def why_ended(alert: Alert) -> str:
+    """Why *alert* has ended although its rule does not say so; empty for one that has recovered."""
+    why = alert.annotations.get(END_ANNOTATION, "")[:LONGEST_END]
+    return f"Not because it recovered: {why}" if why else ""
 
 
 def _title(alert: Alert) -> str:

@@ -21,11 +21,16 @@ class SampleStore:
         retention_s: how long samples are kept.
         max_series: more than that many are refused and counted, so that a wild exposition cannot eat the memory; at
             one sample a second a series takes 8 KB.
+        max_series_per_sheet: likewise of one target, so that it cannot take the others' room.
     """
 
-    def __init__(self, retention_s: float = 900.0, max_series: int = 40_000) -> None:
+    def __init__(
+        self, retention_s: float = 900.0, max_series: int = 40_000, max_series_per_sheet: int = 10_000
+    ) -> None:
         self._retention_s = retention_s
         self._max_series = max_series
+        self._max_series_per_sheet = max_series_per_sheet
+        self._retired: set[Hashable] = set()
         self._sheets: dict[Hashable, Sheet] = {}
         self._owners: dict[LabelSet, Sheet] = {}
 
@@ -41,11 +46,12 @@ class SampleStore:
 
     @property
     def num_refused(self) -> int:
-        """Samples of series beyond `max_series`, or that another sheet has already."""
+        """Samples of series beyond the limits, or that another sheet has already."""
         return sum(sheet.num_refused for sheet in self._sheets.values())
 
     def sheet(self, key: Hashable) -> Sheet:
         """The sheet of what is scraped together under this key; a new one the first time."""
+        self._retired.discard(key)
         sheet = self._sheets.get(key)
         if sheet is None:
             sheet = self._sheets[key] = Sheet(self._retention_s, self._admit)
@@ -55,11 +61,18 @@ class SampleStore:
         """Every sheet and its key."""
         return list(self._sheets.items())
 
+    def retire(self, key: Hashable) -> None:
+        """Drop the sheet once its last sample is forgotten; nothing is added to it any more."""
+        self._retired.add(key)
+
     def forget_older(self, time_s: float) -> None:
         """Drop the series whose newest sample is older than the retention."""
         for sheet in self._sheets.values():
             for labels in sheet.forget_older(time_s - self._retention_s):
                 del self._owners[labels]
+        for key in [key for key in self._retired if not self._sheets[key].num_series]:
+            del self._sheets[key]
+            self._retired.discard(key)
 
     def names(self) -> frozenset[str]:
         """The metric names that have series."""
@@ -95,7 +108,8 @@ class SampleStore:
         return (one for one in found if one is not None)
 
     def _admit(self, labels: LabelSet, sheet: Sheet) -> bool:
-        if len(self._owners) >= self._max_series or labels in self._owners:
+        is_full = len(self._owners) >= self._max_series or sheet.num_series >= self._max_series_per_sheet
+        if is_full or labels in self._owners:
             return False
         self._owners[labels] = sheet
         return True

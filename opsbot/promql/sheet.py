@@ -8,6 +8,7 @@ dropped, nothing is ever moved.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -127,6 +128,11 @@ class Sheet:
         return sum(chunk.num_samples for chunk in self._chunks)
 
     @property
+    def num_series(self) -> int:
+        """How many series are held."""
+        return len(self._row_of)
+
+    @property
     def names(self) -> frozenset[str]:
         """The metric names that have series."""
         return frozenset(self._by_name)
@@ -238,7 +244,10 @@ class Sheet:
         """The row of each series that is kept, and which those are, unless all are."""
         if self._last is not None and self._last[0] is labels:
             return self._last[1:]
-        for one in sorted((one for one in labels if one not in self._row_of), key=lambda one: one[NAME]):
+        new = [one for one in labels if one not in self._row_of]
+        # Where there is no room for all, the name that explodes is cut, not those that come after it.
+        sizes = Counter(one[NAME] for one in new)
+        for one in sorted(new, key=lambda one: (sizes[one[NAME]], one[NAME])):
             self._add(one)
         rows = np.array([self._row_of.get(one, -1) for one in labels], dtype=np.intp)
         if (rows >= 0).all():

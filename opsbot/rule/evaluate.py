@@ -23,6 +23,8 @@ BLIND_ANNOTATION = "opsbot_blind"
 VALUE_ANNOTATION = "opsbot_value"
 RULE_ANNOTATION = "opsbot_rule"
 """The revision of the rule that an alert comes from: after a restart it tells our alerts from others'."""
+END_ANNOTATION = "opsbot_end"
+"""Of an alert that ended for another reason than that its rule says so: which one."""
 PENDING_HELD_S = 300.0
 """A pending alert without data is forgotten after that; it has told nobody anything yet."""
 
@@ -73,6 +75,15 @@ class ActiveAlert:
         if to is None:
             return None
         return replace(self, state=to, fired_at=now if to is AlertState.FIRING else self.fired_at)
+
+    def later(self, seconds: float) -> ActiveAlert:
+        """This alert with its timers moved; when it fired is what was told, and stays."""
+        return replace(
+            self,
+            active_since=self.active_since + seconds,
+            last_true_at=self.last_true_at + seconds,
+            clear_since=self.clear_since + seconds if self.clear_since is not None else None,
+        )
 
 
 RuleState = Mapping[Labels, ActiveAlert]

@@ -18,6 +18,8 @@ from opsbot.promql.labelset import NAME, LabelSet
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
 _ESCAPE = re.compile(r"\\(.)")
+MAX_SAMPLES = 20_000
+"""Of one exposition; reading more would hold up all other targets."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class Exposition:
     renames: Mapping[str, str]
     labels: tuple[LabelSet, ...] = ()
     """The series of the last text, the same object as long as they are the same."""
+    num_duplicates: int = 0
+    """Samples of the last text whose series it had before; the first counts, as in Prometheus."""
     _known: dict[str, LabelSet] = field(default_factory=dict)
     _heads: list[str] | None = None
     """What stands before the last blank of each sample's line, where that is the series' text and nothing else."""
@@ -43,18 +47,21 @@ class Exposition:
         Raises: SourceError with the first line that is not in the format; then nothing is taken.
         """
         lines = [line for line in text.split("\n") if line and line[0] != "#"]
+        if len(lines) > MAX_SAMPLES:
+            raise SourceError(f"the exposition has {len(lines)} samples; {MAX_SAMPLES} are read")
         cut = [line.rpartition(" ") for line in lines]
         heads = [head for head, _, _ in cut]
         if heads == self._heads:
             try:
-                return [float(number) for _, _, number in cut]
+                return [_number(number) for _, _, number in cut]
             except ValueError:
                 pass  # the line at fault is found below
         return self._read_anew(lines, heads)
 
     def _read_anew(self, lines: Sequence[str], heads: list[str]) -> Sequence[float]:
-        values: dict[str, float] = {}
+        values: dict[LabelSet, float] = {}
         known: dict[str, LabelSet] = {}
+        num_duplicates = 0
         for line in lines:
             if line.isspace():
                 continue
@@ -64,18 +71,21 @@ class Exposition:
             if not series or not 1 <= len(rest) <= 2:
                 raise SourceError(f"not a sample: {line[:80]!r}")
             try:
-                values[series] = float(rest[0])
+                value = _number(rest[0])
             except ValueError as error:
                 raise SourceError(f"not a number: {line[:80]!r}") from error
-            labels = self._known.get(series)
-            known[series] = labels if labels is not None else self._parsed(series)
-        labels_now = tuple(known.values())
+            labels = self._known.get(series) or known.get(series)
+            known[series] = labels = labels if labels is not None else self._parsed(series)
+            num_duplicates += labels in values
+            values.setdefault(labels, value)
+        labels_now = tuple(values)
         if labels_now != self.labels:
             self.labels = labels_now
         self._known = known
         # The keys themselves, so that each text is held once.
         own = list(known)
-        self._heads = own if heads == own else None
+        self._heads = own if not num_duplicates and heads == own else None
+        self.num_duplicates = num_duplicates
         return list(values.values())
 
     def _parsed(self, series: str) -> LabelSet:
@@ -94,6 +104,13 @@ class Exposition:
                 # Twenty thousand series have a few hundred different words between them.
                 labels[sys.intern(f"exported_{label}" if label in self.added else label)] = sys.intern(value)
         return LabelSet.of({**labels, **self.added, NAME: sys.intern(name)})
+
+
+def _number(text: str) -> float:
+    """Python's own reading takes 1_000 for a number, which nobody writes who means one."""
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
 
 
 def _end_of_name(line: str) -> int:

@@ -22,7 +22,8 @@ from urllib3.util.retry import Retry
 
 from opsbot.errors import SourceError
 from opsbot.promql.binary import COMPARISON, SET_OPERATORS
-from opsbot.promql.syntax import parse, walk
+from opsbot.promql.syntax import QueryError, parse, walk
+from opsbot.source.servers import QueryRefused, ServerAddress
 
 TIMEOUT_S = 2.0
 RANGE_TIMEOUT_S = 30.0
@@ -30,6 +31,7 @@ RANGE_TIMEOUT_S = 30.0
 
 Verdict = Literal["holds", "fails", "unknown"]
 
+_QUERY_FAULT = re.compile(r"HTTP Status Code (?:400|422)")
 _SERVER_FAULT = re.compile(r"HTTP Status Code (?:5\d\d|429)")
 
 
@@ -54,11 +56,25 @@ class SampleSeries:
 class PrometheusSource:
     """Queries one Prometheus API. Every method raises SourceError when it does not answer."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    def __init__(self, server: str | ServerAddress) -> None:
+        """Args: server: where it is, or its base URL if it wants no token and no certificates of its own."""
+        address = server if isinstance(server, ServerAddress) else ServerAddress(server, timeout_s=TIMEOUT_S)
+        self._url = address.base_url
         # Its default is to repeat for six seconds when nobody listens; the caller decides about repeating.
-        self._api = PrometheusConnect(url=self._url, retry=Retry(total=0), timeout=TIMEOUT_S)
+        self._api = PrometheusConnect(
+            url=self._url,
+            headers=dict(address.headers),
+            disable_ssl=address.is_insecure,
+            retry=Retry(total=0),
+            timeout=address.timeout_s,
+        )
         self._api._session.trust_env = False
+        if address.ca_file is not None and not address.is_insecure:
+            self._api._session.verify = str(address.ca_file)
+
+    def close(self) -> None:
+        """End its connections."""
+        self._api.close()
 
     async def query(self, text: str) -> tuple[Sample, ...]:
         """The elements that *text* yields now; a number is one element without labels."""
@@ -79,7 +95,7 @@ class PrometheusSource:
         """
         found = await self.query(text)
         if len(found) > 1:
-            raise SourceError(f"`{text}` yields {len(found)} values where one is needed; aggregate it")
+            raise QueryError(f"`{text}` yields {len(found)} values where one is needed; aggregate it")
         return found[0].value if found and not math.isnan(found[0].value) else None
 
     async def check(self, text: str) -> Verdict:
@@ -147,6 +163,8 @@ class PrometheusSource:
         try:
             return ask()
         except PrometheusApiClientException as error:
+            if _QUERY_FAULT.search(str(error)):
+                raise QueryRefused(f"{self._url} refused `{text}`: {error}") from error
             is_fault = _SERVER_FAULT.search(str(error)) is not None
             raise SourceError(f"{self._url} refused `{text}`: {error}", retryable=is_fault) from error
         except requests.RequestException as error:

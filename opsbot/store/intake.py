@@ -129,10 +129,10 @@ class Intake:
         if incident.is_resolved:
             self._decide(alert, "alert.over", f"{incident.incident_id} had been resolved before")
             return
-        changes = tracker.left(known.alert, incident, self.now)
+        changes = tracker.left(known.alert, incident, self.now, tracker.why_ended(alert))
         self._apply(alert, changes)
         if changes.incident is not None and not changes.incident.num_firing:
-            self._settle(changes.incident)
+            self._settle(changes.incident, note=tracker.why_ended(alert))
 
     # -- where an alert belongs
 
@@ -216,7 +216,7 @@ class Intake:
 
     # -- how an incident ends
 
-    def _settle(self, incident: Incident, *, may_flap: bool = True) -> None:
+    def _settle(self, incident: Incident, *, may_flap: bool = True, note: str = "") -> None:
         """The last of its alerts has ended: end it, or hold it and say why."""
         records = alerts.of_incident(self.connection, incident_number(incident.incident_id))
         damping = self.policy.flapping
@@ -228,7 +228,7 @@ class Intake:
             # The answer needs a metrics source, which is not asked inside a transaction.
             self.hold(incident, Hold(HoldKind.TREND, "", self.now))
         else:
-            self.settle(incident)
+            self.settle(incident, note)
 
     def settle_if_over(self, incident: Incident) -> None:
         """End or hold *incident* if nothing of it fires."""

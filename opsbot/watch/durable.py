@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,12 +65,16 @@ class Durable:
             exprs: what rules will be evaluated.
         """
         if self._keeper is not None:
+            scraped = {key for key, _ in self.store.sheets()}
             for text, block in await self._keeper.recent(self.clock.now()):
                 key = key_of(text)
                 sheet = self.store.sheet(key)
                 for column, time_s in enumerate(block.times):
                     sheet.append(time_s, block.labels, block.values[:, column].tolist())
                 self._harvest.restored(key, block.times[-1])
+                if key not in scraped:
+                    # Whoever asks for it again keeps it.
+                    self.store.retire(key)
         self.long.need(exprs)
         await self.long.fill()
         return await asyncio.to_thread(self._holds.load) if self._holds is not None else ([], 0.0)
@@ -82,7 +86,7 @@ class Durable:
         finally:
             self.close()
 
-    def turn(self, evaluation: Evaluation, now: float) -> None:
+    def turn(self, evaluations: Sequence[Evaluation], now: float) -> None:
         """After each round: take what is over, and have it written."""
         batches = self._harvest.due(now)
         if batches:
@@ -91,7 +95,7 @@ class Durable:
             self._keeper.take(batches)
             self._keeper.turn(now)
         if self._holds is not None:
-            self._holds.note(evaluation.states, evaluation.waiting_holds, now)
+            self._holds.note([hold for one in evaluations for hold in one.holds()], now)
         if now - self._forgot_at >= FORGET_EVERY_S:
             self._forgot_at = now
             self.long.forget_older(now)

@@ -6,18 +6,31 @@ Evaluation begins at once; what core still holds as firing is added when core ca
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.promql.evaluate import Instant
 from opsbot.promql.labelset import Labels, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError
-from opsbot.rule.evaluate import RULE_ANNOTATION, ActiveAlert, Reading, RuleState, evaluate, restored, to_alert
+from opsbot.rule.evaluate import (
+    END_ANNOTATION,
+    PENDING_HELD_S,
+    RULE_ANNOTATION,
+    ActiveAlert,
+    Reading,
+    evaluate,
+    restored,
+    to_alert,
+)
 from opsbot.rule.hold import Hold
 from opsbot.rule.model import RecordingRule, Rule
+from opsbot.source.health import SourceHealth
 from opsbot.source.scrape import Scraper
+from opsbot.source.servers import NoAnswer
+from opsbot.watch.departed import TAKEN_OUT, Departed
 from opsbot.watch.held import Held
 from opsbot.watch.recorder import Recorder
 
@@ -25,6 +38,30 @@ DOWN_ALERT = "MetricsSourceDown"
 DOWN_AFTER_S = 3.0
 
 logger = logging.getLogger(__name__)
+
+
+class DownSource(Protocol):
+    """Something beside targets without which the bot is blind."""
+
+    @property
+    def health(self) -> SourceHealth:
+        """How it fares."""
+        ...
+
+    def down_alert(self, now: float) -> Alert:
+        """The alert that says so."""
+        ...
+
+
+def read_samples(rule: Rule, instant: Instant) -> Reading:
+    """What a rule's expressions yield on the samples of watch."""
+    clear = rule.clear_expr
+    return Reading(
+        expr=instant.value(rule.expr),
+        clear=instant.value(clear) if clear is not None else [],
+        answerable=instant.answerable(rule.expr),
+        clear_answerable=instant.answerable(clear) if clear is not None else frozenset(),
+    )
 
 
 @dataclass(slots=True)
@@ -35,10 +72,13 @@ class Evaluation:
 
     Args:
         at: what rules are evaluated on at a time; *store* alone if it is None.
+        read: what a rule's expressions yield then; raises QueryError for a rule that cannot be evaluated, NoAnswer
+            where its source, which is told of as a whole, says nothing.
     """
 
     store: SampleStore
     at: Callable[[float], Instant] | None = None
+    read: Callable[[Rule, Instant], Reading] = read_samples
     errors: dict[str, str] = field(default_factory=dict)
     num_evaluations: int = 0
     recorder: Recorder = field(init=False)
@@ -47,16 +87,14 @@ class Evaluation:
     _orphans: list[Alert] = field(default_factory=list)
     _down: dict[Labels, Alert] = field(default_factory=dict)
     _held: Held = field(default_factory=Held)
+    _evaluated_at: float = 0.0
 
-    @property
-    def states(self) -> Mapping[str, RuleState]:
-        """The pending and firing alerts of every rule."""
-        return self._states
-
-    @property
-    def waiting_holds(self) -> Sequence[Hold]:
-        """Timers from before a restart that nothing has taken on yet."""
-        return self._held.waiting
+    def holds(self) -> Iterator[Hold]:
+        """The timers of all pending and firing alerts, and those from before a restart that nothing took on yet."""
+        yield from self._held.waiting
+        for rule, state in self._states.items():
+            for key, active in state.items():
+                yield Hold(rule, key, active, active.last_true_at == self._evaluated_at)
 
     def resume(self, holds: Iterable[Hold], seen_at: float) -> None:
         """Go on with timers as they were seen last; before the first evaluation."""
@@ -85,6 +123,7 @@ class Evaluation:
         Alerts of a rule that is gone resolve; those from before a restart only if *is_complete*, for else their
         rule may just be in a file that cannot be read.
         """
+        self._evaluated_at = now
         self._held.pending(rules, self._states, now)
         self._adopt(rules, now)
         alerts = self._of_removed_rules(rules, now)
@@ -99,12 +138,10 @@ class Evaluation:
             state = self._states.get(rule.name, {})
             self.num_evaluations += 1
             try:
-                next_state, found = evaluate(rule, state, _read(rule, instant), now)
+                next_state, found = evaluate(rule, state, self.read(rule, instant), now)
             except QueryError as error:
-                if self.errors.get(rule.name) != str(error):
-                    logger.error("rule %s cannot be evaluated, its alerts are held: %s", rule.name, error)
-                self.errors[rule.name] = str(error)
-                next_state = {key: replace(active, is_blind=True) for key, active in state.items()}
+                self._note(rule, error)
+                next_state = _held(state, now)
                 found = [to_alert(rule, a, now) for a in next_state.values() if a.state is AlertState.FIRING]
             else:
                 self.errors.pop(rule.name, None)
@@ -112,13 +149,14 @@ class Evaluation:
             alerts += found
         return alerts
 
-    def targets(self, scrapers: Iterable[Scraper], now: float) -> list[Alert]:
-        """An alert for each target that has not answered for a while: for it, the bot is blind."""
+    def targets(self, scrapers: Iterable[Scraper], now: float, others: Iterable[DownSource] = ()) -> list[Alert]:
+        """An alert for each target, and other source, that has not answered for a while: for it, the bot is blind."""
         alerts: list[Alert] = []
         down = dict(self._down)
-        for scraper in scrapers:
-            fresh = _down_alert(scraper, now)
-            key, since = freeze(fresh.labels), scraper.health.failing_since
+        watched = [(scraper.health.failing_since, _down_alert(scraper, now)) for scraper in scrapers]
+        watched += [(other.health.failing_since, other.down_alert(now)) for other in others]
+        for since, fresh in watched:
+            key = freeze(fresh.labels)
             known = down.pop(key, None)
             if since is not None and (known is not None or now - since >= DOWN_AFTER_S):
                 self._down[key] = known or fresh
@@ -132,9 +170,39 @@ class Evaluation:
                 alerts.append(_over(gone, now))
         return alerts
 
+    def departed(self, departed: Departed, now: float) -> list[Alert]:
+        """End the alerts that nothing will answer for any more, since their target was taken out of its list.
+
+        One that is not blind is left to its rule: a window may still have what the target said last.
+        """
+        alerts: list[Alert] = []
+        for name, rule in self._rules.items():
+            for key, active in list(self._states.get(name, {}).items()):
+                if not active.is_blind or not departed.was_about(active.element_labels):
+                    continue
+                del self._states[name][key]
+                if active.state is AlertState.FIRING:
+                    over = to_alert(rule, replace(active, state=AlertState.RESOLVED), now)
+                    alerts.append(replace(over, annotations={**over.annotations, END_ANNOTATION: TAKEN_OUT}))
+        return alerts
+
+    def shift(self, seconds: float) -> None:
+        """Go on as if the clock had not been set forward by *seconds*: no `for` is over sooner for that."""
+        for state in self._states.values():
+            state.update({key: active.later(seconds) for key, active in state.items()})
+        self._held.shift(seconds)
+        self._evaluated_at += seconds
+
     def active(self, rule_name: str) -> list[ActiveAlert]:
         """The pending and firing alerts of a rule."""
         return list(self._states.get(rule_name, {}).values())
+
+    def _note(self, rule: Rule, error: QueryError) -> None:
+        if isinstance(error, NoAnswer):
+            return
+        if self.errors.get(rule.name) != str(error):
+            logger.error("rule %s cannot be evaluated, its alerts are held: %s", rule.name, error)
+        self.errors[rule.name] = str(error)
 
     def _adopt(self, rules: Iterable[Rule], now: float) -> None:
         """Give what core holds as firing to its rule; a rule whose file is not read yet gets it later."""
@@ -162,14 +230,13 @@ class Evaluation:
         return alerts
 
 
-def _read(rule: Rule, instant: Instant) -> Reading:
-    clear = rule.clear_expr
-    return Reading(
-        expr=instant.value(rule.expr),
-        clear=instant.value(clear) if clear is not None else [],
-        answerable=instant.answerable(rule.expr),
-        clear_answerable=instant.answerable(clear) if clear is not None else frozenset(),
-    )
+def _held(state: Mapping[Labels, ActiveAlert], now: float) -> dict[Labels, ActiveAlert]:
+    """The alerts without any answer; what only begins is forgotten after a while, as without data."""
+    return {
+        key: replace(active, is_blind=True)
+        for key, active in state.items()
+        if active.state is AlertState.FIRING or now - active.last_true_at < PENDING_HELD_S
+    }
 
 
 def _over(alert: Alert, now: float) -> Alert:

@@ -41,7 +41,11 @@ class Harvest:
         if over_s <= self._over_s:
             return []
         self._over_s = over_s
-        found = (self._of_sheet(key, sheet, over_s) for key, sheet in self.store.sheets())
+        sheets = self.store.sheets()
+        for gone in self._taken_s.keys() - {key for key, _ in sheets}:
+            del self._taken_s[gone]
+            self._counters.pop(gone, None)
+        found = (self._of_sheet(key, sheet, over_s) for key, sheet in sheets)
         return [batch for batch in found if batch is not None]
 
     def _of_sheet(self, key: Hashable, sheet: Sheet, over_s: float) -> Batch | None:

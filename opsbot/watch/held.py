@@ -38,6 +38,11 @@ class Held:
             if active is not None:
                 states.setdefault(hold.rule, {}).setdefault(hold.key, active)
 
+    def shift(self, seconds: float) -> None:
+        """The clock was set forward: neither the outage nor any timer is longer for that."""
+        self.seen_at += seconds
+        self.waiting = [replace(hold, active=hold.active.later(seconds)) for hold in self.waiting]
+
     def resumed(self, rule: Rule, key: Labels, active: ActiveAlert, now: float) -> ActiveAlert:
         """A firing alert that core remembers, with the timers of its end."""
         for hold in self.waiting:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opsbot.rule.evaluate import RuleState
 from opsbot.rule.hold import Hold, from_text, to_text
 from opsbot.sqlite_file import Schema, SqliteFile, is_damage, move_aside, open_file, stamp
 
@@ -57,19 +56,14 @@ class HoldFile:
         """The timers as they were, and when they were seen last; none if the file cannot be read."""
         return self._thread.submit(self._load).result()
 
-    def note(self, states: Mapping[str, RuleState], waiting: Sequence[Hold], now: float) -> None:
-        """Take note of all active alerts as they were evaluated at *now*; costs nothing while none changed.
-
-        Args:
-            waiting: timers from before a restart that nobody has taken on yet.
-        """
+    def note(self, holds: Sequence[Hold], now: float) -> None:
+        """Take note of all timers as they are at *now*; costs nothing while none changed."""
         if self._under_way is not None:
             if not self._under_way.done():
                 return
             if not self._under_way.result():
                 self._signs = None
             self._under_way = None
-        holds = [*waiting, *_holds(states, now)]
         self.num_left_out = max(0, len(holds) - MAX_HOLDS)
         signs = frozenset(map(_sign, holds[:MAX_HOLDS]))
         is_changed = signs != self._signs
@@ -151,12 +145,6 @@ class HoldFile:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def _holds(states: Mapping[str, RuleState], now: float) -> Iterator[Hold]:
-    for rule, state in states.items():
-        for key, active in state.items():
-            yield Hold(rule, key, active, active.last_true_at == now)
 
 
 def _sign(hold: Hold) -> _Sign:

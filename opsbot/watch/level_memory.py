@@ -16,7 +16,7 @@ from opsbot.promql.samples import SampleStore
 from opsbot.promql.sheet import Window
 from opsbot.promql.syntax import QueryError
 from opsbot.promql.vector import Vector
-from opsbot.watch.sheet_key import key_of
+from opsbot.watch.sheet_key import key_of, key_text
 
 MAX_SAMPLES = 8_000_000
 """Of one level, 64 MB."""
@@ -36,7 +36,8 @@ class LevelMemory:
 
     def __post_init__(self) -> None:
         self.max_series = max(1, int(MAX_SAMPLES / (self.kept_s / self.level.step_s)))
-        self.store = SampleStore(self.kept_s, self.max_series)
+        # No share of one target: what it refused below the whole limit would be missing silently.
+        self.store = SampleStore(self.kept_s, self.max_series, self.max_series)
         self._tests = [[(m.name, m.compiled()) for m in matchers] for matchers in self.wanted]
 
     def append(self, key: str, block: Block) -> None:
@@ -47,6 +48,16 @@ class LevelMemory:
         sheet = self.store.sheet(key_of(key))
         for column, time_s in enumerate(block.times):
             sheet.append(time_s, labels, block.values[rows, column].tolist())
+
+    def forget_older(self, now: float) -> None:
+        """Drop the series of which nothing is left, and what was remembered of targets that have none."""
+        for key, sheet in self.store.sheets():
+            if not sheet.num_series:
+                self.store.retire(key)
+        self.store.forget_older(now)
+        known = {key_text(key) for key, _ in self.store.sheets()}
+        for gone in self._rows.keys() - known:
+            del self._rows[gone]
 
     def instant(self, matchers: Matchers, time_s: float) -> Vector:
         """See `SeriesSource`."""

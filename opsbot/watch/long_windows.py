@@ -31,6 +31,9 @@ from opsbot.promql.sheet import LOOKBACK_S
 from opsbot.watch.layers import Layers
 from opsbot.watch.level_memory import LevelMemory
 
+FORGOTTEN_S = 900.0
+"""The rest of a minute that nothing came after for so long is not waited for any more."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -109,7 +112,9 @@ class LongWindows:
     def forget_older(self, now: float) -> None:
         """Drop the series of which nothing is left."""
         for memory in self._levels.values():
-            memory.store.forget_older(now)
+            memory.forget_older(now)
+        for key in [key for key, parts in self._minute.items() if parts[-1].times[-1] < now - FORGOTTEN_S]:
+            del self._minute[key]
 
     async def _fill_one(self, memory: LevelMemory) -> None:
         if self.keeper is None:

@@ -47,6 +47,10 @@ class WatchView(Protocol):
         """Its targets, as Prometheus lists them."""
         ...
 
+    def source_list(self) -> Sequence[Mapping[str, object]]:
+        """The Prometheus servers and the lists of targets, and how they fare."""
+        ...
+
     def rule_groups(self) -> Sequence[Mapping[str, object]]:
         """Its rules and their alerts, as Prometheus lists them."""
         ...
@@ -70,6 +74,7 @@ class QueryApi:
                 Route("/api/v1/query_range", self.ranged, methods=both),
                 Route("/api/v1/status/buildinfo", self.build_info),
                 Route("/api/v1/targets", self.targets),
+                Route("/api/v1/sources", self.sources),
                 Route("/api/v1/rules", self.rules),
                 Route("/-/healthy", self.healthy),
                 *health,
@@ -120,6 +125,10 @@ class QueryApi:
     async def targets(self, request: Request) -> Response:
         """What is scraped, and how it fares."""
         return _success({"activeTargets": self._view.target_list(), "droppedTargets": []})
+
+    async def sources(self, request: Request) -> Response:
+        """Where rules are asked and where targets come from, and how that fares."""
+        return _success({"sources": self._view.source_list()})
 
     async def rules(self, request: Request) -> Response:
         """The rules in force and their alerts."""

@@ -21,8 +21,14 @@ def watch_readiness(
     scrapers: Sequence[Scraper],
     monotonic_s: float,
     interval_s: float,
+    silent_sources: Sequence[str] = (),
 ) -> Readiness:
-    """Judged from what the role's parts say of themselves; *monotonic_s* is now on the clock of `Rounds.last_at_s`."""
+    """Judged from what the role's parts say of themselves.
+
+    Args:
+        monotonic_s: now on the clock of `Rounds.last_at_s`.
+        silent_sources: what else does not answer, in words.
+    """
     reasons: list[str] = []
     warnings: list[str] = []
     num_rules = len(book.rules) + len(book.recordings)
@@ -42,4 +48,5 @@ def watch_readiness(
     if silent:
         shown = ", ".join(silent[:3]) + (f" and {len(silent) - 3} more" if len(silent) > 3 else "")
         warnings.append(f"no metrics from {shown}")
+    warnings += [f"{name} does not answer" for name in silent_sources]
     return Readiness(tuple(reasons), tuple(warnings))

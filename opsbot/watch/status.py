@@ -18,6 +18,9 @@ from opsbot.source.scrape import Scraper
 from opsbot.watch.door import DoorClient
 from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
+from opsbot.watch.remote import ServerRules
+from opsbot.watch.roster import Roster
+from opsbot.watch.source_status import source_metrics, sources
 from opsbot.watch.timings import WatchTimings
 
 
@@ -42,13 +45,19 @@ class WatchStatus:
     """Reads the watcher's parts when it is asked; nothing is counted twice."""
 
     store: SampleStore
-    scrapers: Sequence[Scraper]
+    roster: Roster
     book: RuleBook
     evaluation: Evaluation
+    servers: Sequence[ServerRules]
     door: DoorClient
     rounds: Rounds
     durable: Durable
     timings: WatchTimings = field(default_factory=WatchTimings)
+
+    @property
+    def scrapers(self) -> Sequence[Scraper]:
+        """Those of the targets in force."""
+        return self.roster.scrapers
 
     def exposition(self) -> str:
         """Its own metrics, text 0.0.4."""
@@ -66,9 +75,15 @@ class WatchStatus:
                 "health": _health(scraper),
                 "lastError": scraper.health.last_error,
                 "lastScrapeDuration": scraper.health.last_duration_s,
+                "samplesRefused": scraper.health.num_refused,
+                "samplesDuplicate": scraper.health.num_duplicates,
             }
             for scraper in self.scrapers
         ]
+
+    def source_list(self) -> Sequence[Mapping[str, object]]:
+        """The Prometheus servers and the lists of targets, and how they fare."""
+        return sources(self.servers, self.roster.discoveries)
 
     def rule_groups(self) -> Sequence[Mapping[str, object]]:
         """Its rules and their alerts, as Prometheus lists them; a file is a group."""
@@ -91,9 +106,10 @@ class WatchStatus:
         }
 
     def _rule(self, rule: Rule) -> Mapping[str, object]:
-        alerts = self.evaluation.active(rule.name)
+        evaluations = [self.evaluation, *(server.evaluation for server in self.servers)]
+        alerts = [active for evaluation in evaluations for active in evaluation.active(rule.name)]
         states = {active.state for active in alerts}
-        error = self.evaluation.errors.get(rule.name, "")
+        error = "; ".join(filter(None, (evaluation.errors.get(rule.name) for evaluation in evaluations)))
         state = next((s.value for s in (AlertState.FIRING, AlertState.PENDING) if s in states), "inactive")
         return {
             "type": "alerting",
@@ -110,18 +126,21 @@ class WatchStatus:
 
     def metrics(self) -> Iterator[Metric]:
         """Its own metrics, as the client library's families."""
-        scrapes = CounterMetricFamily("opsbot_watch_scrapes", "Scrapes of a target.", labels=["instance"])
-        failures = CounterMetricFamily("opsbot_watch_scrape_failures", "Scrapes that failed.", labels=["instance"])
+        scrapes = CounterMetricFamily("opsbot_watch_scrapes", "Scrapes of a target.", labels=["cluster", "instance"])
+        failures = CounterMetricFamily(
+            "opsbot_watch_scrape_failures", "Scrapes that failed.", labels=["cluster", "instance"]
+        )
         seconds = GaugeMetricFamily(
-            "opsbot_watch_scrape_duration_seconds", "How long the last scrape took.", labels=["instance"]
+            "opsbot_watch_scrape_duration_seconds", "How long the last scrape took.", labels=["cluster", "instance"]
         )
         for scraper in self.scrapers:
-            labels = [scraper.target.instance]
+            labels = [scraper.target.cluster, scraper.target.labels["instance"]]
             scrapes.add_metric(labels, scraper.health.num_scrapes)
             failures.add_metric(labels, scraper.health.num_failures)
             seconds.add_metric(labels, scraper.health.last_duration_s)
         up = sum(_health(scraper) == "up" for scraper in self.scrapers)
         yield from (scrapes, failures, seconds)
+        yield from source_metrics(self.servers, self.roster.discoveries)
         yield GaugeMetricFamily("opsbot_watch_targets_up", "Targets that answer.", value=up)
         yield GaugeMetricFamily("opsbot_watch_series", "Series held in memory.", value=self.store.num_series)
         yield GaugeMetricFamily("opsbot_watch_samples", "Samples held in memory.", value=self.store.num_samples)
@@ -130,7 +149,9 @@ class WatchStatus:
         )
         num_rules = len(self.book.rules) + len(self.book.recordings)
         yield GaugeMetricFamily("opsbot_watch_rules", "Rules in force.", value=num_rules)
-        num_failing = len(self.evaluation.errors) + self.evaluation.recorder.num_failing
+        evaluations = [self.evaluation, *(server.evaluation for server in self.servers)]
+        failing = {name for evaluation in evaluations for name in evaluation.errors}
+        num_failing = len(failing) + self.evaluation.recorder.num_failing
         yield GaugeMetricFamily("opsbot_watch_rules_failing", "Rules that cannot be evaluated.", value=num_failing)
         yield CounterMetricFamily(
             "opsbot_watch_rounds", "Rounds of scraping and evaluating.", value=self.rounds.num_rounds
@@ -144,7 +165,7 @@ class WatchStatus:
             value=self.rounds.evaluating_s,
         )
         yield CounterMetricFamily(
-            "opsbot_watch_evaluations", "Evaluations of a rule.", value=self.evaluation.num_evaluations
+            "opsbot_watch_evaluations", "Evaluations of a rule.", value=sum(one.num_evaluations for one in evaluations)
         )
         yield CounterMetricFamily("opsbot_watch_door_posts", "Posts that core took.", value=self.door.num_posts)
         yield CounterMetricFamily(

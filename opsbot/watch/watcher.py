@@ -1,4 +1,4 @@
-"""The watch role: each second scrape, evaluate; beside that, tell core.
+"""The watch role: each second scrape, evaluate; beside that, ask Prometheus servers where there are any, tell core.
 
 What it owns is the past: its history and its hold timers (`durable.py`). When core can be asked it learns which alerts
 still fire and goes on from there, so that a restart neither forgets a firing alert nor ends one. Neither a slow target
@@ -11,26 +11,34 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import promql_parser as tree
 
+from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
 from opsbot.history.file import Limits
 from opsbot.listen import bind, serve
+from opsbot.promql.labelset import freeze
 from opsbot.promql.samples import SampleStore
-from opsbot.promql.syntax import metric_names, walk
 from opsbot.readiness import Readiness
 from opsbot.rule.book import RuleBook
-from opsbot.source.scrape import Scraper, Target
+from opsbot.rule.model import RecordingRule, Rule
+from opsbot.source.discovery import TargetsFile, TargetsUrl
+from opsbot.source.scrape import Scraper, Target, target_of
+from opsbot.source.servers import PrometheusServer, ServerAddress
+from opsbot.watch.absent import AbsentMetrics
 from opsbot.watch.door import DoorClient
 from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
 from opsbot.watch.readiness import watch_readiness
+from opsbot.watch.remote import Division, RemoteRules
+from opsbot.watch.roster import Roster
 from opsbot.watch.status import Rounds, WatchStatus
 from opsbot.watch.steady_clock import SteadyClock
 from opsbot.watch.timings import WatchTimings
@@ -38,7 +46,6 @@ from opsbot.web.health import health_routes
 from opsbot.yamlfile import Problem
 
 HOUSEKEEP_EVERY_S = 60.0
-ABSENT_AFTER_S = 10.0
 OWN_EVERY = 5
 """Rounds between two scrapes of the bot's own roles."""
 WAIT_SHARE = 0.5
@@ -57,6 +64,8 @@ class WatchSettings:
         listen_host, listen_port: where queries are answered, when the role serves itself (`run_watch`).
         interval_s: between two scrapes, and two evaluations.
         own_targets: the bot's own roles, for rules about the bot; less often, and no alert by itself if one is gone.
+        targets_files, targets_urls: lists of more targets, looked at again and again.
+        servers: what evaluates the rules in place of the samples here; those about the bot stay here.
         data_dir: the folder for history and timers; None keeps nothing over a restart.
         history: what the history may take.
     """
@@ -69,6 +78,9 @@ class WatchSettings:
     listen_port: int = 8071
     interval_s: float = 1.0
     own_targets: Sequence[Target] = ()
+    targets_files: Sequence[Path] = ()
+    targets_urls: Sequence[str] = ()
+    servers: Sequence[ServerAddress] = ()
     data_dir: Path | None = None
     history: Limits = field(default_factory=Limits)
 
@@ -78,28 +90,37 @@ class Watcher:
 
     def __init__(self, settings: WatchSettings, clock: Clock, http: httpx.AsyncClient) -> None:
         self._settings = settings
-        self._clock = SteadyClock(clock)
+        self._clock = SteadyClock(clock, self._leave_timers_alone)
         self._store = SampleStore()
         self.timings = WatchTimings()
         timed = self.timings.scrape.observe
-        self._scrapers = [Scraper(target, self._store, self._clock, http, timed) for target in settings.targets]
+        lists = [TargetsFile(path, self._clock) for path in settings.targets_files]
+        urls = [TargetsUrl(url, http, self._clock) for url in settings.targets_urls]
+        self._roster = Roster(
+            settings.targets, [*lists, *urls], lambda target: Scraper(target, self._store, self._clock, http, timed)
+        )
+        self._scrapers = self._roster.scrapers
         self._own_scrapers = [Scraper(one, self._store, self._clock, http, timed) for one in settings.own_targets]
         self._book = RuleBook(settings.rule_paths, _rejected)
         self._durable = Durable(settings.data_dir, settings.history, self._store, self._clock)
         self._evaluation = Evaluation(self._store, self._durable.long.at)
         self._door = DoorClient(settings.core_url.rstrip("/"), settings.api_token, http)
         self._rounds = Rounds()
+        self._division = Division(self._book)
+        self._clients = [address.client() for address in settings.servers]
+        servers = [PrometheusServer(*pair) for pair in zip(settings.servers, self._clients, strict=True)]
+        self._remote = RemoteRules(servers, self._division, self._clock, self._offer)
         self._is_restored = False
         self._told_core = ""
         self._has_news = asyncio.Event()
         self._housekept_at = self._clock.now()
-        self._absent_asked_at = self._housekept_at - HOUSEKEEP_EVERY_S + ABSENT_AFTER_S
-        self._told_absent: set[str] = set()
+        self._absent = AbsentMetrics(self._store, self._housekept_at)
         status = WatchStatus(
             self._store,
-            self._scrapers,
+            self._roster,
             self._book,
             self._evaluation,
+            self._remote.servers,
             self._door,
             self._rounds,
             self._durable,
@@ -109,29 +130,36 @@ class Watcher:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        logger.info("watching %d targets", len(self._scrapers))
-        self._reload()
-        self._evaluation.resume(*await self._durable.start(self._asked()))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._durable.run())
-            group.create_task(self._tell_forever())
-            group.create_task(self.timings.process.watch_loop())
-            await self._watch_forever(group)
+        async with AsyncExitStack() as stack:
+            for client in self._clients:
+                stack.push_async_callback(client.aclose)
+            await self._roster.refresh()
+            logger.info("watching %d targets and %d Prometheus servers", len(self._scrapers), len(self._remote.servers))
+            rules, _ = self._look_at_rules()
+            holds, seen_at = await self._durable.start(self._asked())
+            own = {freeze(scraper.target.labels) for scraper in self._own_scrapers}
+            found = map(target_of, (key for key, _ in self._store.sheets()))
+            self._roster.take_up(labels for labels in found if labels is not None and labels not in own)
+            self._evaluation.resume(self._remote.resume(rules, holds, seen_at), seen_at)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._durable.run())
+                group.create_task(self._tell_forever())
+                group.create_task(self._roster.run())
+                group.create_task(self._remote.run(self._is_complete))
+                group.create_task(self.timings.process.watch_loop())
+                await self._watch_forever(group)
 
     def evaluate(self) -> None:
         """Evaluate every rule in force on the samples that are there, and note what core must be told."""
         began_s, began_at_s = time.thread_time(), time.perf_counter()
         now = self._clock.now()
-        self._reload()
-        is_complete = self._book.is_complete and self._is_restored
-        rules, recordings = self._book.rules, self._book.recordings
-        alerts = self._evaluation.rules(rules, now, is_complete=is_complete, recordings=recordings)
-        alerts += self._evaluation.targets(self._scrapers, now)
-        self._door.offer(alerts, now)
-        if self._door.num_due:
-            self._has_news.set()
+        rules, recordings = self._look_at_rules()
+        alerts = self._evaluation.rules(rules, now, is_complete=self._is_complete(), recordings=recordings)
+        alerts += self._evaluation.departed(self._roster.departed, now)
+        alerts += self._evaluation.targets(self._scrapers, now, self._remote.servers)
+        self._offer(alerts, now)
         self._housekeep(now)
-        self._durable.turn(self._evaluation, now)
+        self._durable.turn([self._evaluation, *(server.evaluation for server in self._remote.servers)], now)
         self._rounds.num_rounds += 1
         self._rounds.last_at_s = self._clock.monotonic()
         self.timings.evaluation.observe(time.perf_counter() - began_at_s)
@@ -152,14 +180,53 @@ class Watcher:
                     self._told_core = str(error)
                     logger.warning("%s; asking again until it does", error)
                 return False
-            self._evaluation.restore(self._book.rules, firing, self._clock.now())
+            rules, now = self._look_at_rules()[0], self._clock.now()
+            rest = self._remote.restore(rules, firing, now) if self._remote.servers else firing
+            self._evaluation.restore(rules, rest, now)
             self._is_restored = True
             logger.info("core holds %d firing alerts", len(firing))
         return await self._door.deliver(self._clock.now())
 
+    def _look_at_rules(self) -> tuple[Sequence[Rule], Sequence[RecordingRule]]:
+        """Load what has changed; the rules that are evaluated on the samples here."""
+        is_new = self._book.reload()
+        if self._remote.servers:
+            self._division.look()
+        if is_new:
+            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
+            self._durable.long.need(self._asked())
+        return self._own()
+
+    def _own(self) -> tuple[Sequence[Rule], Sequence[RecordingRule]]:
+        if not self._remote.servers:
+            return self._book.rules, self._book.recordings
+        return self._division.own_rules, self._division.own_recordings
+
+    def _asked(self) -> list[tree.Expr]:
+        """Every expression that is evaluated on the samples here."""
+        rules, recordings = self._own()
+        own = [expr for rule in rules for expr in (rule.expr, rule.clear_expr) if expr]
+        return own + [rule.expr for rule in recordings]
+
+    def _is_complete(self) -> bool:
+        return self._book.is_complete and self._is_restored
+
+    def _offer(self, alerts: Sequence[Alert], now: float) -> None:
+        self._door.offer(alerts, now)
+        if self._door.num_due:
+            self._has_news.set()
+
+    def _leave_timers_alone(self, step_s: float) -> None:
+        logger.warning("the machine's clock was set forward by %.0f s; rules' timers do not go by that", step_s)
+        self._evaluation.shift(step_s)
+        self._remote.shift(step_s)
+
     def _ready(self) -> Readiness:
         now, interval_s = self._clock.monotonic(), self._settings.interval_s
-        return watch_readiness(self._book, self._rounds, self._door, self._scrapers, now, interval_s)
+        named = [(f"the Prometheus {one.address.name}", one.health) for one in self._remote.servers]
+        named += [(f"the list of targets {one.name}", one.health) for one in self._roster.discoveries]
+        silent = [name for name, health in named if health.failing_since is not None]
+        return watch_readiness(self._book, self._rounds, self._door, self._scrapers, now, interval_s, silent)
 
     async def _watch_forever(self, group: asyncio.TaskGroup) -> None:
         running: dict[int, asyncio.Task[None]] = {}
@@ -167,9 +234,10 @@ class Watcher:
         interval_s = self._settings.interval_s
         due = self._clock.monotonic()
         while True:
-            for index, scraper in enumerate(self._scrapers):
-                if index not in running or running[index].done():
-                    running[index] = group.create_task(scraper.scrape())
+            running = {key: task for key, task in running.items() if not task.done()}
+            for scraper in self._scrapers:
+                if id(scraper) not in running:
+                    running[id(scraper)] = group.create_task(scraper.scrape())
             if running:
                 await asyncio.wait(running.values(), timeout=interval_s * WAIT_SHARE)
             self.evaluate()
@@ -193,45 +261,12 @@ class Watcher:
             await self._has_news.wait()
             self._has_news.clear()
 
-    def _reload(self) -> None:
-        if self._book.reload():
-            logger.info("%d rules and %d recorded series in force", len(self._book.rules), len(self._book.recordings))
-            self._durable.long.need(self._asked())
-
-    def _asked(self) -> list[tree.Expr]:
-        """Every expression of the rules in force."""
-        rules = self._book.rules
-        return [e for rule in rules for e in (rule.expr, rule.clear_expr) if e] + [
-            rule.expr for rule in self._book.recordings
-        ]
-
     def _housekeep(self, now: float) -> None:
         if now - self._housekept_at >= HOUSEKEEP_EVERY_S:
             self._housekept_at = now
             self._store.forget_older(now)
-        is_due = now - self._absent_asked_at >= HOUSEKEEP_EVERY_S
-        if is_due and any(s.health.num_samples for s in self._scrapers):
-            self._absent_asked_at = now
-            self._tell_absent()
-
-    def _tell_absent(self) -> None:
-        """A rule over a metric that nobody exposes would never fire, silently; say so once."""
-        known = self._store.names()
-        asking = [(rule.name, expr) for rule in self._book.rules for expr in (rule.expr, rule.clear_expr) if expr]
-        asking += [(rule.name, rule.expr) for rule in self._book.recordings]
-        recorded = {rule.name for rule in self._book.recordings}
-        for rule_name, expr in asking:
-            for name in sorted(_needed_names(expr) - known - recorded - self._told_absent):
-                self._told_absent.add(name)
-                other = name.replace(":", "_")
-                hint = f"; there is {other}: does something between us rewrite names?" if other in known else ""
-                logger.warning("rule %s asks for %s, which no target exposes%s", rule_name, name, hint)
-
-
-def _needed_names(expr: tree.Expr) -> frozenset[str]:
-    """The metrics that an expression asks for, without those of which another one can take the place."""
-    either = [node for node in walk(expr) if isinstance(node, tree.BinaryExpr) and str(node.op) == "or"]
-    return metric_names(expr) - frozenset[str]().union(*(metric_names(node) for node in either))
+        if any(scraper.health.num_samples for scraper in self._scrapers):
+            self._absent.look(*self._own(), now)
 
 
 async def run_watch(settings: WatchSettings, clock: Clock) -> None:

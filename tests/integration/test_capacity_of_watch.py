@@ -46,6 +46,9 @@ class View:
     def target_list(self) -> Sequence[Mapping[str, object]]:
         return []
 
+    def source_list(self) -> Sequence[Mapping[str, object]]:
+        return []
+
     def rule_groups(self) -> Sequence[Mapping[str, object]]:
         return []
 

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.signature import SignatureKeys
 from opsbot.web.tokens import Tokens
 from tests.support.alerts import firing, open_database, resolved
+from tests.support.certificate import Certificate, make_certificate
 from tests.support.fake_pagerduty import FakePagerDuty
 from tests.support.outbox import ManualClock
 from tests.support.ports import free_port
@@ -52,14 +52,6 @@ class NoRuns:
 
     async def request_undo(self, run_id: str, person: Person) -> None:
         """Nothing is held."""
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """A certificate authority, and what it signed for the server."""
-
-    ca_file: Path
-    server_pem: Path
 
 
 class World:
@@ -125,18 +117,15 @@ def service() -> FakePagerDuty:
 
 
 @pytest.fixture
-def authority(tmp_path: Path) -> Authority:
+def authority(tmp_path: Path) -> Certificate:
     """Who signs PagerDuty's certificate."""
-    made = trustme.CA()
-    made.cert_pem.write_to_path(tmp_path / "ca.pem")
-    made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
-    return Authority(tmp_path / "ca.pem", tmp_path / "server.pem")
+    return make_certificate(tmp_path)
 
 
 @pytest.fixture
-async def world(tmp_path: Path, service: FakePagerDuty, authority: Authority) -> AsyncIterator[World]:
+async def world(tmp_path: Path, service: FakePagerDuty, authority: Certificate) -> AsyncIterator[World]:
     """A core that pages through it, over real HTTPS."""
-    async with served(service.app, pem=authority.server_pem) as url:
+    async with served(service.app, certificate=authority) as url:
         made = World(tmp_path, url, service.routing_key, authority.ca_file)
         yield made
         await made.close()
@@ -210,7 +199,7 @@ async def test_a_refused_page_is_told_at_once(world: World, service: FakePagerDu
     assert any("refused the page with 400; is the routing key right" in text for text in await world.said())
 
 
-async def test_nobody_there_is_an_outage(tmp_path: Path, authority: Authority) -> None:
+async def test_nobody_there_is_an_outage(tmp_path: Path, authority: Certificate) -> None:
     """A connection that is refused is tried again."""
     world = World(tmp_path, f"https://127.0.0.1:{free_port()}", "R" * 32, authority.ca_file)
     await world.desk.ingest([firing()])
@@ -221,11 +210,11 @@ async def test_nobody_there_is_an_outage(tmp_path: Path, authority: Authority) -
 
 
 async def test_a_stranger_s_certificate_is_not_trusted(
-    tmp_path: Path, service: FakePagerDuty, authority: Authority
+    tmp_path: Path, service: FakePagerDuty, authority: Certificate
 ) -> None:
     """Whoever stands between us and PagerDuty learns no key."""
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
-    async with served(service.app, pem=authority.server_pem) as url:
+    async with served(service.app, certificate=authority) as url:
         world = World(tmp_path, url, service.routing_key, tmp_path / "other.pem")
         await world.desk.ingest([firing()])
         await world.turn()

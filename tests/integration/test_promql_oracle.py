@@ -11,12 +11,15 @@ import httpx
 import promql_parser as tree
 import pytest
 
-from opsbot.promql.evaluate import Span, evaluate
+from opsbot.promql.evaluate import Instant, Span, evaluate
 from opsbot.promql.functions import SUPPORTED_FUNCTIONS
 from opsbot.promql.labelset import EMPTY, LabelSet
+from opsbot.promql.node import prepared
+from opsbot.promql.presence import presence
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.support import AGGREGATIONS, OPERATORS
-from opsbot.promql.syntax import MAX_EVALUATIONS, QueryError, num_evaluations, parse
+from opsbot.promql.syntax import MAX_EVALUATIONS, QueryError, num_evaluations, parse, result_type
+from opsbot.promql.written import written
 from tests.support.prometheus import prometheus
 from tests.support.promql_expressions import Expressions
 from tests.support.promql_queries import INSTANT_ONLY, QUERIES, REFUSED
@@ -46,6 +49,16 @@ class Both:
     def at(self, text: str, time_s: float) -> tuple[Answer | None, Answer | None]:
         """Their answer and ours at one instant; None where it is an error."""
         return self._theirs_at(text, time_s), self._ours(text, time_s, (time_s, time_s))
+
+    def answerable_at(self, text: str, time_s: float) -> tuple[set[LabelSet] | None, set[LabelSet] | None]:
+        """For which labels there is data to answer *text*: as asked of Prometheus, and ours."""
+        expr = parse(text)
+        theirs = self._theirs_at(written(presence(prepared(expr))), time_s)
+        try:
+            ours = set(Instant(self._store, time_s).answerable(expr))
+        except QueryError:
+            ours = None
+        return None if theirs is None else {labels.without_name() for labels in theirs}, ours
 
     def over(self, text: str, span: Span, step_s: float) -> Iterator[tuple[float, Answer | None, Answer | None]]:
         """Both at each step of a range query."""
@@ -134,6 +147,34 @@ def test_random_expressions_have_the_same_answers(seed: int, both: Both) -> None
             continue
         for time_s, theirs, ours in both.over(text, SPAN, STEP_S):
             assert not _difference(theirs, ours), f"{text} at {time_s}"
+
+
+@pytest.mark.parametrize("seed", range(12, 16))
+def test_what_is_written_again_means_the_same(seed: int, both: Both) -> None:
+    """An expression that was read and written again has the answer of the original, in Prometheus."""
+    expressions = Expressions(seed)
+    texts = [*QUERIES[seed % 4 :: 4], *(expressions.any() for _ in range(NUM_RANDOM))]
+    for text in (text for text in texts if num_evaluations(tree.parse(text)) <= MAX_EVALUATIONS):
+        again = written(prepared(parse(text)))
+        for time_s in INSTANTS_S:
+            first, second = both.at(text, time_s)[0], both.at(again, time_s)[0]
+            assert not _difference(first, second), f"{text} became {again}"
+
+
+@pytest.mark.parametrize("seed", range(16, 20))
+def test_a_server_says_for_what_it_has_data(seed: int, both: Both) -> None:
+    """The question for data, asked of Prometheus, has the answer that our own samples give, or more errors."""
+    expressions = Expressions(seed)
+    num_compared = 0
+    texts = [*QUERIES[seed % 4 :: 4], *(expressions.any() for _ in range(NUM_RANDOM))]
+    for text in (text for text in texts if num_evaluations(tree.parse(text)) <= MAX_EVALUATIONS):
+        for time_s in INSTANTS_S:
+            theirs, ours = both.answerable_at(text, time_s)
+            if theirs is None or result_type(parse(text)) == "number":
+                continue
+            num_compared += 1
+            assert theirs == ours, f"{text} at {time_s}"
+    assert num_compared > 100
 
 
 def test_sorting_is_prometheus_sorting(both: Both) -> None:

@@ -15,6 +15,7 @@ from alembic.config import Config
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
 from opsbot.incident.incident import IncidentState
+from opsbot.incident.tracker import END_ANNOTATION
 from opsbot.notify.outbox import OutboxState
 from opsbot.runbook.run import RunState
 from opsbot.runbook.store import ApprovalRow
@@ -129,6 +130,22 @@ def test_a_resolved_incident_stays_so(incidents: IncidentRepository) -> None:
         incidents.incident("inc-7")
     with pytest.raises(NotFoundError, match="no incident"):
         incidents.incident("7a")
+
+
+def test_an_end_that_is_no_recovery_is_said_to_be_none(incidents: IncidentRepository) -> None:
+    """Of one of several alerts and of the last: watch names the reason, as when a target was taken out of its list."""
+    other, why = "TimeToFirstTokenHigh", {END_ANNOTATION: "its target was taken out of the list"}
+    incidents.ingest([firing(), firing(other)], 100.0, with_runbook)
+    for at_s, end in ((150.0, resolved()), (200.0, resolved(other))):
+        incidents.ingest([replace(end, annotations=why)], at_s, with_runbook)
+    said = [
+        text
+        for one in (firing(), firing(other))
+        for _, kind, text in incidents.decisions(one.fingerprint)
+        if kind in ("alert.left", "incident.resolved")
+    ]
+    assert len(said) == 2
+    assert all(text.endswith(". Not because it recovered: its target was taken out of the list") for text in said)
 
 
 def test_an_approval_is_decided_once(incidents: IncidentRepository, runs: RunRepository) -> None:

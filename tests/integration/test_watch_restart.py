@@ -12,7 +12,9 @@ import pytest
 
 from opsbot.clock import from_rfc3339
 from opsbot.history.file import HistoryFile, Limits
+from opsbot.promql.labelset import freeze
 from opsbot.watch.durable import HISTORY_FILE
+from opsbot.watch.sheet_key import key_text
 from tests.support.history import block, series, written
 from tests.support.ports import free_port
 from tests.support.waiting import until
@@ -105,7 +107,7 @@ async def test_long_windows_go_on_from_disk(world: World) -> None:
     counter = series("requests_total", **labels)
     start_s = (now - 7200) // 10 * 10
     times = [start_s + 10 * step + 9.5 for step in range(718)]
-    key = f'["east","http://127.0.0.1:{world.target_port}/metrics"]'
+    key = key_text(("target", freeze(labels)))
     world.watch.data_dir.mkdir()
     file = HistoryFile(world.watch.data_dir / HISTORY_FILE, Limits(), "then")
     written(file, key, block(times, {counter: [5 * (time_s - start_s) for time_s in times]}))

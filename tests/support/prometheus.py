@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -15,13 +15,21 @@ from tests.support.ports import free_port
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path) -> Iterator[str]:
-    """Prometheus with its data in *folder*, evaluating every second; yields its base URL."""
+def prometheus(folder: Path, *, targets: Sequence[str] = (), port: int | None = None) -> Iterator[str]:
+    """Prometheus with its data in *folder*, evaluating every second; yields its base URL.
+
+    Args:
+        targets: `host:port` of what it scrapes every second.
+    """
     binary = shutil.which("prometheus")
     assert binary is not None, "Prometheus is not installed: run `make setup`, or install Debian's package prometheus"
     config = folder / "prometheus.yml"
-    config.write_text("global: {scrape_interval: 1s, evaluation_interval: 1s}\n")
-    port = free_port()
+    folder.mkdir(exist_ok=True)
+    config.write_text(
+        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: serving, static_configs: [{{targets: {list(targets)}}}]}}]\n"
+    )
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     command = [
         binary,

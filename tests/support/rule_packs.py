@@ -74,7 +74,7 @@ def evaluated(series: Mapping[str, Curve], duration_s: float, step_s: int = STEP
         now = START_S + passed
         sheet.append(now, labels, [curve(passed) for curve in series.values()])
         told += evaluation.rules(rules.rules, now, is_complete=True, recordings=rules.recordings)
-        past.turn(evaluation, now)
+        past.turn([evaluation], now)
     assert evaluation.errors == {}
     assert evaluation.recorder.num_failing == 0
     return Told(tuple(told))

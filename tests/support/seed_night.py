@@ -149,7 +149,7 @@ class SeedNight:
             self._sheet.append(now, self._labels, [curve(now) for curve in self._series.values()])
             rules = self._rules
             told = self._evaluation.rules(rules.rules, now, is_complete=True, recordings=rules.recordings)
-            self._durable.turn(self._evaluation, now)
+            self._durable.turn([self._evaluation], now)
             if news := [alert for alert in told if self._is_news(alert)]:
                 await self.desk.ingest(news)
             await self.desk.review()

@@ -20,6 +20,7 @@ from opsbot.promql.labelset import NAME, LabelSet
 from opsbot.promql.samples import SampleStore
 from opsbot.rule.loader import load_rule_file
 from opsbot.rule.model import Rule
+from tests.support.certificate import Certificate
 from tests.support.ports import free_port
 
 TOKEN = "door-token"
@@ -140,11 +141,16 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def served(app: ASGIApp, port: int | None = None, *, pem: Path | None = None) -> AsyncIterator[str]:
-    """A real server of *app* on loopback, over TLS with *pem*; yields its base URL, and is gone afterwards."""
+async def served(app: ASGIApp, port: int | None = None, certificate: Certificate | None = None) -> AsyncIterator[str]:
+    """A real server of *app* on loopback, over TLS with *certificate*; yields its base URL, and is gone afterwards."""
     port = port or free_port()
     config = uvicorn.Config(
-        app, port=port, lifespan="off", log_config=None, timeout_graceful_shutdown=1, ssl_certfile=pem
+        app,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificate.server_pem if certificate else None,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve())
@@ -152,7 +158,11 @@ async def served(app: ASGIApp, port: int | None = None, *, pem: Path | None = No
         assert not task.done(), "the server did not start"
         await asyncio.sleep(0.01)
     try:
-        yield f"http{'s' if pem else ''}://127.0.0.1:{port}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     finally:
         server.should_exit = True
         await task
+        # Over TLS a close waits for the other side's; and what is closed is gone a turn of the loop later only.
+        for connection in list(server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0.01)

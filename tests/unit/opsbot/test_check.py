@@ -147,3 +147,23 @@ def test_the_shipped_schemas_are_current_and_fit(name: str, file: str, tmp_path:
     assert written == (ROOT / f"docs/schema/{name}.json").read_text(), "run `make schema`"
     schema: Mapping[str, object] = json.loads(written)
     assert list(Draft202012Validator(schema).iter_errors(yaml.safe_load((ROOT / file).read_text()))) == []
+
+
+def test_files_of_metrics_sources_are_looked_at(folder: Path) -> None:
+    """A list of targets that is wrong or gone, and certificates that cannot be read, each at its place."""
+    (folder / "targets.yaml").write_text("- {targets: ['a:1']}\n")
+    listed = folder / "listed.yaml"
+    listed.write_text(
+        f"version: 1\nrunbooks: []\nalert_rules: []\ntargets_file:\n- {folder}/targets.yaml\n- none.json\n"
+    )
+    assert check(listed)[1].splitlines()[:2] == [
+        f"{listed}:5:3: targets_file: {folder}/targets.yaml: group 1: a:1 has no label 'cluster', "
+        "by which rules and runbooks go",
+        f"{listed}:6:3: targets_file: none.json: No such file or directory",
+    ]
+    server = folder / "server.yaml"
+    server.write_text(
+        "version: 1\nrunbooks: []\nalert_rules: []\nprometheus:\n"
+        f"- url: https://p\n  ca_file: {folder}/rules/bad.yaml\n"
+    )
+    assert f"{server}:6:12: prometheus prometheus: ca_file {folder}/rules/bad.yaml cannot be used" in check(server)[1]

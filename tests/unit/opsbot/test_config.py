@@ -71,3 +71,69 @@ def test_secrets_never_show_in_a_repr(tmp_path: Path) -> None:
     assert "t0ken" not in repr(secrets)
     assert secrets.personal_tokens == {}
     assert secrets.slack_bot_token is None
+
+
+def loaded(folder: Path, *lines: str) -> str:
+    """The problems of a file of these lines and nothing to watch but what they name."""
+    try:
+        load_settings(write(folder, "\n".join(["version: 1", *lines, ""])))
+    except ConfigError as error:
+        return "\n".join(error.problems)
+    return ""
+
+
+def test_one_prometheus_may_stand_without_a_list(tmp_path: Path) -> None:
+    """As it could before there were several; `serving` may be left out then."""
+    one = load_settings(write(tmp_path, 'version: 1\nprometheus: {url: "http://p:9090"}\n'))
+    many = load_settings(write(tmp_path, 'version: 1\nprometheus: [{url: "http://p:9090"}]\n'))
+    assert one.prometheus == many.prometheus
+    assert (one.prometheus[0].name, one.prometheus[0].interval, one.prometheus[0].insecure) == (
+        "prometheus",
+        5.0,
+        False,
+    )
+
+
+def test_targets_may_stand_without_a_list(tmp_path: Path) -> None:
+    """A path, or several."""
+    one = load_settings(write(tmp_path, 'version: 1\ntargets_file: t.yaml\ntargets_url: "http://sd/targets"\n'))
+    assert (one.targets_file, one.targets_url) == ((Path("t.yaml"),), ("http://sd/targets",))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("", "nothing to watch: name serving, targets_file, targets_url or prometheus"),
+        ("prometheus: {url: p}", "opsbot.yaml:2:13: url: 'p' is no address such as https://prometheus.example:9090"),
+        ("prometheus: [{url: 'http://a:b@p'}]", "opsbot.yaml:2:20: url: a user or password stands in the address"),
+        ("prometheus: {url: 'http://p', token_env: T}", "its token would be sent unencrypted; use https"),
+        ("prometheus: {url: 'http://p', labels: {alertname: x}}", "'alertname' cannot be a server's label"),
+        ("prometheus: {url: 'http://p', labels: {region: ''}}", "the label 'region' is empty"),
+        ("prometheus: {url: 'http://p', interval: 100ms}", "greater than or equal to 1"),
+        ("prometheus: {url: 'http://p', tokn_env: T}", "unknown key 'tokn_env', did you mean 'token_env'?"),
+        ("prometheus: [{url: 'http://p'}, {url: 'http://q'}]", "two servers have the name 'prometheus'"),
+        ("prometheus: [{url: 'http://p'}, {url: 'http://q', name: q}]", "two servers have the labels {}"),
+        ("targets_url: 'ftp://x'", "'ftp://x' is no address"),
+        ("targets_file: t.yaml\nprometheus: {url: 'http://p'}", "which prometheus replaces; drop one"),
+    ],
+)
+def test_wrong_sources_are_told(line: str, problem: str, tmp_path: Path) -> None:
+    """With the place where the file has one."""
+    assert problem in loaded(tmp_path, line)
+
+
+def test_the_tokens_of_servers_are_secrets(tmp_path: Path) -> None:
+    """Over TLS, or on this machine, or where somebody says that it need not be safe."""
+    settings = load_settings(
+        write(
+            tmp_path,
+            "version: 1\nprometheus:\n"
+            "  - {url: 'https://p', name: eu, labels: {region: eu}, token_env: EU}\n"
+            "  - {url: 'http://127.0.0.1:1', name: us, labels: {region: us}, token_env: US}\n"
+            "  - {url: 'http://x', name: x, labels: {region: x}, token_env: US, insecure: true}\n",
+        )
+    )
+    with pytest.raises(ConfigError, match="EU is not set: the token of the Prometheus eu"):
+        load_secrets(settings, {"OPSBOT_API_TOKEN": "a", "US": "b"})
+    secrets = load_secrets(settings, {"OPSBOT_API_TOKEN": "a", "US": "b", "EU": "c"})
+    assert secrets.prometheus_tokens == {"eu": "c", "us": "b", "x": "b"}

@@ -31,6 +31,7 @@ NEEDS_MORE_THAN_VLLM = {
     "BotRulesFailing",
     "BotRoleDown",
     "BotSamplesRefused",
+    "BotTargetsNotRead",
     "CountryCrossOver",
     "LeaseOutlivesIncident",
     "MetricsFrozen",
@@ -96,6 +97,7 @@ OPEN, RECEIVED = f'opsbot_incidents{{{BOT},state="open"}}', f"opsbot_alerts_rece
 STUCK_RUNS, BAD_FILES = f'opsbot_runs{{{BOT},state="needs_person"}}', f"opsbot_runbook_files_bad{{{BOT}}}"
 READY, OLDEST = f"opsbot_ready{{{BOT}}}", f"opsbot_outbox_oldest_age_seconds{{{BOT}}}"
 FAILING, LATE = f"opsbot_watch_rules_failing{{{BOT}}}", f"opsbot_watch_rounds_late_total{{{BOT}}}"
+LIST = f'opsbot_watch_source_up{{{BOT},kind="targets_file",source="targets.yaml"}}'
 REFUSED, UNHEARD = f"opsbot_watch_samples_refused_total{{{BOT}}}", f"opsbot_watch_door_failures_total{{{BOT}}}"
 
 
@@ -124,7 +126,7 @@ CALM: Mapping[str, Curve] = {
     DOOR: grows(2), SHED: grows(0.02), LEASES: level(0), PROCESS: grows(0.7),
     from_country("DE"): grows(1.2), from_country("FR"): grows(0.8), from_country("unknown"): grows(5),
     OPEN: level(0), RECEIVED: level(0), STUCK_RUNS: level(0), BAD_FILES: level(0),
-    FAILING: level(0), LATE: grows(0), REFUSED: grows(0), UNHEARD: grows(0),
+    FAILING: level(0), LATE: grows(0), REFUSED: grows(0), UNHEARD: grows(0), LIST: level(1),
     READY: level(1), OLDEST: level(0),
 }  # fmt: skip
 """Everything is well: 2 requests a second."""
@@ -195,6 +197,8 @@ CASES: Mapping[str, tuple[Mapping[str, Curve], set[str]]] = {
     "a role of the bot is gone": ({BOT_UP: turns(300, 1, 0)}, {"BotRoleDown"}),
     "rounds are late": ({LATE: grows(0.5)}, {"BotRoundsLate"}),
     "a round is late now and then": ({LATE: grows(0.02)}, set()),
+    "a list of targets is gone": ({LIST: turns(300, 1, 0)}, {"BotTargetsNotRead"}),
+    "a list of targets is read again": ({LIST: lambda passed: float(not 300 <= passed < 340)}, set()),
     "series are refused": ({REFUSED: grows(1)}, {"BotSamplesRefused"}),
     "core is away": ({UNHEARD: bends(300, 0, 1)}, {"BotNotHeard"}),
     "a role is not ready": ({READY: turns(300, 1, 0)}, {"BotNotReady"}),
@@ -268,7 +272,7 @@ def test_alerts_end_with_their_cause() -> None:
 
 def test_every_alert_tells_people_what_it_means() -> None:
     """A summary of one line and a description, both without anything left to fill in."""
-    labels = dict.fromkeys(("cluster", "model_name", "instance", "country"), "x")
+    labels = dict.fromkeys(("cluster", "model_name", "instance", "country", "source"), "x")
     for rule in book().rules:
         for key in ("summary", "description"):
             text = fill(rule.annotations[key], labels, 0.5)

@@ -93,7 +93,7 @@ async def test_a_target_that_does_not_answer_is_given_up(monkeypatch: pytest.Mon
     bench = Bench()
     bench.exposed.pause_s = 5.0
     await bench.scrape()
-    assert bench.scraper.health.last_error == "no answer within 0 s"
+    assert bench.scraper.health.last_error == "no answer within 0.05 s"
 
 
 async def test_an_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ async def test_an_endless_body_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
 
     bench = Bench(Starlette(routes=[Route("/metrics", endless)]))
     await bench.scrape()
-    assert bench.scraper.health.last_error == "the exposition is larger than 1000 bytes"
+    assert bench.scraper.health.last_error == "the answer is larger than 1000 bytes"
 
 
 async def test_a_page_that_is_no_exposition_is_a_failure() -> None:

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from opsbot.history.file import Limits
-from opsbot.promql.labelset import LabelSet
+from opsbot.history.level import FINE
+from opsbot.promql.labelset import LabelSet, freeze
 from opsbot.promql.samples import SampleStore
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Value
@@ -17,7 +18,8 @@ from opsbot.watch import level_memory
 from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
-from tests.support.history import series
+from opsbot.watch.sheet_key import key_text
+from tests.support.history import block, named, series
 from tests.support.watching import StepClock
 
 START_S = 1_700_002_800.0
@@ -44,7 +46,7 @@ class Life:
             self.clock.advance(every_s)
             now = self.clock.now()
             self.store.sheet(("a", "url")).append(now, labels, [curve(now - START_S)])
-            self.durable.turn(self.evaluation, now)
+            self.durable.turn([self.evaluation], now)
             if self.durable._keeper is not None and now % 600 == 0:
                 await self.durable._keeper.written(now)
 
@@ -99,7 +101,7 @@ async def test_rules_that_ask_for_more_than_memory_has_room_for_are_told(monkeyp
     two = (M, series("n_total", cluster="a"))
     for step in range(200):
         life.store.sheet("a").append(START_S + 10 * step, two, [1.0, 2.0])
-        life.durable.turn(life.evaluation, START_S + 10 * step)
+        life.durable.turn([life.evaluation], START_S + 10 * step)
     life.clock.advance(2000)
     with pytest.raises(QueryError, match="need more than 1 series"):
         life.rule('rate({__name__=~".+_total"}[1h])')
@@ -177,3 +179,30 @@ async def test_a_history_that_cannot_be_read_is_an_error_of_the_query(tmp_path: 
         assert (answer.status_code, answer.json()["errorType"]) == (503, "unavailable")
         assert (await client.get("/api/v1/query", params={"query": "rate(m_total[30s])"})).status_code == 200
     life.durable.close()
+
+
+def test_a_target_with_many_series_is_seen_whole_over_long_windows() -> None:
+    """Memory holds what rules ask for up to one limit for all; no target's share of it is cut silently."""
+    memory = level_memory.LevelMemory(FINE, frozenset({named("m_total")}), 3600.0)
+    labels = [series("m_total", cluster="a", pod=str(pod)) for pod in range(10_001)]
+    memory.append(key_text(("target", freeze({"cluster": "a"}))), block([START_S], {one: [1.0] for one in labels}))
+    assert len(memory.instant(named("m_total"), START_S)) == 10_001
+
+
+async def test_what_is_remembered_of_targets_that_are_gone_is_forgotten() -> None:
+    """Targets come and go for months."""
+    life = await Life(None).started("rate(m_total[1h])")
+    for pod in range(3):
+        await life.scraped(1200, 10, lambda passed: passed)
+        life.store.retire(("a", "url"))
+        life.clock.advance(7200 + pod)
+        life.store.forget_older(life.clock.now())
+        life.durable.turn([life.evaluation], life.clock.now())
+        life.durable.long.forget_older(life.clock.now())
+        life.durable.long.forget_older(life.clock.now())
+        life.clock.advance(10)
+        life.durable.turn([life.evaluation], life.clock.now())
+    assert life.durable._harvest._taken_s == {}
+    assert life.durable.long._minute == {}
+    assert [memory.store.sheets() for memory in life.durable.long._levels.values()] == [[]]
+    assert [memory._rows for memory in life.durable.long._levels.values()] == [{}]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.promql.samples import SampleStore
 from opsbot.rule.evaluate import RULE_ANNOTATION
@@ -28,7 +30,7 @@ class Life:
         """One round, written down."""
         put(self.store, "m", {"cluster": "a"}, (now, value))
         alerts = self.evaluation.rules([self.rule], now, is_complete=True)
-        self.file.note(self.evaluation.states, self.evaluation.waiting_holds, now)
+        self.file.note(list(self.evaluation.holds()), now)
         if self.file._under_way is not None:
             self.file._under_way.result()
         return alerts
@@ -73,6 +75,24 @@ def test_after_a_long_outage_a_timer_begins_anew(tmp_path: Path) -> None:
     life = Life(tmp_path, rule)
     assert life.round(NOW + 121, 9.0) == []
     assert [one.active_since for one in life.evaluation.active("Busy")] == [NOW + 121]
+    life.file.close()
+
+
+@pytest.mark.parametrize("step_s", [50.0, 7200.0])
+def test_a_step_of_the_clock_after_a_restart_leaves_waiting_timers_alone(step_s: float, tmp_path: Path) -> None:
+    """Set forward before its rule is there, the clock neither makes an outage of that nor ends `for` sooner."""
+    rule = rule_from(tmp_path, for_="120s")
+    life = Life(tmp_path, rule)
+    life.round(NOW, 9.0)
+    life.round(NOW + 30, 9.0)
+    life.file.close()
+    life = Life(tmp_path, rule)
+    assert life.evaluation.rules([], NOW + 40, is_complete=False) == []
+    life.evaluation.shift(step_s)
+    assert life.round(NOW + step_s + 119, 9.0) == []
+    assert [one.active_since for one in life.evaluation.active("Busy")] == [NOW + step_s]
+    (alert,) = life.round(NOW + step_s + 120, 9.0)
+    assert alert.state is AlertState.FIRING
     life.file.close()
 
 

@@ -25,6 +25,9 @@ class View:
     def target_list(self) -> Sequence[Mapping[str, object]]:
         return [{"scrapeUrl": "http://a/metrics", "health": "up"}]
 
+    def source_list(self) -> Sequence[Mapping[str, object]]:
+        return []
+
     def rule_groups(self) -> Sequence[Mapping[str, object]]:
         return [{"name": "f.yaml", "rules": []}]
 

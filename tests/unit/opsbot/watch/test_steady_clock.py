@@ -33,6 +33,18 @@ def test_it_goes_on_when_the_machines_clock_steps_back() -> None:
     assert steady.now() == clock.wall == 1003.0
 
 
+def test_a_step_forward_is_told_before_its_time_is() -> None:
+    """Once, by its size; slewing and steps back are none."""
+    clock = StepClock(1000.0)
+    told: list[float] = []
+    steady = SteadyClock(clock, told.append)
+    for step, passed in ((0.05, 1.0), (3600.0, 1.0), (0.0, 1.0), (-3600.0, 1.0), (0.0, 1.0)):
+        clock.wall += step
+        clock.advance(passed)
+        steady.now()
+    assert told == [3600.0]
+
+
 @given(st.lists(st.tuples(st.floats(-5000, 5000), st.floats(0.001, 10)), max_size=30))
 def test_it_never_runs_backwards(moves: list[tuple[float, float]]) -> None:
     """Whatever the machine's clock does."""
