@@ -10,6 +10,9 @@ from opsbot.alert.alert import Severity
 WAKING: tuple[Severity, ...] = ("critical", "high", "medium")
 """Severities for which somebody is woken when Slack cannot say them; the others wait until it can."""
 MOST_NAMED = 20
+NEVER_SENT = "never"
+LAPSED = "lapsed:"
+"""What a page's item keeps as sent: nothing so far, and an acknowledgement that has run out (by whom follows)."""
 SLACK_PAGE = "slack"
 """What the page is about that says that Slack cannot be spoken in; other pages are about an incident's id."""
 

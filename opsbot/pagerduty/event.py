@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from opsbot.alert.alert import Severity
 from opsbot.incident.incident import Incident, IncidentState
+from opsbot.notify.overdue import LAPSED, NEVER_SENT
 
 Action = Literal["trigger", "acknowledge", "resolve"]
 
@@ -28,7 +29,7 @@ SEVERITIES: Mapping[Severity, str] = {
 MAX_SUMMARY = 1024
 MAX_LABELS = 32
 MAX_VALUE = 200
-NEVER = "never"
+NEVER = NEVER_SENT
 """What was sent of an incident that did not page."""
 
 
@@ -69,7 +70,7 @@ def next_event(incident: Incident, paged: Set[Severity], sent: str) -> PageEvent
 
 def lapsed(user_id: str | None) -> str:
     """What is remembered as sent once an acknowledgement by *user_id* has run out in PagerDuty."""
-    return f"lapsed:{hashlib.sha256((user_id or '').encode()).hexdigest()[:16]}"
+    return f"{LAPSED}{hashlib.sha256((user_id or '').encode()).hexdigest()[:16]}"
 
 
 def dedup_key(instance: str, incident_id: str) -> str:

@@ -9,16 +9,13 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 from opsbot.alert.alert import Severity
 from opsbot.incident.incident import IncidentState
 from opsbot.notify.outbox import OutboxState
-from opsbot.notify.overdue import SLACK_PAGE, WAKING, Unheard, Untaken
+from opsbot.notify.overdue import LAPSED, NEVER_SENT, SLACK_PAGE, WAKING, Unheard, Untaken
 from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.rows import incident_id, incident_number, wish, wish_page
 
 MOST_LATE = 200
 MOST_UNHEARD = 1000
-NEVER = "never"
-"""What the pager was sent of an incident that did not page so far; a row that it never took has nothing."""
-LAPSED = "lapsed:"
 
 
 class PageRepository:
@@ -48,7 +45,7 @@ class PageRepository:
             .join(incident, incident.c.number == outbox.c.incident_number)
             .where(
                 outbox.c.kind == "page",
-                or_(outbox.c.ts.is_(None), outbox.c.ts == NEVER),
+                or_(outbox.c.ts.is_(None), outbox.c.ts == NEVER_SENT),
                 incident.c.state == IncidentState.OPEN.value,
                 incident.c.merged_into.is_(None),
                 incident.c.severity.in_(sorted(paged)),

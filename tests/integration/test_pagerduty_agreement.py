@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from opsbot.alert.alert import Alert, AlertState
+from opsbot.incident.timeline import TimelineEntry
 from tests.support.alerts import firing
 from tests.support.fake_pagerduty import FakePagerDuty
 from tests.support.paging import ANN, INTEGRATION, World, authority_in
@@ -163,3 +165,112 @@ async def test_who_was_not_woken_yet_comes_first(world: World, service: FakePage
     await world.desk.ingest([firing("Other")])
     await world.turn(1)
     assert service.told == ["trigger INC-1", "trigger INC-2", "acknowledge INC-1"]
+
+
+def medium(name: str = "Slow") -> Alert:
+    """An alert that does not page by itself."""
+    labels = {"alertname": name, "cluster": "eu-1", "severity": "medium"}
+    return Alert(labels, {"summary": f"{name} on eu-1"}, AlertState.FIRING, 100.0)
+
+
+async def test_what_slack_does_not_take_is_one_page(world: World, service: FakePagerDuty) -> None:
+    """However many incidents wait; it ends when Slack has taken them."""
+    world.is_slack_there = False
+    await world.desk.ingest([medium(), medium("Slower")])
+    await world.turn(299)
+    assert service.told == []
+    await world.turn(2)
+    await world.turn(1)
+    await world.turn(60)
+    assert service.told == ["trigger slack"]
+    body = service.events[0]["payload"]
+    assert body["severity"] == "error"
+    assert body["summary"] == (
+        "Slack does not take what opsbot has to say: 2 open incidents, for 5m2s. `opsbot incidents` lists them"
+    )
+    assert body["custom_details"] == {"incidents": ["INC-1", "INC-2"], "num_incidents": 2}
+    assert world.paging.watch.num_unheard == 2
+    world.is_slack_there = True
+    await world.turn(1)
+    await world.turn(1)
+    assert service.told == ["trigger slack", "resolve slack"]
+    assert service.standing == {}
+
+
+async def test_what_was_paged_needs_no_slack(world: World, service: FakePagerDuty) -> None:
+    """Whoever was woken for it knows."""
+    world.is_slack_there = False
+    await world.desk.ingest([firing()])
+    await world.turn()
+    await world.turn(600)
+    await world.turn(1)
+    assert service.told == ["trigger INC-1"]
+
+
+async def test_a_reply_for_all_that_slack_does_not_take_is_a_page(world: World, service: FakePagerDuty) -> None:
+    """The incident was shown, but whom to wake for it by now was not."""
+    await world.desk.ingest([medium()])
+    await world.turn()
+    world.is_slack_there = False
+    await world.desk.note(TimelineEntry("INC-1:x", "INC-1", world.clock.now(), "opsbot", "x", "@U1: please take it"))
+    await world.turn(400)
+    await world.turn(1)
+    assert service.told == []
+    late = TimelineEntry("INC-1:y", "INC-1", world.clock.now(), "opsbot", "y", "@U1: please take it", is_broadcast=True)
+    await world.desk.note(late)
+    await world.turn(400)
+    await world.turn(1)
+    assert service.told == ["trigger slack"]
+
+
+async def test_nobody_is_woken_for_what_somebody_has_or_can_wait(world: World, service: FakePagerDuty) -> None:
+    """Nor for what is over."""
+    world.is_slack_there = False
+    low = Alert({"alertname": "Low", "severity": "low"}, {}, AlertState.FIRING, 100.0)
+    await world.desk.ingest([medium(), low])
+    await world.desk.acknowledge("INC-1", ANN)
+    await world.turn(400)
+    await world.turn(1)
+    assert service.told == []
+
+
+async def test_a_new_start_asks_again_what_the_pager_knows(world: World, service: FakePagerDuty) -> None:
+    """Slack came back while core was down: the page of it ends all the same."""
+    world.is_slack_there = False
+    await world.desk.ingest([medium()])
+    await world.turn(301)
+    await world.turn(1)
+    assert service.told == ["trigger slack"]
+    await world.start_anew()
+    world.is_slack_there = True
+    await world.turn(1)
+    await world.turn(1)
+    assert service.told == ["trigger slack", "resolve slack"]
+
+
+async def test_a_severity_that_rises_gets_its_time(world: World, service: FakePagerDuty) -> None:
+    """It has been open for long, but it pages only now: that is not late yet."""
+    await world.desk.ingest([medium()])
+    await world.turn(3600)
+    service.answers = [503] * 3
+    worse = Alert({**medium().labels, "severity": "critical"}, {}, AlertState.FIRING, 101.0)
+    await world.desk.ingest([worse])
+    if (await world.desk.incident("INC-1")).incident.severity != "critical":
+        pytest.fail("the incident's severity has not risen")
+    await world.turn()
+    assert not any("nobody has been paged" in text for text in await world.said())
+    await world.turn(11)
+    await world.turn(1)
+    assert any("nobody has been paged" in text for text in await world.said())
+
+
+async def test_outcomes_are_counted(world: World, service: FakePagerDuty) -> None:
+    """By what became of each event."""
+    service.answers = [503]
+    await world.desk.ingest([firing()])
+    await world.turn()
+    await world.turn(10)
+    counted = world.metrics.exposition()
+    assert 'opsbot_pages_total{outcome="delivered"} 1.0' in counted
+    assert 'opsbot_pages_total{outcome="retry"} 1.0' in counted
+    assert 'opsbot_pages_total{outcome="failed"} 0.0' in counted

@@ -74,7 +74,8 @@ class World:
         stores = Repositories.over(self.database, policy)
         self.stores = stores
         self.metrics = CoreMetrics()
-        self.paging = self._paging(url, routing_key, ca_file)
+        self._place = (url, routing_key, ca_file)
+        self.paging = self._paging()
         self.desk = Desk(stores, NoRuns(), policy, lambda alert: [], lambda: None, self.clock)
         pager_desk = PagerDesk(self.desk, InboundRepository(self.database), PageRepository(self.database), self.clock)
         door = PagerDutyDoor(SignatureKeys.of(["new", "old"]), "core-1", pager_desk, self.metrics)
@@ -84,7 +85,8 @@ class World:
         )  # fmt: skip
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://core")
 
-    def _paging(self, url: str, routing_key: str, ca_file: Path) -> Paging:
+    def _paging(self) -> Paging:
+        url, routing_key, ca_file = self._place
         section = PagerDutySection(routing_key_env="KEY", url=url, ca_file=ca_file)
         incidents = self.stores.incidents
         store = PagingStore(
@@ -104,6 +106,11 @@ class World:
         """Make a page that names something that is not there."""
         with self.database.write() as connection:
             connection.execute(update(outbox).where(outbox.c.key == f"page:{incident_id}").values(ref="INC-404"))
+
+    async def start_anew(self) -> None:
+        """Nothing is left but what is stored."""
+        await self.paging.stop()
+        self.paging = self._paging()
 
     async def close(self) -> None:
         """Close connections and files."""
