@@ -87,12 +87,11 @@ class PageWorker:
             self._woken.clear()
 
     async def round(self) -> None:
-        """Deliver what is due: first what was never taken, then what is to be brought up to date."""
+        """Deliver what is due, in the store's order: first what was never taken, the worst before the others."""
         started = self._clock.monotonic()
         self._held_until = {key: until for key, until in self._held_until.items() if started < until}
         self._refused = {key: refusal for key, refusal in self._refused.items() if started < refusal.until}
-        due = await asyncio.to_thread(self._store.due, self._clock.now(), DUE_LIMIT)
-        for item in sorted(due, key=lambda item: (item.ts is not None, not item.incident_id)):
+        for item in await asyncio.to_thread(self._store.due, self._clock.now(), DUE_LIMIT):
             if self._clock.monotonic() < self._not_before:
                 return
             if item.key in self._held_until:

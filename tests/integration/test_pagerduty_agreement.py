@@ -157,6 +157,17 @@ async def test_one_page_that_cannot_be_made_does_not_hold_the_others(world: Worl
     assert service.told == ["trigger INC-2"]
 
 
+async def test_in_a_storm_the_worst_is_paged_first(world: World, service: FakePagerDuty) -> None:
+    """A severity that has just risen to page is among them."""
+    await world.desk.ingest([medium()])
+    await world.turn()
+    high = Alert({"alertname": "High", "severity": "high"}, {}, AlertState.FIRING, 100.0)
+    worse = Alert({**medium().labels, "severity": "critical"}, {}, AlertState.FIRING, 101.0)
+    await world.desk.ingest([high, firing(), worse])
+    await world.turn(1)
+    assert service.told == ["trigger INC-1", "trigger INC-3", "trigger INC-2"]
+
+
 async def test_who_was_not_woken_yet_comes_first(world: World, service: FakePagerDuty) -> None:
     """A new page goes before what is only brought up to date."""
     await world.desk.ingest([firing()])
