@@ -26,7 +26,7 @@ from opsbot.listen import bind, serve
 from opsbot.notify.outbox import PAGE_KINDS
 from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
-from opsbot.pagerduty.wiring import Paging
+from opsbot.pagerduty.wiring import Paging, PagingStore
 from opsbot.people import Person, person_for
 from opsbot.readiness import WriteProbe
 from opsbot.runbook.executor import Executor, ExecutorSettings
@@ -108,20 +108,18 @@ class Core:
             stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock, lambda: self._rota.rota
         )
         self._stores = stores
+        self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
+        self._metrics = CoreMetrics()
         self._paging = None
         if pagerduty is not None:
-            self._paging = Paging(
-                pagerduty,
-                secrets.paging,
-                settings.instance,
+            store = PagingStore(
                 OutboxRepository(database, PAGE_KINDS),
+                PageRepository(database),
                 self._incidents.incident,
                 self._incidents.add_entry,
                 self._incidents.entry,
-                clock,
             )
-        self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
-        self._metrics = CoreMetrics()
+            self._paging = Paging(pagerduty, secrets.paging, settings.instance, store, self._metrics.pages.count, clock)
         self._roles = {person.user: frozenset(person.roles) for person in settings.people}
         self._slack = SlackRole(
             SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
@@ -265,6 +263,9 @@ class Core:
         self._metrics.bad_rota.set(bool(self._rota.problems))
         self._metrics.bad_files.set(self._num_bad_files())
         self._metrics.delivery.refresh(self._database, self._clock.now(), is_slack_connected=self._slack.is_connected)
+        if self._paging is not None:
+            self._metrics.pages.late.set(self._paging.watch.num_late)
+            self._metrics.pages.unheard.set(self._paging.watch.num_unheard)
 
     def _num_bad_files(self) -> int:
         return len({problem.path for problem in self._library.problems})

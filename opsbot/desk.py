@@ -95,6 +95,9 @@ class Desk:
         _require(person, "responder", "acknowledge an incident")
         incident = await asyncio.to_thread(self._incidents.incident, incident_id)
         if incident.state is IncidentState.ACKNOWLEDGED and incident.acknowledged_by == person.user_id:
+            if await asyncio.to_thread(self._incidents.acknowledge_again, incident.incident_id):
+                self._wake_outbox()
+                return f"{incident.incident_id} is yours still; the pager is told again."
             return f"{incident.incident_id} is yours already."
         now = self._clock.now()
         before = incident.acknowledged_by

@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from opsbot.delivery_metrics import DeliveryMetrics
 from opsbot.heartbeat.metrics import HeartbeatMetrics
+from opsbot.page_metrics import PageMetrics
 from opsbot.process_metrics import ProcessMetrics
 
 DOOR_BUCKETS = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -46,6 +47,7 @@ class CoreMetrics:
             registry=self.registry,
         )
         self.delivery = DeliveryMetrics(self.registry)
+        self.pages = PageMetrics(self.registry)
         self.process = ProcessMetrics("core", self.registry)
         self.escalations = Gauge("opsbot_escalations", "Escalations by state.", ["state"], registry=self.registry)
         self.bad_rota = Gauge(

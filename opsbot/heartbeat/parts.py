@@ -89,7 +89,11 @@ class LoopParts:
             return {"database": f"it took no change within {ASK_TIMEOUT_S:.0f} s"}
         except OpsbotError as error:
             return {"database": _short(str(error))}
-        return {"outbox": self._outbox.problem(behind, "something waits to be said in Slack", self._clock.monotonic())}
+        return {
+            "outbox": self._outbox.problem(
+                behind, "something waits to be said in Slack or to PagerDuty", self._clock.monotonic()
+            )
+        }
 
     async def _watch(self) -> str | None:
         try:

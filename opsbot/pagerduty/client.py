@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from pagerduty import Error, EventsApiV2Client, HttpError
 
-from opsbot.incident.incident import Incident
 from opsbot.notify.notifier import DeliveryError
-from opsbot.pagerduty.event import PageEvent, dedup_key, payload
+from opsbot.pagerduty.event import dedup_key
+from opsbot.pagerduty.page import Page
 
 TIMEOUT_S = 10
 AT_ONCE = -2
@@ -23,7 +23,7 @@ REPEATED_BY_CLIENT = (429, 500, 502, 503, 504)
 class Pager(Protocol):
     """Takes pages."""
 
-    async def send(self, event: PageEvent, incident: Incident) -> None:
+    async def send(self, page: Page) -> None:
         """Send an event; the same one again changes nothing.
 
         Raises: DeliveryError.
@@ -51,15 +51,13 @@ class PagerDuty:
         # Its connections are not said to be safe for several threads.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pagerduty")
 
-    async def send(self, event: PageEvent, incident: Incident) -> None:
+    async def send(self, page: Page) -> None:
         """Send an event; the dedup key makes a repeat harmless, also after an unknown outcome."""
-        properties: dict[str, Any] = {}
-        if event.action == "trigger":
-            properties = {"payload": payload(incident), "client": "opsbot"}
-        key = dedup_key(self._instance, incident.incident_id)
+        properties: dict[str, Any] = {"payload": page.body, "client": "opsbot"} if page.body else {}
+        key = dedup_key(self._instance, page.ref)
 
         def call() -> None:
-            self._client.send_event(event.action, dedup_key=key, **properties)
+            self._client.send_event(page.event.action, dedup_key=key, **properties)
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, call)

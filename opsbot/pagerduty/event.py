@@ -7,12 +7,14 @@ Source: PagerDuty's developer documentation, "Send an Alert Event" (Events API v
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from opsbot.alert.alert import Severity
 from opsbot.incident.incident import Incident, IncidentState
+from opsbot.notify.overdue import LAPSED, NEVER_SENT
 
 Action = Literal["trigger", "acknowledge", "resolve"]
 
@@ -27,7 +29,7 @@ SEVERITIES: Mapping[Severity, str] = {
 MAX_SUMMARY = 1024
 MAX_LABELS = 32
 MAX_VALUE = 200
-NEVER = "never"
+NEVER = NEVER_SENT
 """What was sent of an incident that did not page."""
 
 
@@ -60,7 +62,15 @@ def next_event(incident: Incident, paged: Set[Severity], sent: str) -> PageEvent
         wakes = incident.severity in paged and incident.state is IncidentState.OPEN and not is_over
         return _trigger(incident) if wakes else None
     wanted = _standing(incident, is_over=is_over, sent=sent)
+    if wanted.action == "acknowledge" and sent == lapsed(incident.acknowledged_by):
+        # It wakes people there again; that is for somebody to answer, not for what we know from before.
+        return None
     return None if str(wanted) == sent else wanted
+
+
+def lapsed(user_id: str | None) -> str:
+    """What is remembered as sent once an acknowledgement by *user_id* has run out in PagerDuty."""
+    return f"{LAPSED}{hashlib.sha256((user_id or '').encode()).hexdigest()[:16]}"
 
 
 def dedup_key(instance: str, incident_id: str) -> str:

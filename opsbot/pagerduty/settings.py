@@ -36,6 +36,10 @@ class PagerDutySection(_Section):
     late_after: Duration = Field(
         default=60.0, description="How long a page may not be taken before the incident's channel is told."
     )
+    slack_late_after: Duration = Field(
+        default=300.0,
+        description="How long Slack may not take what must be heard of an incident before that is a page of its own.",
+    )
     webhook_secret_env: tuple[EnvName, ...] = Field(
         default=(), max_length=8, description="Environment variables of the webhook's secrets; several to rotate."
     )

@@ -18,6 +18,7 @@ from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.incident_rows import save_incident
 from opsbot.store.intake import Intake, OnOpened
+from opsbot.store.pages import acknowledge_again
 from opsbot.store.rows import (
     get_incident,
     incident_number,
@@ -152,6 +153,11 @@ class IncidentRepository:
             save_incident(connection, moved)
             write_entry(connection, note)
             return moved
+
+    def acknowledge_again(self, text: str) -> bool:
+        """Have the pager told anew who has an incident, where it has forgotten that; answers whether it had."""
+        with self._database.write() as connection:
+            return acknowledge_again(connection, incident_number(text))
 
     def add_entry(self, note: TimelineEntry) -> None:
         """Write a timeline entry; one with the same key is there once."""

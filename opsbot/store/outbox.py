@@ -9,6 +9,7 @@ from sqlalchemy import Case, Row, and_, case, or_, select, update
 
 from opsbot.alert.alert import SEVERITIES
 from opsbot.notify.outbox import SLACK_KINDS, OutboxItem, OutboxKind, OutboxState
+from opsbot.notify.overdue import NEVER_SENT
 from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.rows import incident_id
@@ -30,6 +31,9 @@ class OutboxRepository:
         table = schema.outbox
         is_behind = or_(table.c.revision > table.c.delivered_revision, table.c.state == OutboxState.SENDING.value)
         is_message = table.c.kind == "incident_message"
+        is_first = and_(
+            table.c.kind.in_(("incident_message", "page")), or_(table.c.ts.is_(None), table.c.ts == NEVER_SENT)
+        )
         query = (
             select(table)
             .outerjoin(schema.incident, schema.incident.c.number == table.c.incident_number)
@@ -40,8 +44,8 @@ class OutboxRepository:
                 table.c.next_at <= now,
             )
             .order_by(
-                case((and_(is_message, table.c.ts.is_(None)), 0), else_=1),
-                case((and_(is_message, table.c.ts.is_(None)), _severity_rank()), else_=0),
+                case((is_first, 0), else_=1),
+                case((is_first, _severity_rank()), else_=0),
                 table.c.incident_number,
                 case((is_message, 0), else_=1),
                 table.c.sequence,

@@ -159,7 +159,7 @@ async def test_it_is_silent_while_something_is_not_said(loop: Loop) -> None:
     assert await loop.look()
     assert await loop.look(after_s=60)
     assert not await loop.look()
-    assert "outbox: something waits to be said in Slack for 1m1s" in loop.heartbeat.health()
+    assert "outbox: something waits to be said in Slack or to PagerDuty for 1m1s" in loop.heartbeat.health()
     for item in loop.night.stores.outbox.due(loop.clock.seconds, 100):
         loop.night.stores.outbox.mark_delivered(item.key, item.revision, "C1", "1.0")
     assert await loop.look()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
+=======
+from collections.abc import AsyncIterator
+>>>>>>> paging
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 import trustme
 
+<<<<<<< HEAD
 from opsbot.alert.policy import AlertPolicy
 from opsbot.desk import Desk
 from opsbot.notify.outbox import PAGE_KINDS
@@ -33,11 +36,15 @@ from opsbot.web.inbound.signature import SignatureKeys
 from opsbot.web.tokens import Tokens
 from tests.support.alerts import firing, open_database, resolved
 from tests.support.certificate import Certificate, make_certificate
+=======
+from tests.support.alerts import firing, resolved
+>>>>>>> paging
 from tests.support.fake_pagerduty import FakePagerDuty
-from tests.support.outbox import ManualClock
+from tests.support.paging import ANN, Authority, World, authority_in
 from tests.support.ports import free_port
 from tests.support.watching import served
 
+<<<<<<< HEAD
 ANN = Person("U0ANN", frozenset({"responder"}), "Slack")
 
 
@@ -109,6 +116,8 @@ class World:
         headers = {"X-PagerDuty-Signature": f"v1={'0' * 64},v1={signature}", "Content-Type": "application/json"}
         return await self.http.post("/webhooks/pagerduty", content=body, headers=headers)
 
+=======
+>>>>>>> paging
 
 @pytest.fixture
 def service() -> FakePagerDuty:
@@ -119,7 +128,11 @@ def service() -> FakePagerDuty:
 @pytest.fixture
 def authority(tmp_path: Path) -> Certificate:
     """Who signs PagerDuty's certificate."""
+<<<<<<< HEAD
     return make_certificate(tmp_path)
+=======
+    return authority_in(tmp_path)
+>>>>>>> paging
 
 
 @pytest.fixture
@@ -231,7 +244,7 @@ async def test_who_acknowledges_there_has_it_here(world: World, service: FakePag
     assert view.incident.acknowledged_by == "pagerduty:Bob Page"
     assert (view.timeline[-1].actor, view.timeline[-1].via) == ("pagerduty:Bob Page", "PagerDuty")
     await world.turn(1)
-    assert service.told == ["trigger INC-1", "acknowledge INC-1"]
+    assert service.told == ["trigger INC-1"]
     await world.desk.acknowledge("INC-1", ANN)
     assert (await world.hook("incident.acknowledged")).json()["what"] == "taken before"
     view = await world.desk.incident("INC-1")

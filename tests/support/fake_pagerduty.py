@@ -28,6 +28,7 @@ class FakePagerDuty:
     headers: Mapping[str, str] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     standing: dict[str, str] = field(default_factory=dict)
+    num_calls: int = 0
 
     @property
     def app(self) -> Starlette:
@@ -36,6 +37,7 @@ class FakePagerDuty:
 
     async def enqueue(self, request: Request) -> Response:
         """Take an event."""
+        self.num_calls += 1
         event = json.loads(await request.body())
         status = self.answers.pop(0) if self.answers else 202
         if status not in (202,) and status > 0:

@@ -27,6 +27,8 @@ from opsbot.web.timed import timed
 NAME = "pagerduty"
 """The receiver's name in metrics, and where it stands under `/webhooks`."""
 MAX_NAME = 80
+PERSON_TYPES = ("user", "user_reference")
+"""An agent of another type, or none, is no person: our own events come back that way too."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ class _Wire(BaseModel):
 
 
 class _Agent(_Wire):
-    id: str = Field(default="", max_length=200)
+    id: str | None = Field(default=None, max_length=200)
     summary: str | None = None
     type: str | None = None
 
@@ -64,12 +66,14 @@ class PagerEvent:
     Args:
         event_id: PagerDuty's; the same one again changes nothing.
         kind: such as `incident.acknowledged`.
+        is_by_person: a person did it; otherwise a rule, a timeout, or an event that we sent ourselves.
     """
 
     event_id: str
     kind: str
     incident_id: str
     person: Person
+    is_by_person: bool = True
 
 
 class PagerCore(Protocol):
@@ -135,6 +139,6 @@ class PagerDutyDoor:
         if incident is None:
             return None
         agent = event.agent or _Agent()
-        name = (agent.summary or agent.id or "somebody")[:MAX_NAME]
+        name = (agent.summary or agent.id or "itself")[:MAX_NAME]
         person = Person(f"{NAME}:{name}", frozenset({"responder"}), "PagerDuty")
-        return PagerEvent(event.id, event.event_type, incident, person)
+        return PagerEvent(event.id, event.event_type, incident, person, agent.type in PERSON_TYPES)

@@ -8,7 +8,8 @@ import pytest
 
 from opsbot.alert.alert import Severity
 from opsbot.incident.incident import IncidentState
-from opsbot.pagerduty.event import NEVER, dedup_key, incident_of_key, next_event, payload
+from opsbot.notify.overdue import LAPSED
+from opsbot.pagerduty.event import NEVER, dedup_key, incident_of_key, lapsed, next_event, payload
 from tests.support.incident_views import make_incident
 
 PAGED: frozenset[Severity] = frozenset({"critical", "high"})
@@ -72,3 +73,15 @@ def test_a_page_has_labels_and_no_more() -> None:
     assert len(body["custom_details"]["labels"]) == 32
     assert max(map(len, body["custom_details"]["labels"].values())) == 200
     assert payload(dataclasses.replace(OPEN, num_alerts=3))["summary"] == "INC-1 KV cache pressure on local and 2 more"
+
+
+def test_an_acknowledgement_that_ran_out_is_not_repeated_by_itself() -> None:
+    """PagerDuty wakes people again, and only a person ends that: the same again, another one, or the incident's end."""
+    assert next_event(ACKNOWLEDGED, PAGED, lapsed("U1")) is None
+    assert str(next_event(ACKNOWLEDGED, PAGED, LAPSED)) == "acknowledge"
+    assert (
+        str(next_event(dataclasses.replace(ACKNOWLEDGED, acknowledged_by="U2"), PAGED, lapsed("U1"))) == "acknowledge"
+    )
+    assert str(next_event(RESOLVED, PAGED, lapsed("U1"))) == "resolve"
+    assert str(next_event(OPEN, PAGED, lapsed(None))) == "trigger:critical"
+    assert len(lapsed("x" * 128)) <= 64
