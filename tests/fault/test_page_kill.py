@@ -11,8 +11,8 @@ import yaml
 from opsbot.workspace.app import running
 from opsbot.workspace.settings import WorkspaceSettings
 from tests.support.bot import Bot
+from tests.support.certificate import make_certificate
 from tests.support.fake_pagerduty import FakePagerDuty
-from tests.support.paging import authority_in
 from tests.support.ports import free_port
 from tests.support.runs import set_batch
 from tests.support.watching import served
@@ -32,11 +32,11 @@ def service() -> FakePagerDuty:
 @pytest.fixture
 async def bot(tmp_path: Path, service: FakePagerDuty, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bot]:
     """The bot, set up to page and not started; there is no server to watch."""
-    authority = authority_in(tmp_path)
+    authority = make_certificate(tmp_path)
     monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", service.routing_key)
     async with (
         running(WorkspaceSettings("xoxb-l", "xapp-l", "p", port=0)) as workspace,
-        served(service.app, pem=authority.server_pem) as url,
+        served(service.app, certificate=authority) as url,
     ):
         made = Bot(tmp_path, f"http://127.0.0.1:{free_port()}", workspace, set_batch(mode="observe"), NO_RULES)
         path = tmp_path / "opsbot.yaml"

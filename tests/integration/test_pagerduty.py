@@ -2,122 +2,19 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import asyncio
-import hashlib
-import hmac
-import json
-from collections.abc import AsyncIterator, Mapping
-=======
 from collections.abc import AsyncIterator
->>>>>>> paging
 from pathlib import Path
 
 import pytest
 import trustme
 
-<<<<<<< HEAD
-from opsbot.alert.policy import AlertPolicy
-from opsbot.desk import Desk
-from opsbot.notify.outbox import PAGE_KINDS
-from opsbot.pager_desk import PagerDesk
-from opsbot.pagerduty.client import PagerDuty
-from opsbot.pagerduty.worker import PageWorker
-from opsbot.people import Person
-from opsbot.runbook.store import ApprovalRow
-from opsbot.store.inbound import InboundRepository
-from opsbot.store.outbox import OutboxRepository
-from opsbot.store.pages import PageRepository
-from opsbot.store.repositories import Repositories
-from opsbot.telemetry import CoreMetrics
-from opsbot.web.app import CoreApi
-from opsbot.web.inbound.pagerduty import PagerDutyDoor
-from opsbot.web.inbound.signature import SignatureKeys
-from opsbot.web.tokens import Tokens
-from tests.support.alerts import firing, open_database, resolved
-from tests.support.certificate import Certificate, make_certificate
-=======
 from tests.support.alerts import firing, resolved
->>>>>>> paging
+from tests.support.certificate import Certificate, make_certificate
 from tests.support.fake_pagerduty import FakePagerDuty
-from tests.support.paging import ANN, Authority, World, authority_in
+from tests.support.paging import ANN, World
 from tests.support.ports import free_port
 from tests.support.watching import served
 
-<<<<<<< HEAD
-ANN = Person("U0ANN", frozenset({"responder"}), "Slack")
-
-
-class NoRuns:
-    """There is no runbook here."""
-
-    def wake(self) -> None:
-        """Nothing waits."""
-
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        """Nothing waits."""
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        """Nothing is held."""
-
-
-class World:
-    """Core's paging without its process: a worker to turn by hand, and the door for what comes back."""
-
-    def __init__(self, folder: Path, url: str, routing_key: str, ca_file: Path) -> None:
-        self.clock = ManualClock()
-        self.database = open_database(folder)
-        policy = AlertPolicy(is_paging=True)
-        stores = Repositories.over(self.database, policy)
-        self.stores = stores
-        self.pager = PagerDuty(routing_key, "core-1", url, ca_file)
-        self.worker = PageWorker(
-            OutboxRepository(self.database, PAGE_KINDS), self.pager, frozenset({"critical", "high"}), 60.0,
-            stores.incidents.incident, stores.incidents.add_entry, stores.incidents.entry, self.clock,
-        )  # fmt: skip
-        self.desk = Desk(stores, NoRuns(), policy, lambda alert: [], lambda: None, self.clock)
-        pager_desk = PagerDesk(self.desk, InboundRepository(self.database), PageRepository(self.database), self.clock)
-        door = PagerDutyDoor(SignatureKeys.of(["new", "old"]), "core-1", pager_desk, CoreMetrics())
-        api = CoreApi(
-            self.desk, Tokens.of("machine", {}), lambda user: Person(user), CoreMetrics(), lambda: None, lambda: {},
-            pagerduty=door,
-        )  # fmt: skip
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(api.app), base_url="http://core")
-
-    async def close(self) -> None:
-        """Close connections and files."""
-        await self.http.aclose()
-        await asyncio.to_thread(self.pager.close)
-        self.database.close()
-
-    async def turn(self, seconds: float = 0.0) -> None:
-        """Time passes, and pages are delivered."""
-        self.clock.advance(seconds)
-        await self.worker.round()
-
-    async def said(self, incident_id: str = "INC-1") -> list[str]:
-        """The incident's timeline."""
-        return [entry.text for entry in (await self.desk.incident(incident_id)).timeline]
-
-    async def hook(
-        self, kind: str, *, event_id: str = "E1", key: str = "opsbot:core-1:INC-1", signed_by: str = "new"
-    ) -> httpx.Response:
-        """A webhook as PagerDuty sends it."""
-        event: Mapping[str, Any] = {
-            "id": event_id,
-            "event_type": kind,
-            "resource_type": "incident",
-            "occurred_at": "2026-09-21T04:09:00Z",
-            "agent": {"id": "PLH1HKV", "summary": "Bob Page", "type": "user_reference"},
-            "data": {"id": "PGR0VU2", "type": "incident", "incident_key": key, "status": "acknowledged"},
-        }
-        body = json.dumps({"event": event}).encode()
-        signature = hmac.new(signed_by.encode(), body, hashlib.sha256).hexdigest()
-        headers = {"X-PagerDuty-Signature": f"v1={'0' * 64},v1={signature}", "Content-Type": "application/json"}
-        return await self.http.post("/webhooks/pagerduty", content=body, headers=headers)
-
-=======
->>>>>>> paging
 
 @pytest.fixture
 def service() -> FakePagerDuty:
@@ -128,11 +25,7 @@ def service() -> FakePagerDuty:
 @pytest.fixture
 def authority(tmp_path: Path) -> Certificate:
     """Who signs PagerDuty's certificate."""
-<<<<<<< HEAD
     return make_certificate(tmp_path)
-=======
-    return authority_in(tmp_path)
->>>>>>> paging
 
 
 @pytest.fixture

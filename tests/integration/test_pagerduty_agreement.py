@@ -10,8 +10,9 @@ import pytest
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.incident.timeline import TimelineEntry
 from tests.support.alerts import firing
+from tests.support.certificate import make_certificate
 from tests.support.fake_pagerduty import FakePagerDuty
-from tests.support.paging import ANN, INTEGRATION, World, authority_in
+from tests.support.paging import ANN, INTEGRATION, World
 from tests.support.watching import served
 
 
@@ -24,8 +25,8 @@ def service() -> FakePagerDuty:
 @pytest.fixture
 async def world(tmp_path: Path, service: FakePagerDuty) -> AsyncIterator[World]:
     """A core that pages through it, over real HTTPS."""
-    authority = authority_in(tmp_path)
-    async with served(service.app, pem=authority.server_pem) as url:
+    authority = make_certificate(tmp_path)
+    async with served(service.app, certificate=authority) as url:
         made = World(tmp_path, url, service.routing_key, authority.ca_file)
         yield made
         await made.close()

@@ -7,12 +7,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import trustme
 from sqlalchemy import select, update
 
 from opsbot.alert.policy import AlertPolicy
@@ -53,14 +51,6 @@ class NoRuns:
 
     async def request_undo(self, run_id: str, person: Person) -> None:
         """Nothing is held."""
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """A certificate authority, and what it signed for the server."""
-
-    ca_file: Path
-    server_pem: Path
 
 
 class World:
@@ -153,11 +143,3 @@ class World:
         signature = hmac.new(signed_by.encode(), body, hashlib.sha256).hexdigest()
         headers = {"X-PagerDuty-Signature": f"v1={'0' * 64},v1={signature}", "Content-Type": "application/json"}
         return await self.http.post("/webhooks/pagerduty", content=body, headers=headers)
-
-
-def authority_in(folder: Path) -> Authority:
-    """A certificate authority, and a certificate of its for loopback."""
-    made = trustme.CA()
-    made.cert_pem.write_to_path(folder / "ca.pem")
-    made.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
-    return Authority(folder / "ca.pem", folder / "server.pem")
