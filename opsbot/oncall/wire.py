@@ -7,7 +7,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from opsbot.alert.alert import Severity
 from opsbot.alert_settings import LabelMatchers
@@ -61,14 +61,29 @@ def _zone(text: str) -> str:
     return text
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9._-]{0,62}$")]
-UserId = Annotated[str, StringConstraints(pattern=r"^[UW][A-Z0-9]{2,31}$")]
+def _form(pattern: str, needed: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Text of a form; what is wrong with other text is said in words, and editors get the pattern."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"{needed}, not {text!r}")
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+_NAME = r"[a-z][a-z0-9._-]{0,62}"
+
+Name = Annotated[str, *_form(_NAME, "a name in small letters such as anna is needed (`people` gives each a user id)")]
+UserId = Annotated[str, *_form(r"[UW][A-Z0-9]{2,31}", "a Slack user id such as U0ANNA is needed")]
 Day = Annotated[str, AfterValidator(_day)]
 Clock = Annotated[str, AfterValidator(_clock)]
 LocalTime = Annotated[str, AfterValidator(_local)]
 Zone = Annotated[str, AfterValidator(_zone)]
-Shift = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]?[dw]$")]
-TargetText = Annotated[str, StringConstraints(pattern=r"^(schedule|person):[a-z][a-z0-9._-]{0,62}$")]
+Shift = Annotated[str, *_form(r"[1-9][0-9]?[dw]", "a number of days or weeks such as 1d or 2w is needed")]
+TargetText = Annotated[
+    str, *_form(rf"(schedule|person):{_NAME}", "`schedule:` or `person:` with a name, such as person:anna, is needed")
+]
 
 
 class HoursWire(_Part):

@@ -59,7 +59,7 @@ def test_a_right_file_is_a_rota(tmp_path: Path) -> None:
         ("to: 2026-02-02 09:00", "to: 2026-02-02", "9:51 to: a local time such as 2026-01-05 18:00"),
         ("after: 5m", "after: 300", "13:61 after: a duration such as 30s, 5m or 1h30m is needed"),
         ("after: 5m", "afer: 5m", "13:54 unknown key 'afer', did you mean 'after'?"),
-        ("U0ANNA", "anna@example.com", "2:16 anna: string should match pattern"),
+        ("U0ANNA", "anna@example.com", "2:16 anna: a Slack user id such as U0ANNA is needed"),
         ("    levels:", "    severities: [critcal]\n    levels:", "did you mean 'critical'?"),
         ("    levels:", "    match: ['cluster']\n    levels:", "`cluster` is no label matcher"),
         ("policies:\n", "policies:\n  - {id: urgent, levels: [{notify: ['person:ben']}]}\n", "'urgent' is here twice"),
