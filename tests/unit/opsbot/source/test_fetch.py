@@ -52,6 +52,8 @@ async def test_a_small_archive_of_a_large_text_is_cut_off() -> None:
         (gzip.compress(gzip.compress(b"m 1\n")), "gzip, gzip", "packed as 'gzip, gzip', which was not asked for"),
         (b"x", "br", "packed as 'br', which was not asked for"),
     ],
+    # An archive holds the time that it was made at, and so would the test's name.
+    ids=["no archive", "cut off", "packed twice", "another packing"],
 )
 async def test_what_cannot_be_unpacked_is_no_answer(body: bytes, encoding: str, message: str) -> None:
     """A part of it neither."""
