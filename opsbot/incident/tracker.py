@@ -92,7 +92,8 @@ def joined(alert: Alert, incident: Incident, now: float) -> Changes:
     notes = [Note("alert.joined", text, is_quiet=incident.num_alerts >= MOST_TOLD)]
     if incident.hold is not None:
         state = IncidentState.OPEN if incident.acknowledged_by is None else IncidentState.ACKNOWLEDGED
-        updated = replace(updated.move(state, now), hold=None)
+        # Somebody may have taken it while it was held.
+        updated = replace(updated if updated.state is state else updated.move(state, now), hold=None)
         text = f"Fires again: {_title(alert)}"
         notes = [Note("incident.fires_again", text, is_broadcast=incident.num_alerts < MOST_TOLD)]
     if severity != incident.severity:

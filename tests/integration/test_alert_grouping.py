@@ -208,3 +208,15 @@ def test_old_alerts_are_forgotten_but_the_newest_of_each(night: Night) -> None:
     night.ingest(late)
     assert night.open_ids() == []
     assert night.why(late.fingerprint)[-1] == "alert.dropped"
+
+
+def test_who_takes_it_while_it_is_held_keeps_it_when_it_fires_again(tmp_path: Path) -> None:
+    """And the alert is taken like any other."""
+    night = Night(tmp_path, AlertPolicy(flapping=FlapDamping(1, 600, 300)))
+    night.fire("Slow")
+    night.end("Slow")
+    night.stores.incidents.move("INC-1", IncidentState.ACKNOWLEDGED, night.now, note=None, user_id="U1")
+    night.after(1)
+    night.fire("Slow")
+    incident = night.view().incident
+    assert (incident.state, incident.hold, incident.num_firing) == (IncidentState.ACKNOWLEDGED, None, 1)

@@ -87,6 +87,13 @@ class Nights(RuleBasedStateMachine):
         self.night.now += 1
         self.attempt(lambda: self.night.stores.handling.resolve(f"INC-{one}", U1, "a test", self.night.now))
 
+    @rule(one=number)
+    def acknowledge(self, one: int) -> None:
+        """Somebody takes an incident, in whatever state it is."""
+        incidents = self.night.stores.incidents
+        state = IncidentState.ACKNOWLEDGED
+        self.attempt(lambda: incidents.move(f"INC-{one}", state, self.night.now, note=None, user_id="U1"))
+
     @rule(seconds=st.sampled_from((1.0, 6.0, 35.0, 70.0)))
     def wait(self, seconds: float) -> None:
         """Time passes, and what was put off is looked at again."""
