@@ -70,12 +70,8 @@ class TrendWatch:
 
     async def _look_at(self, incident: Incident, alerts: Sequence[Alert]) -> None:
         now = self._clock.now()
-        verdicts = []
         try:
-            for alert in alerts:
-                question = question_of(alert)
-                if question is not None:
-                    verdicts.append(await self._verdict(alert, question, now))
+            verdicts = await self._verdicts(alerts, now)
         except SourceError as error:
             logger.warning("whether %s is over cannot be told: %s", incident.incident_id, error)
             reason = "No longer fires. Whether that is an all-clear cannot be told: the metrics source does not answer"
@@ -88,11 +84,23 @@ class TrendWatch:
         else:
             await self._answer(incident, None, verdicts[0].reason if verdicts else "")
 
-    async def _verdict(self, alert: Alert, question: Question, now: float) -> Verdict:
-        step, end = step_s(question), float(int(now))
-        found = await self._history.query_range(question.expr, end - question.look_back_s, end, step)
-        series = [(one.labels, one.points) for one in found]
-        return await asyncio.to_thread(judge, series, alert.labels, question, now)
+    async def _verdicts(self, alerts: Sequence[Alert], now: float) -> list[Verdict]:
+        """One for each question and place; several alerts of a cluster ask the same."""
+        places: dict[tuple[Question, str], Alert] = {}
+        for alert in alerts:
+            if (question := question_of(alert)) is not None:
+                places.setdefault((question, alert.labels.get("cluster", alert.fingerprint)), alert)
+        found: dict[Question, Sequence[Series]] = {}
+        verdicts: list[Verdict] = []
+        for (question, _), alert in places.items():
+            if question not in found:
+                end = float(int(now))
+                found[question] = await self._history.query_range(
+                    question.expr, end - question.look_back_s, end, step_s(question)
+                )
+            series = [(one.labels, one.points) for one in found[question]]
+            verdicts.append(await asyncio.to_thread(judge, series, alert.labels, question, now))
+        return verdicts
 
     async def _answer(self, incident: Incident, hold: Hold | None, note: str) -> None:
         await asyncio.to_thread(self._incidents.answer_all_clear, incident.incident_id, hold, note, self._clock.now())

@@ -56,7 +56,9 @@ def judge(
     # A few minutes say nothing about hours.
     ahead = forecast(readings, min(question.within_s, AHEAD_OF_HISTORY * (points[-1][0] - points[0][0])))
     if ahead is None:
-        return Verdict(True, f"No trend can be told from {len(points)} readings of the load")
+        return Verdict(
+            True, f"No trend can be told from {len(points)} reading{'' if len(points) == 1 else 's'} of the load"
+        )
     met = meeting(ahead, LogNormal(math.log(question.limit), 0.0))
     if not ahead.has_trend or ahead.growth_per_day.median <= 1 or met.likely is None:
         return Verdict(True, f"The load is at {_number(last, question)}, and its trend does not meet capacity")
