@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from opsbot.alert.matching import label_match
-from opsbot.alert.policy import GROUP_BY, AlertPolicy, FlapDamping, Grouping, Inhibition
+from opsbot.alert.policy import GROUP_BY, AlertPolicy, FlapDamping, Grouping, Inhibition, Storm
 from opsbot.errors import ConfigError
 from opsbot.yamlfile import Duration
 
@@ -59,6 +59,15 @@ class FlappingSection(_Section):
     quiet: Duration = Field(default=_DAMPING.quiet_s, description="How long it must be quiet before it is over.")
 
 
+class StormSection(_Section):
+    """Many incidents of one alert name at once become one."""
+
+    count: int = Field(
+        default=_POLICY.storm.count, ge=1, description="Incidents of one alert name within `window` that stand alone."
+    )
+    window: Duration = Field(default=_POLICY.storm.window_s, description="The time in which they are counted.")
+
+
 DOWN_GROUPING = GroupingSection(matchers=('alertname="MetricsSourceDown"',), group_by=("alertname",), group_wait=5.0)
 """A region that goes dark is one incident, not one for each cluster."""
 
@@ -84,6 +93,7 @@ class AlertingSection(_Section):
         default=(), description="Which alerts hide others while they fire, as in Alertmanager."
     )
     flapping: FlappingSection = FlappingSection()
+    storm: StormSection = StormSection()
     max_silence: Duration = Field(default=_POLICY.max_silence_s, description="The longest that a silence may last.")
     silence_warning: Duration = Field(
         default=_POLICY.silence_warning_s,
@@ -102,6 +112,7 @@ class AlertingSection(_Section):
                 for one in self.inhibit_rules
             ),
             flapping=FlapDamping(self.flapping.count, self.flapping.window, self.flapping.quiet),
+            storm=Storm(self.storm.count, self.storm.window),
             max_silence_s=self.max_silence,
             silence_warning_s=self.silence_warning,
         )

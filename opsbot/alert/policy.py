@@ -67,6 +67,18 @@ class FlapDamping:
 
 
 @dataclass(frozen=True, slots=True)
+class Storm:
+    """From `count` incidents of one alert name within `window_s` on, further alerts of that name share one incident."""
+
+    count: int = 10
+    window_s: float = 60.0
+
+    def key(self, name: str) -> str:
+        """The group that a storm of alerts called *name* shares."""
+        return fingerprint({"alertname": name, "opsbot_storm": "true"})
+
+
+@dataclass(frozen=True, slots=True)
 class AlertPolicy:
     """What happens to alerts on their way to an incident; the first grouping that matches counts, then `default`.
 
@@ -78,6 +90,7 @@ class AlertPolicy:
     groupings: Sequence[Grouping] = ()
     inhibitions: Sequence[Inhibition] = ()
     flapping: FlapDamping = FlapDamping()
+    storm: Storm = Storm()
     max_silence_s: float = 24 * 3600.0
     silence_warning_s: float = 15 * 60.0
     is_paging: bool = False

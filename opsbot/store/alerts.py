@@ -113,6 +113,15 @@ def num_episodes(connection: Connection, fingerprint: str, since: float) -> int:
     return int(connection.execute(query).scalar_one())
 
 
+def num_incidents(connection: Connection, name: str, since: float) -> int:
+    """In how many incidents alerts of that name are that came after *since*."""
+    table = schema.alert
+    query = select(func.count(table.c.incident_number.distinct())).where(
+        table.c.alertname == name[:LONGEST_NAME], table.c.received_at >= since
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 def _where(connection: Connection, *conditions: Any) -> tuple[AlertRecord, ...]:
     query = select(schema.alert).where(*conditions).order_by(schema.alert.c.number)
     return tuple(to_record(row) for row in connection.execute(query))

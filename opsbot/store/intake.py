@@ -158,6 +158,9 @@ class Intake:
         grouping = self.policy.grouping(record.labels)
         group = grouping.key(record.labels)
         known, episode = self._newest(group)
+        if known is None and self._is_storm(alert):
+            group = self.policy.storm.key(alert.name)
+            known, episode = self._newest(group)
         if known is not None:
             self._attach(record, tracker.joined(alert, known, self.now))
         elif grouping.group_wait_s and not has_waited:
@@ -187,6 +190,11 @@ class Intake:
                 self.on_opened(self.connection, incident, self.now)
         runbooks = self.select_runbooks(record.alert)
         self.runs += queue_runs(self.connection, record, incident, runbooks, self.now)
+
+    def _is_storm(self, alert: Alert) -> bool:
+        """Whether so many incidents of that name opened just now that one more would tell nobody anything."""
+        storm = self.policy.storm
+        return alerts.num_incidents(self.connection, alert.name, self.now - storm.window_s) >= storm.count
 
     def _wait_until(self, group: str, wait_s: float) -> float:
         waiting = [r.hidden_until for r in alerts.hidden(self.connection) if r.hidden_by == group and r.hidden_until]

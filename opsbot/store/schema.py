@@ -62,6 +62,7 @@ alert = Table(
     Column("hidden_until", Float),
     Unique("fingerprint", "episode"),
     Index(None, "state"),
+    Index(None, "alertname", "received_at"),
     Index(None, "incident_number"),
 )
 

@@ -220,3 +220,20 @@ def test_who_takes_it_while_it_is_held_keeps_it_when_it_fires_again(tmp_path: Pa
     night.fire("Slow")
     incident = night.view().incident
     assert (incident.state, incident.hold, incident.num_firing) == (IncidentState.ACKNOWLEDGED, None, 1)
+
+
+def test_a_storm_of_one_name_becomes_one_incident(night: Night) -> None:
+    """Ten stand alone, all others share one; another name, and a quieter minute, are told as usual."""
+    for number in range(50):
+        night.fire("Slow", cluster=f"eu-{number}")
+    assert len(night.open_ids()) == 11
+    storm = night.view("INC-11").incident
+    assert (storm.num_alerts, storm.labels) == (40, {"alertname": "Slow", "severity": "high"})
+    night.fire("Other")
+    assert night.view("INC-12").incident.title == "Other on eu-1"
+    night.after(61)
+    night.fire("Slow", cluster="us-1")
+    assert night.view("INC-13").incident.title == "Slow on us-1"
+    for number in range(50):
+        night.end("Slow", cluster=f"eu-{number}")
+    assert night.open_ids() == ["INC-12", "INC-13"]

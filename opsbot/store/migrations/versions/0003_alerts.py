@@ -70,6 +70,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("fingerprint", "episode", name="uq_alert_fingerprint"),
     )
     op.create_index("ix_alert_state", "alert", ["state"])
+    op.create_index("ix_alert_alertname", "alert", ["alertname", "received_at"])
     op.create_index("ix_alert_incident_number", "alert", ["incident_number"])
     op.create_table(
         "silence",
