@@ -47,6 +47,10 @@ class _Allowance:
         self._tokens -= 1.0
         return True
 
+    def owe(self) -> None:
+        """Somebody else made a call that counts here too; up to a minute's calls are owed."""
+        self._tokens = max(self._tokens - 1.0, -60.0 * self._per_s)
+
 
 class Budget:
     """Says whether a call may be made now, and counts it if so. Times are monotonic seconds."""
@@ -68,6 +72,9 @@ class Budget:
             return False
         if not self._allowances[lane].take(now):
             return False
+        if lane is Lane.PAGE:
+            # Slack counts both alike: replies wait while a storm is told.
+            self._allowances[Lane.POST].owe()
         if lane is Lane.EDIT:
             self._edited_at[key] = now
             self._forget(now)
