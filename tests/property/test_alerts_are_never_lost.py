@@ -139,5 +139,5 @@ class Nights(RuleBasedStateMachine):
                 assert not self.night.view(incident.merged_into).incident.is_resolved
 
 
-Nights.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+Nights.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 TestNights = Nights.TestCase
