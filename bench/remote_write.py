@@ -5,14 +5,14 @@ Source: Prometheus's prompb/remote.proto and prompb/types.proto; the snappy bloc
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 
 import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-_LITERAL = 60_000
+from tests.support.remote_write import field, snappy
+
 _TIME_BYTES = 6
 """Of a varint of milliseconds since the epoch, from 2004 to 2109."""
 _SAMPLE = np.dtype([("head", "u1", 3), ("value", "<f8"), ("tag", "u1"), ("time", "u1", _TIME_BYTES)])
@@ -28,7 +28,7 @@ def write(
     times = _varints(times_ms)
     body = b"".join(_series(one, times, row) for one, row in zip(labels, values, strict=True))
     headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
-    answer = httpx.post(f"{url}/api/v1/write", content=_snappy(body), headers=headers, trust_env=False, timeout=120.0)
+    answer = httpx.post(f"{url}/api/v1/write", content=snappy(body), headers=headers, trust_env=False, timeout=120.0)
     answer.raise_for_status()
 
 
@@ -39,8 +39,8 @@ def _series(labels: Mapping[str, str], times: NDArray[np.uint8], row: NDArray[np
     samples["value"] = row
     samples["tag"] = 0x10
     samples["time"] = times
-    pairs = [_field(1, name.encode()) + _field(2, value.encode()) for name, value in sorted(labels.items())]
-    return _field(1, b"".join(_field(1, pair) for pair in pairs) + samples.tobytes())
+    pairs = [field(1, name.encode()) + field(2, value.encode()) for name, value in sorted(labels.items())]
+    return field(1, b"".join(field(1, pair) for pair in pairs) + samples.tobytes())
 
 
 def _varints(times_ms: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -49,22 +49,3 @@ def _varints(times_ms: NDArray[np.int64]) -> NDArray[np.uint8]:
     found = (times_ms[:, None] >> shifts & 0x7F).astype(np.uint8)
     found[:, :-1] |= 0x80
     return found
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
-
-
-def _snappy(content: bytes) -> bytes:
-    """A block of literals only."""
-    parts = [content[at : at + _LITERAL] for at in range(0, len(content), _LITERAL)]
-    return _varint(len(content)) + b"".join(b"\xf4" + struct.pack("<H", len(part) - 1) + part for part in parts)

@@ -12,29 +12,16 @@ import pytest
 from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
-from opsbot.people import Person, Role, person_for
-from opsbot.runbook.store import ApprovalRow
+from opsbot.people import Role, person_for
 from opsbot.store.repositories import Repositories
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.app import CoreApi
 from opsbot.web.tokens import Tokens
 from tests.support.alerts import firing, open_database, resolved
+from tests.support.no_runs import NoRuns
 
 ANN, BOB, MACHINE = ({"Authorization": f"Bearer {token}"} for token in ("personal", "stranger", "machine"))
 SILENCE = {"matchers": ['alertname="Slow"'], "length_s": 3600, "reason": "the rack moves", "request_id": "r-1"}
-
-
-class NoRuns:
-    """There is no runbook here."""
-
-    def wake(self) -> None:
-        """Nothing waits."""
-
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        """Nothing waits."""
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        """Nothing is held."""
 
 
 class World:

@@ -18,7 +18,6 @@ from opsbot.desk import Desk
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.view import StepView
 from opsbot.people import Person
-from opsbot.runbook.store import ApprovalRow
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.blocks import incident_message
 from opsbot.slack.home import home_view
@@ -29,6 +28,7 @@ from opsbot.workspace.app import Workspace, running
 from opsbot.workspace.faults import Fault
 from opsbot.workspace.settings import WorkspaceSettings
 from tests.support.incident_views import OPENED_AT, make_approval, make_entry, make_incident, make_run, make_view
+from tests.support.no_runs import NoRuns
 from tests.support.ports import free_port
 from tests.support.slack_role import Core, running_role, until
 
@@ -232,19 +232,6 @@ async def test_the_home_tab_is_opened_in_the_page(workspace: Workspace) -> None:
         await write(workspace, "home", {"user": "U0ONCALL"})
         await until(lambda: "U0ONCALL" in workspace.state.homes)
     assert workspace.state.homes["U0ONCALL"]["blocks"][0]["text"]["text"] == "Waiting for you"
-
-
-class NoRuns:
-    """A core without runbooks: nothing waits for a decision."""
-
-    def wake(self) -> None:
-        """Nothing is queued."""
-
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        raise AssertionError("nothing waits")
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        raise AssertionError("nothing is held")
 
 
 async def test_an_alert_is_acknowledged_and_resolved_over_the_real_store(workspace: Workspace, tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
 from opsbot.listen import bind, serve
-from opsbot.people import Person, person_for
-from opsbot.runbook.store import ApprovalRow
+from opsbot.people import person_for
 from opsbot.store.database import Database
 from opsbot.store.incidents import IncidentRepository
 from opsbot.store.repositories import Repositories
@@ -24,22 +23,10 @@ from opsbot.web.app import CoreApi
 from opsbot.web.inbound.receiver import Receiver
 from opsbot.web.tokens import Tokens
 from tests.support.alerts import open_database
+from tests.support.no_runs import NoRuns
 from tests.support.ports import free_port
 
 MACHINE_TOKEN = "machine"
-
-
-class NoRuns:
-    """Takes what the desk says and does nothing: runs have their own tests."""
-
-    def wake(self) -> None:
-        return None
-
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        return None
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        return None
 
 
 class CoreServer:

@@ -20,7 +20,6 @@ from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.settings import PagerDutySection
 from opsbot.pagerduty.wiring import Paging, PagingStore
 from opsbot.people import Person
-from opsbot.runbook.store import ApprovalRow
 from opsbot.store.inbound import InboundRepository
 from opsbot.store.outbox import OutboxRepository
 from opsbot.store.pages import PageRepository
@@ -32,25 +31,13 @@ from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.signature import SignatureKeys
 from opsbot.web.tokens import Tokens
 from tests.support.alerts import open_database
+from tests.support.no_runs import NoRuns
 from tests.support.outbox import ManualClock
 
 ANN = Person("U0ANN", frozenset({"responder"}), "Slack")
 BOB = {"id": "PLH1HKV", "summary": "Bob Page", "type": "user_reference"}
 INTEGRATION = {"id": "PINT001", "summary": "opsbot", "type": "inbound_integration_reference"}
 """Who did it, where it was our own event."""
-
-
-class NoRuns:
-    """There is no runbook here."""
-
-    def wake(self) -> None:
-        """Nothing waits."""
-
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        """Nothing waits."""
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        """Nothing is held."""
 
 
 class World:

@@ -17,10 +17,8 @@ from opsbot.alert.alert import Alert, AlertState
 from opsbot.alert_settings import AlertingSection
 from opsbot.desk import Desk
 from opsbot.history.file import Limits
-from opsbot.people import Person
 from opsbot.promql.labelset import LabelSet
 from opsbot.promql.samples import SampleStore
-from opsbot.runbook.store import ApprovalRow
 from opsbot.source.exposition import Exposition
 from opsbot.store.repositories import Repositories
 from opsbot.trend_watch import TrendWatch
@@ -28,6 +26,7 @@ from opsbot.watch.durable import Durable
 from opsbot.watch.evaluation import Evaluation
 from opsbot.watch.query_api import QueryApi
 from tests.support.alerts import open_database
+from tests.support.no_runs import NoRuns
 from tests.support.rule_packs import Curve, book
 from tests.support.watching import StepClock
 
@@ -73,19 +72,6 @@ def series(load: Curve) -> Mapping[str, Curve]:
         f"{total}_count{{{ENGINE}}}": lambda now: 5 * (now - MIDNIGHT),
         'up{cluster="sf-1",instance="10.0.0.1:8000",job="serving"}': lambda now: 1.0,
     }
-
-
-class NoRuns:
-    """No runbook acts in this night."""
-
-    def wake(self) -> None:
-        """Nothing waits."""
-
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        """Nothing waits."""
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        """Nothing is held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,19 @@
+"""A core without runbooks, for tests about something else."""
+
+from __future__ import annotations
+
+from opsbot.people import Person
+from opsbot.runbook.store import ApprovalRow
+
+
+class NoRuns:
+    """What the desk needs of an executor: nothing waits for a decision, and nothing is held."""
+
+    def wake(self) -> None:
+        """Nothing is queued."""
+
+    async def notify_decision(self, approval: ApprovalRow) -> None:
+        raise AssertionError("nothing waits")
+
+    async def request_undo(self, run_id: str, person: Person) -> None:
+        raise AssertionError("nothing is held")
