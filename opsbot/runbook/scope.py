@@ -49,7 +49,7 @@ def variables(inputs: tuple[Input, ...], earlier: tuple[Step, ...], registry: Ac
     for step in earlier:
         found[f"steps.{step.step_id}.state"] = "string"
         action = registry.find(step.uses)
-        for output in action.outputs if action else ():
+        for output in action.output_names() if action else ():
             found[f"steps.{step.step_id}.outputs.{output}"] = "dyn"
     return found
 
@@ -73,6 +73,6 @@ def values(
         result = results.get(other.step_id)
         found[f"steps.{other.step_id}.state"] = result.state if result else "pending"
         action = registry.find(other.uses)
-        for output in action.outputs if action else ():
+        for output in action.output_names() if action else ():
             found[f"steps.{other.step_id}.outputs.{output}"] = result.outputs.get(output) if result else None
     return found
