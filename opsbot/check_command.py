@@ -7,17 +7,33 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from opsbot.check_paths import check_paths
 from opsbot.command_options import CONFIG_OPTION
 
 
 @click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
 @CONFIG_OPTION
-def check(config_path: Path) -> None:
-    """Check settings, runbooks and alert rules; print every problem of every file as file:line:column: message."""
-    from opsbot.check import check_files
+@click.pass_context
+def check(context: click.Context, paths: tuple[Path, ...], config_path: Path) -> None:
+    """Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.
 
-    problems, count = check_files(config_path)
+    Each PATH is a file, or a folder whose YAML files are checked. Without one, the settings are checked and all that
+    they name.
+    """
+    if not paths:
+        from opsbot.check import check_files
+
+        _tell(*check_files(config_path))
+        return
+    if context.get_parameter_source("config_path") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("name either files or --config: files are checked without the settings")
+    _tell(*check_paths(paths))
+
+
+def _tell(problems: list[str], count: int) -> None:
     for problem in problems:
         click.echo(problem)
     if problems:

@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "check": LazyCommand(
         "check_command:check",
-        "Check settings, runbooks and alert rules; print every problem of every file as file:line:column: message.",
+        "Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.",
     ),
     "schema": LazyCommand(
         "check_command:schema", "Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."

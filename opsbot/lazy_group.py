@@ -6,6 +6,7 @@ the command says of itself. The way is that of click's documentation, "Lazily Lo
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -46,6 +47,16 @@ class LazyGroup(click.Group):
         if cmd_name in self.lazy and cmd_name not in self.commands:
             self.add_command(self.lazy[cmd_name].load(), cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        found = super().resolve_command(ctx, args)
+        # Who starts us may have switched the collector off for the imports; from here on it is needed.
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         known = {name: click.Command(name, help=one.help) for name, one in self.lazy.items()}

@@ -67,3 +67,27 @@ def test_a_command_that_is_not_where_the_table_says_is_our_mistake() -> None:
     """A wrong place is no unknown command: it raises where the mistake is."""
     with pytest.raises(AttributeError, match="nothing"):
         LazyCommand("oncall_command:nothing", "").load()
+
+
+def test_the_collector_rests_only_while_commands_are_imported() -> None:
+    """Started with it off, a command runs with it on, however the command was added; what was imported is left out."""
+    code = (
+        "import gc\nimport click\nfrom opsbot.cli import main\n"
+        "show = lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000)\n"
+        "main.add_command(click.Command('now', callback=show))\n"
+        "gc.disable()\nshow()\nmain(['now'], standalone_mode=False)\nshow()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False False", "True True", "True True"]
+
+
+def test_the_script_ends_with_the_commands_status() -> None:
+    """`python -m opsbot` is the same door: output, exit status and errors of ours are those of the command."""
+    found = [
+        subprocess.run([sys.executable, "-m", "opsbot", *arguments], capture_output=True, text=True, check=False)
+        for arguments in (["--version"], ["check", "/nowhere/none.yaml"], ["oncall", "--config", "/nowhere/none.yaml"])
+    ]
+    assert [one.returncode for one in found] == [0, 1, 1]
+    assert found[0].stdout.startswith("opsbot, version ")
+    assert found[1].stdout == "/nowhere/none.yaml:1:1: no such file or folder\n"
+    assert found[2].stderr.startswith("opsbot: /nowhere/none.yaml: no such file; name one with --config")
