@@ -21,8 +21,6 @@ from opsbot.pagerduty.settings import PagingSection
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
-DEFAULT_FILE = Path("opsbot.yaml")
-
 MIN_TOKEN_CHARS = 16
 """Of tokens that a machine shows and nobody has to type."""
 

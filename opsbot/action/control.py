@@ -1,23 +1,24 @@
 """A client of the serving control API (docs/serving.md): knobs and leases of one fleet's clusters.
 
 It sorts failures into three: nothing can have happened (try again), it may have happened (look it up by its key), and
-refused (do not try again).
+refused (do not try again). HTTP is imported when the first call is made: who reads runbooks needs only the names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from opsbot.errors import ActionError, NotFoundError
 from opsbot.runbook.action import LeaseEnded
 
+if TYPE_CHECKING:
+    import httpx
+
 CALL_TIMEOUT_S = 5.0
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class ServingTarget:
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
 
 W = TypeVar("W", bound=_Wire)
@@ -67,11 +68,13 @@ class ControlClient:
 
     def __init__(self, targets: Mapping[str, ServingTarget], transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._targets = dict(targets)
-        self._http = httpx.AsyncClient(timeout=CALL_TIMEOUT_S, trust_env=False, transport=transport)
+        self._transport = transport
+        self._http: httpx.AsyncClient | None = None
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def knob(self, cluster: str, name: str) -> KnobAnswer:
         """One knob now; raises ActionError."""
@@ -123,11 +126,16 @@ class ControlClient:
         body: Mapping[str, object] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Mapping[str, Any]:
+        import httpx
+
         target = self._targets.get(cluster)
         if target is None:
             known = ", ".join(sorted(self._targets))
             raise ActionError(f"no cluster {cluster!r} is configured under `serving`; known are: {known}")
         what = f"{method} {path} on cluster {cluster}"
+        if self._http is None:
+            self._http = httpx.AsyncClient(timeout=CALL_TIMEOUT_S, trust_env=False, transport=self._transport)
+        not_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
         try:
             answer = await self._http.request(
                 method,
@@ -136,7 +144,7 @@ class ControlClient:
                 params=params,
                 headers={"Authorization": f"Bearer {target.token}"},
             )
-        except _NOT_SENT as error:
+        except not_sent as error:
             raise ActionError(f"{what}: the server cannot be reached ({_name(error)})", retryable=True) from error
         except httpx.HTTPError as error:
             is_unknown = method == "POST"

@@ -20,7 +20,7 @@ KNOB = "batch_limit"
 class SetBatchArguments(BaseModel):
     """What `serving.set_batch` takes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     limit: int = Field(ge=1, description="The largest number of sequences that run in one step.")
     mode: Literal["finish", "preempt"] = Field(
