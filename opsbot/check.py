@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opsbot.action import ControlClient, shipped_actions
+from opsbot.action import names_only
 from opsbot.check_sources import source_problems
-from opsbot.clock import SystemClock
 from opsbot.config import Settings
 from opsbot.oncall.loader import load_rota
 from opsbot.oncall.wire import RotaWire
@@ -17,7 +16,6 @@ from opsbot.rule.model import RuleFileWire
 from opsbot.runbook import wire
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
-from opsbot.source.prometheus import PrometheusSource
 from opsbot.yamlfile import load, validate
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,7 +38,7 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     runbooks = settings.runbooks if settings else _default("runbooks")
     rules = settings.alert_rules if settings else _default("alert_rules")
     # Nothing is called: the actions are only asked for their names and arguments.
-    registry = shipped_actions(ControlClient({}), PrometheusSource("http://127.0.0.1:9"), SystemClock())
+    registry = names_only()
     wrong = check_runbooks(runbooks, registry)
     # A runbook that cannot be read may be the one that a rule names.
     ids = None if wrong else _runbook_ids(runbooks, registry)
