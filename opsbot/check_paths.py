@@ -62,10 +62,10 @@ def _is_shown(file: Path, folder: Path) -> bool:
 
 
 def _runbooks(paths: Sequence[Path]) -> list[Problem]:
-    from opsbot.check_actions import known_actions
+    from opsbot.action import names_only
     from opsbot.runbook.loader import check_runbooks
 
-    return check_runbooks(paths, known_actions())
+    return check_runbooks(paths, names_only())
 
 
 def _alert_rules(paths: Sequence[Path]) -> list[Problem]:

@@ -32,6 +32,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "schema": LazyCommand(
         "check_command:schema", "Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."
     ),
+    "actions": LazyCommand(
+        "action_command:actions", "List what steps of runbooks may use; or show the action NAME alone."
+    ),
     "sources": LazyCommand(
         "sources_command:sources",
         "Ask each Prometheus each rule, read each list of targets and scrape each target once; say what is wrong.",
