@@ -32,6 +32,7 @@ from opsbot.readiness import WriteProbe
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
+from opsbot.runbook_shelf import RunbookShelf
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.source_settings import asked_source
@@ -97,7 +98,7 @@ class Core:
         )
         prober = asked_source(settings, secrets.prometheus_tokens, clock)
         registry = shipped_actions(ShippedParts(prober, self._control, clock))
-        self._library = RunbookLibrary(settings.runbooks, registry)
+        self._library = RunbookLibrary(settings.runbooks, registry, settings.data_dir / "runbooks.last-good")
         self._executor = Executor(
             ExecutorSettings(
                 f"sqlite:///{settings.data_dir}/dbos.sqlite",
@@ -114,6 +115,7 @@ class Core:
             stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock, lambda: self._rota.rota
         )
         self._stores = stores
+        self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
         self._metrics = CoreMetrics()
         self._paging = None
@@ -164,9 +166,8 @@ class Core:
         async with AsyncExitStack() as stack:
             stack.callback(self._database.close)
             stack.push_async_callback(self._control.close)
-            await asyncio.to_thread(self._library.reload)
+            await asyncio.to_thread(self._shelf.open)
             await asyncio.to_thread(self._rota.reload)
-            logger.info("%d runbooks in force", len(self._library.runbooks()))
             stack.push_async_callback(self._executor.stop)
             await self._executor.start()
             stack.push_async_callback(self._slack.stop)
@@ -226,14 +227,9 @@ class Core:
         self._slack.wake()
 
     async def _reload(self) -> None:
-        before = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
-        await asyncio.to_thread(self._library.reload)
+        await asyncio.to_thread(self._shelf.look)
         await asyncio.to_thread(self._rota.reload)
-        now = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
-        for runbook_id in sorted(now.keys() | before.keys()):
-            if now.get(runbook_id) != before.get(runbook_id):
-                revision = now.get(runbook_id)
-                logger.info("runbook %s: %s", runbook_id, f"revision {revision[:12]}" if revision else "out of force")
+        self._slack.wake()
 
     def _trend_answered(self) -> None:
         self._executor.wake()
