@@ -17,7 +17,7 @@ from cel_expr_python import cel
 
 from opsbot.errors import OpsbotError
 
-VariableType = Literal["dyn", "string", "integer", "number", "boolean", "map"]
+VariableType = Literal["dyn", "string", "integer", "number", "boolean", "map", "list"]
 Variables = Mapping[str, VariableType]
 Location = tuple[str | int, ...]
 
@@ -29,6 +29,7 @@ _TYPES: Mapping[VariableType, Any] = {
     "number": cel.Type.DYN,
     "boolean": cel.Type.BOOL,
     "map": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
+    "list": cel.Type.List(cel.Type.STRING),
 }
 _POSITION = re.compile(r"<input>:(\d+):(\d+): (.*?)(?: \(in container .*?\))?(?:\n|$)")
 _TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
@@ -50,6 +51,7 @@ class Expression:
     text: str
     _program: Any
     _is_boolean: bool
+    can_be_list: bool = False
 
     @classmethod
     def compile(cls, text: str, variables: Variables) -> Expression:
@@ -62,7 +64,9 @@ class Expression:
             program = environment.compile(text)
         except RuntimeError as error:
             raise _compile_error(str(error), variables) from error
-        return cls(text, program, program.return_type() in (cel.Type.BOOL, cel.Type.DYN))
+        kind = program.return_type()
+        is_list = kind == cel.Type.DYN or str(kind).startswith("LIST")
+        return cls(text, program, kind in (cel.Type.BOOL, cel.Type.DYN), is_list)
 
     @property
     def can_be_boolean(self) -> bool:

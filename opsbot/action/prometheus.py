@@ -19,13 +19,21 @@ class QueryArguments(BaseModel):
     query: Promql = Field(description="PromQL that yields one number.")
 
 
+class QueryOutputs(BaseModel):
+    """What `prometheus.query` yields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float | None = Field(description="The number; null without data.")
+
+
 class PrometheusQuery(Action[QueryArguments]):
     """Reads one number."""
 
     name: ClassVar[str] = "prometheus.query"
     summary: ClassVar[str] = "Read one number from the metrics."
     arguments = QueryArguments
-    outputs: ClassVar[tuple[str, ...]] = ("value",)
+    outputs = QueryOutputs
     is_read_only: ClassVar[bool] = True
 
     def __init__(self, prober: Prober) -> None:

@@ -30,17 +30,30 @@ class SetBatchArguments(BaseModel):
     cluster: str = Field(default="", description="The cluster; the one of the alert unless stated.")
 
 
+class SetBatchOutputs(BaseModel):
+    """What `serving.set_batch` yields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limit: int = Field(description="The batch limit in force.")
+    limit_before: int = Field(description="The one in force before.")
+
+
 class ServingSetBatch(Action[SetBatchArguments]):
     """Sets the batch limit of one cluster."""
 
     name: ClassVar[str] = "serving.set_batch"
     summary: ClassVar[str] = "Lower the batch limit of a cluster; the setting is a lease."
     arguments = SetBatchArguments
-    outputs: ClassVar[tuple[str, ...]] = ("limit", "limit_before")
+    outputs = SetBatchOutputs
+    is_reversible: ClassVar[bool] = True
     takes_lease: ClassVar[bool] = True
 
     def __init__(self, control: ControlClient) -> None:
         self._control = control
+
+    def locks(self, arguments: SetBatchArguments) -> tuple[str, ...]:
+        return (f"{arguments.cluster}/{KNOB}",)
 
     async def prior(self, arguments: SetBatchArguments) -> Facts:
         knob = await self._control.knob(arguments.cluster, KNOB)

@@ -6,8 +6,11 @@ The order is always store, act, store: a crash between any two leaves a key by w
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from typing import Any
+
+from pydantic import ValidationError
 
 from opsbot.clock import Clock
 from opsbot.errors import ActionError, OpsbotError
@@ -18,6 +21,8 @@ from opsbot.runbook.model import Retry, Step
 from opsbot.runbook.run import Run, StepState
 from opsbot.runbook.store import RunStore, StepRow
 from opsbot.yamlfile import format_duration
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Acting:
         except OpsbotError as error:
             await self._failed(run, row, error)
             raise
+        outcome = _checked(action, outcome)
         await self._succeeded(run, step, row, outcome, action)
         return outcome
 
@@ -73,7 +79,11 @@ class Acting:
     ) -> Outcome:
         incident = await asyncio.to_thread(self.store.incident, run.incident_id)
         context = ActionContext(
-            run.run_id, row.idempotency_key or "", f"{incident.incident_id}: {step.name}", step.lease_s
+            run.run_id,
+            row.idempotency_key or "",
+            f"{incident.incident_id}: {step.name}",
+            step.lease_s,
+            incident.incident_id,
         )
         for pause_s in _pauses(step.retry):
             try:
@@ -119,6 +129,17 @@ class Acting:
 
     async def _put(self, run: Run, row: StepRow) -> None:
         await asyncio.to_thread(self.store.put_step, run.run_id, row, self.clock.now())
+
+
+def _checked(action: Action[Any], outcome: Outcome) -> Outcome:
+    """The outcome with the outputs that the action declares: plain JSON, whatever it returned."""
+    try:
+        outputs = action.outputs.model_validate(outcome.outputs).model_dump(mode="json")
+    except ValidationError as error:
+        # It has acted, so this is no failure of the step; expressions see what is missing as null.
+        logger.error("%s yielded other outputs than it declares: %s", action.name, error)
+        outputs = {}
+    return replace(outcome, outputs=outputs)
 
 
 def _pauses(retry: Retry) -> tuple[float | None, ...]:

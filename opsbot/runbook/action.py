@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from opsbot.errors import ActionError, ConfigError
 from opsbot.people import Role
@@ -19,6 +19,12 @@ from opsbot.people import Role
 A = TypeVar("A", bound=BaseModel)
 Facts = Mapping[str, Any]
 """Plain JSON values: they are stored with the run."""
+
+
+class NoOutputs(BaseModel):
+    """The outputs of an action that yields nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,16 @@ class ActionContext:
         idempotency_key: equal for every try of one act, unequal for all others.
         reason: one line for the server's journal.
         ttl_s: how long a lease lives without renewal; None for an action without lease.
+        incident_id: whose thread hears of it.
+        is_drill: whether the run rehearses; everything that people read is then marked DRILL.
     """
 
     run_id: str
     idempotency_key: str
     reason: str
     ttl_s: float | None = None
+    incident_id: str = ""
+    is_drill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +82,43 @@ class LeaseEnded(ActionError):
 class Action(ABC, Generic[A]):
     """One thing that a step can use.
 
-    `is_idempotent` means that a second `act` with the same key changes nothing more.
+    Class attributes:
+        arguments: the schema of what stands under `with`.
+        outputs: the schema of what later steps see; every outcome is checked against it.
+        is_read_only: it changes nothing, so it needs no approval, no undo and no lock.
+        is_idempotent: a second `act` with the same key changes nothing more.
+        is_reversible: what it did can be taken back, by a release or by a step's `undo`.
+        is_risky: whoever asked for the run may not approve it.
+        is_for_drills: refused outside of drills.
+        takes_lease: what it sets ends by itself, is renewed, and is taken back by a release.
+        role: what a person needs to approve it where a runbook does not say.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     arguments: type[A]
-    outputs: ClassVar[tuple[str, ...]] = ()
+    outputs: type[BaseModel] = NoOutputs
     is_read_only: ClassVar[bool] = False
     is_idempotent: ClassVar[bool] = True
+    is_reversible: ClassVar[bool] = False
+    is_risky: ClassVar[bool] = False
+    is_for_drills: ClassVar[bool] = False
     takes_lease: ClassVar[bool] = False
     role: ClassVar[Role] = "responder"
+
+    @classmethod
+    def output_names(cls) -> tuple[str, ...]:
+        """What expressions may name as `steps.<id>.outputs.<name>`."""
+        return tuple(cls.outputs.model_fields)
+
+    def cluster(self, arguments: A) -> str | None:
+        """The cluster that `act` touches; None if it touches none."""
+        found = getattr(arguments, "cluster", None)
+        return found if isinstance(found, str) and found else None
+
+    def locks(self, arguments: A) -> tuple[str, ...]:
+        """The knobs that `act` turns, each `<cluster>/<knob>`: only one run at a time may have one."""
+        return ()
 
     @abstractmethod
     async def act(self, arguments: A, context: ActionContext) -> Outcome:

@@ -7,51 +7,117 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from pydantic import ValidationError
 
 from opsbot.expression import Expression, ExpressionError, Location, Variables, compile_value, has_template
+from opsbot.promql.syntax import QueryError
 from opsbot.runbook.action import Action, ActionRegistry
-from opsbot.runbook.model import Runbook, Step
-from opsbot.runbook.scope import variables
+from opsbot.runbook.model import Runbook, Share, Step
+from opsbot.runbook.probe import promql_fields
+from opsbot.runbook.query import compile_query
+from opsbot.runbook.scope import result_variables, variables
 from opsbot.yamlfile import Document, Problem, suggest
 
 
 def check(runbook: Runbook, document: Document, registry: ActionRegistry) -> list[Problem]:
     """Every problem of the meaning of *runbook*, which was read from *document*."""
-    checker = _Checker(document, registry)
+    checker = _Checker(document, registry, runbook)
+    checker.head()
     seen: set[str] = set()
-    for index, step in enumerate(runbook.steps):
-        if step.step_id in seen:
-            checker.add(("steps", index, "id"), f"two steps have the id {step.step_id!r}; rename one of them")
-        seen.add(step.step_id)
-        checker.step(("steps", index), step, variables(runbook.inputs, runbook.steps[:index], registry))
+    for section, steps in (("steps", runbook.steps), ("finally", runbook.finals)):
+        for index, step in enumerate(steps):
+            at: Location = (section, index)
+            if step.step_id in seen:
+                checker.add((*at, "id"), f"two steps have the id {step.step_id!r}; rename one of them")
+            seen.add(step.step_id)
+            checker.step(at, step, variables(runbook, step, registry))
+            if section == "finally":
+                checker.final(at, step)
     return checker.problems
 
 
 class _Checker:
-    def __init__(self, document: Document, registry: ActionRegistry) -> None:
+    def __init__(self, document: Document, registry: ActionRegistry, runbook: Runbook) -> None:
         self._document = document
         self._registry = registry
+        self._runbook = runbook
         self.problems: list[Problem] = []
 
     def add(self, loc: Location, message: str, *, at_key: bool = False) -> None:
         self.problems.append(self._document.problem(loc, message, at_key=at_key))
 
+    def head(self) -> None:
+        runbook = self._runbook
+        is_for_alerts = any(one.match or one.matchers for one in runbook.triggers)
+        for one in runbook.inputs:
+            if one.default is None and is_for_alerts:
+                self.add(("inputs", one.name), f"an alert cannot give {one.name!r}: it needs a default", at_key=True)
+        group = runbook.concurrency.group
+        if group is not None:
+            self._templates(("concurrency", "group"), group, variables(runbook, None, self._registry))
+
+    def final(self, at: Location, step: Step) -> None:
+        action = self._registry.find(step.uses)
+        if action is not None and action.takes_lease:
+            self.add((*at, "uses"), f"{action.name} sets a lease, and nobody would give it back after `finally`")
+        for key, value in (("approval", step.approval), ("announce", step.announce), ("verify", step.verify)):
+            if value is not None:
+                self.add((*at, key), f"a step under `finally` takes no {key}: nobody may be there", at_key=True)
+
     def step(self, at: Location, step: Step, names: Variables) -> None:
         action = self._action(at, step.uses, step.arguments, names)
+        outside = {name: kind for name, kind in names.items() if name != "item"}
         if step.condition is not None:
-            self._condition((*at, "if"), step.condition, names)
-        if step.verify is not None and step.verify.for_s >= step.verify.timeout_s:
-            self.add((*at, "verify", "for"), "`for` must be shorter than the verification's timeout")
+            self._condition((*at, "if"), step.condition, outside)
+        self._each(at, step, outside)
+        if step.verify is not None:
+            if step.verify.for_s >= step.verify.timeout_s:
+                self.add((*at, "verify", "for"), "`for` must be shorter than the verification's timeout")
+            self._query((*at, "verify", "expr"), step.verify.expr, names)
+        if step.announce is not None:
+            self._templates((*at, "announce", "message"), step.announce.message, outside)
+        self._approval(at, step)
         if action is not None:
             self._fits_action(at, step, action)
         if step.undo is not None and not (action and action.is_read_only):
-            undo = self._action((*at, "undo"), step.undo.uses, step.undo.arguments, names)
+            undo = self._action((*at, "undo"), step.undo.uses, step.undo.arguments, self._undo_names(step, names))
             if undo is not None and (undo.is_read_only or undo.takes_lease):
                 why = "only reads" if undo.is_read_only else "sets a lease, which would itself have to be undone"
                 self.add((*at, "undo", "uses"), f"{undo.name} cannot undo anything: it {why}")
+
+    def _undo_names(self, step: Step, names: Variables) -> Variables:
+        return {**names, **result_variables(step, self._registry)}
+
+    def _each(self, at: Location, step: Step, names: Variables) -> None:
+        if step.foreach is not None:
+            expression = self._compiled((*at, "foreach"), step.foreach, names)
+            if expression is not None and not expression.can_be_list:
+                self.add((*at, "foreach"), f"`{step.foreach}` is not a list")
+        elif step.stages:
+            self.add((*at, "stages"), "only a step with `foreach` has stages", at_key=True)
+        shares = [share.amount if share.is_percent else -1 for share in step.stages]
+        if shares and any(0 < later <= earlier for earlier, later in pairwise(shares)):
+            self.add((*at, "stages"), "each stage must reach further than the one before")
+        if step.stages and step.stages[-1] != Share(100, is_percent=True):
+            self.add((*at, "stages"), "the last stage must be `100%`, or some items are never reached")
+        if step.foreach is not None and step.outputs:
+            self.add((*at, "outputs"), "a step with `foreach` has the one output `items`", at_key=True)
+        for name, text in step.outputs.items():
+            self._compiled((*at, "outputs", name), text, {**names, **result_variables(step, self._registry)})
+
+    def _approval(self, at: Location, step: Step) -> None:
+        approval = step.approval
+        if approval is None:
+            return
+        if approval.on_timeout == "proceed" and approval.count > 1:
+            self.add(
+                (*at, "approval", "on_timeout"), "`proceed` without anybody's decision makes no sense with a count"
+            )
+        if not approval.roles or len(set(approval.roles)) < len(approval.roles):
+            self.add((*at, "approval", "from"), "name each role once, and at least one")
 
     def _fits_action(self, at: Location, step: Step, action: Action[Any]) -> None:
         if action.takes_lease and step.lease_s is None:
@@ -62,30 +128,49 @@ class _Checker:
             self.add((*at, "lease"), "a lease lives between 5s and 1h without renewal")
         if not action.is_read_only:
             return
-        for key, value in (("approval", step.approval), ("undo", step.undo)):
+        for key, value in (("approval", step.approval), ("undo", step.undo), ("announce", step.announce)):
             if value is not None:
                 self.add((*at, key), f"{action.name} only reads; it needs no {key}", at_key=True)
 
     def _action(self, at: Location, uses: str, arguments: Mapping[str, object], names: Variables) -> Action[Any] | None:
-        _, mistakes = compile_value(arguments, names)
+        action = self._registry.find(uses)
+        queries = promql_fields(action.arguments) if action is not None else frozenset[str]()
+        _, mistakes = compile_value({key: one for key, one in arguments.items() if key not in queries}, names)
         for loc, error in mistakes:
             self._expression((*at, "with", *loc), error)
-        action = self._registry.find(uses)
         if action is None:
             self.add((*at, "uses"), f"unknown action {uses!r}{suggest(uses, self._registry.names())}")
             return None
+        for key in queries & arguments.keys():
+            if has_template(arguments[key]):
+                self._query((*at, "with", key), str(arguments[key]), names)
         for problem_loc, message, at_key in argument_problems(action, arguments):
             self.add((*at, "with", *problem_loc), message, at_key=at_key)
         return action
 
     def _condition(self, at: Location, text: str, names: Variables) -> None:
+        expression = self._compiled(at, text, names)
+        if expression is not None and not expression.can_be_boolean:
+            self.add(at, f"`{text}` is neither true nor false")
+
+    def _compiled(self, at: Location, text: str, names: Variables) -> Expression | None:
         try:
-            expression = Expression.compile(text, names)
+            return Expression.compile(text, names)
         except ExpressionError as error:
             self._expression(at, error)
-            return
-        if not expression.can_be_boolean:
-            self.add(at, f"`{text}` is neither true nor false")
+            return None
+
+    def _templates(self, at: Location, text: str, names: Variables) -> None:
+        for _, error in compile_value(text, names)[1]:
+            self._expression(at, error)
+
+    def _query(self, at: Location, text: str, names: Variables) -> None:
+        try:
+            compile_query(text, names)
+        except ExpressionError as error:
+            self._expression(at, error)
+        except QueryError as error:
+            self.add(at, str(error))
 
     def _expression(self, at: Location, error: ExpressionError) -> None:
         self.add(at, f"in the expression, at character {error.column}: {error}")

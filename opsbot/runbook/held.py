@@ -19,7 +19,7 @@ from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.plan import plan_arguments
 from opsbot.runbook.run import Run, StepState
-from opsbot.runbook.scope import incident_of, values, variables
+from opsbot.runbook.scope import RunFacts, incident_of, values, variables
 from opsbot.runbook.store import RunStore, StepRow
 
 How = Literal["released", "undone"]
@@ -122,12 +122,11 @@ class Holdings:
         assert step.undo is not None
         action: Action[Any] = self.registry.get(step.undo.uses)
         incident = incident_of(run, await asyncio.to_thread(self.store.incident, run.incident_id))
-        index = runbook.steps.index(step)
         plan = plan_arguments(
             step.undo.arguments,
             action,
-            variables(runbook.inputs, runbook.steps[:index], self.registry),
-            values(runbook, step, incident, {}, self.registry),
+            variables(runbook, step, self.registry),
+            values(runbook, step, incident, RunFacts(run.run_id), {}, self.registry),
             incident.labels,
             None,
         )

@@ -9,11 +9,34 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from opsbot.alert.matching import label_match
 from opsbot.errors import ConfigError
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.check import check
-from opsbot.runbook.model import Approval, Input, Retry, Runbook, Step, Trigger, Undo, Verify
-from opsbot.runbook.wire import ApprovalField, RunbookFile, StepField, VerifyField
+from opsbot.runbook.model import (
+    Announce,
+    Approval,
+    Concurrency,
+    Limits,
+    MaxRuns,
+    Retry,
+    Runbook,
+    Share,
+    Step,
+    Trigger,
+    Undo,
+    Verify,
+)
+from opsbot.runbook.wire import (
+    AnnounceField,
+    ApprovalField,
+    RetryField,
+    RunbookFile,
+    StepField,
+    TriggerField,
+    VerifyField,
+    to_input,
+)
 from opsbot.yamlfile import Document, Problem, load, loads, validate
 
 SUFFIXES = (".yaml", ".yml")
@@ -82,11 +105,18 @@ def to_runbook(file: RunbookFile, revision: str, source_json: str) -> Runbook:
         description=file.description.strip(),
         owner=file.owner,
         mode=file.mode,
-        triggers=tuple(Trigger(one.match) for one in file.triggers),
-        inputs=tuple(Input(name, one.type, one.default) for name, one in file.inputs.items()),
+        triggers=tuple(_trigger(one) for one in file.triggers),
+        inputs=tuple(to_input(name, one) for name, one in file.inputs.items()),
         timeout_s=file.timeout,
         steps=tuple(_step(step) for step in file.steps),
         on_failure=file.on_failure,
+        is_enabled=file.enabled,
+        cooldown_s=file.cooldown,
+        max_runs=MaxRuns(file.max_runs.count, file.max_runs.per),
+        concurrency=Concurrency(file.concurrency.group, file.concurrency.on_conflict),
+        limits=Limits(file.limits.targets, file.limits.percent),
+        on_resolve=file.on_resolve,
+        finals=tuple(_step(step) for step in file.finally_),
     )
 
 
@@ -112,18 +142,40 @@ def _step(step: StepField) -> Step:
         arguments=step.with_,
         condition=step.if_,
         timeout_s=step.timeout,
-        retry=Retry(step.retry.attempts, step.retry.delay),
+        retry=_retry(step.retry),
         continue_on_error=step.continue_on_error,
         approval=_approval(step.approval) if step.approval else None,
         lease_s=step.lease,
         verify=_verify(step.verify) if step.verify else None,
         on_verify_failed=step.on_verify_failed,
         undo=Undo(step.undo.uses, step.undo.with_) if step.undo else None,
+        announce=_announce(step.announce) if step.announce else None,
+        foreach=step.foreach,
+        stages=tuple(_share(one) for one in step.stages or ()),
+        locks=tuple(step.locks),
+        outputs=step.outputs,
     )
 
 
+def _trigger(field: TriggerField) -> Trigger:
+    return Trigger(field.match, label_match(field.matchers) if field.matchers else None)
+
+
+def _retry(field: RetryField) -> Retry:
+    return Retry(field.attempts, field.delay, float(field.backoff), field.max_delay, tuple(field.on))
+
+
+def _share(written: int | str) -> Share:
+    return Share(int(str(written).removesuffix("%")), isinstance(written, str))
+
+
 def _approval(field: ApprovalField) -> Approval:
-    return Approval(role=field.from_, timeout_s=field.timeout, reason=field.reason)
+    roles = (field.from_,) if isinstance(field.from_, str) else tuple(field.from_)
+    return Approval(roles, field.timeout, field.reason, field.count, field.on_timeout, field.exclude_requester)
+
+
+def _announce(field: AnnounceField) -> Announce:
+    return Announce(field.message, field.for_, field.on_objection, field.call_for_capacity)
 
 
 def _verify(field: VerifyField) -> Verify:

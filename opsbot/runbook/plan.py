@@ -14,9 +14,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from opsbot.errors import ActionError
-from opsbot.expression import Expression, Variables, compile_value, render_value
+from opsbot.expression import Expression, ExpressionError, Variables, compile_value, render_value
 from opsbot.runbook.action import Action
 from opsbot.runbook.model import Step
+from opsbot.runbook.probe import promql_fields
+from opsbot.runbook.query import compile_query
+
+MAX_ITEMS = 100
+"""Of one `foreach`: each is a call, and a line that somebody approves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,20 @@ def is_wanted(step: Step, names: Variables, values: Mapping[str, object]) -> boo
     return Expression.compile(step.condition, names).evaluate_bool(values)
 
 
+def items(step: Step, names: Variables, values: Mapping[str, object]) -> tuple[object, ...]:
+    """What the step's `foreach` yields.
+
+    Raises: ExpressionError if that is no list of plain values, or too long.
+    """
+    assert step.foreach is not None
+    found = Expression.compile(step.foreach, names).evaluate(values)
+    if not isinstance(found, list):
+        raise ExpressionError(f"`{step.foreach}` is {found!r}, not a list")
+    if len(found) > MAX_ITEMS:
+        raise ExpressionError(f"`{step.foreach}` has {len(found)} items; {MAX_ITEMS} are allowed")
+    return tuple(found)
+
+
 def plan_step(
     step: Step, action: Action[Any], names: Variables, values: Mapping[str, object], alert_labels: Mapping[str, str]
 ) -> Plan:
@@ -63,11 +82,7 @@ def plan_arguments(
     lease_s: float | None,
 ) -> Plan:
     """Render arguments as written. An action that has a `cluster` acts on the alert's unless one is given."""
-    compiled, mistakes = compile_value(written, names)
-    if mistakes:
-        raise mistakes[0][1]
-    rendered = render_value(compiled, values)
-    assert isinstance(rendered, dict)
+    rendered = _render(written, action, names, values)
     if "cluster" in action.arguments.model_fields and "cluster" not in rendered:
         cluster = alert_labels.get("cluster")
         if cluster is None:
@@ -80,6 +95,20 @@ def plan_arguments(
         place = ".".join(str(part) for part in first["loc"])
         raise ActionError(f"{action.name}: {place} is {first['input']!r}: {first['msg']}") from error
     return Plan(arguments, rendered, digest_of(action.name, rendered, lease_s))
+
+
+def _render(
+    written: Mapping[str, object], action: Action[Any], names: Variables, values: Mapping[str, object]
+) -> dict[str, Any]:
+    queries = promql_fields(action.arguments)
+    compiled, mistakes = compile_value({key: one for key, one in written.items() if key not in queries}, names)
+    if mistakes:
+        raise mistakes[0][1]
+    rendered = render_value(compiled, values)
+    assert isinstance(rendered, dict)
+    for key in queries & written.keys():
+        rendered[key] = compile_query(str(written[key]), names).render(values)
+    return rendered
 
 
 def digest_of(action_name: str, plain: Mapping[str, Any], lease_s: float | None) -> str:

@@ -5,9 +5,10 @@ The metrics source fulfils it. "unknown" is an answer of its own: missing data i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Protocol
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BaseModel
 
 from opsbot.promql.syntax import QueryError, parse
 
@@ -40,5 +41,19 @@ def _checked(text: str) -> str:
     return text
 
 
-Promql = Annotated[str, AfterValidator(_checked)]
+@dataclass(frozen=True, slots=True)
+class IsPromql:
+    """Marks a field whose `${{ }}` are quoted for PromQL."""
+
+
+Promql = Annotated[str, AfterValidator(_checked), IsPromql()]
 """A field that holds PromQL, parsed when the file is loaded."""
+
+
+def promql_fields(arguments: type[BaseModel]) -> frozenset[str]:
+    """The names, as they are written, of the fields of *arguments* that hold PromQL."""
+    return frozenset(
+        one.alias or name
+        for name, one in arguments.model_fields.items()
+        if any(isinstance(mark, IsPromql) for mark in one.metadata)
+    )

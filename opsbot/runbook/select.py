@@ -16,9 +16,6 @@ def select(alert: Alert, runbooks: Iterable[Runbook]) -> tuple[Runbook, ...]:
     found = [
         runbook
         for runbook in runbooks
-        if any(
-            trigger.match is not None and all(alert.labels.get(name) == value for name, value in trigger.match.items())
-            for trigger in runbook.triggers
-        )
+        if runbook.is_enabled and any(trigger.is_for(alert.labels) for trigger in runbook.triggers)
     ]
     return tuple(sorted(found, key=lambda runbook: runbook.runbook_id))

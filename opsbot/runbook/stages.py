@@ -25,7 +25,7 @@ from opsbot.runbook.model import Approval, Runbook, Step
 from opsbot.runbook.plan import Plan, is_wanted, plan_step
 from opsbot.runbook.probe import Prober
 from opsbot.runbook.run import Run, RunState, StepState
-from opsbot.runbook.scope import StepResult, incident_of, values, variables
+from opsbot.runbook.scope import RunFacts, StepResult, incident_of, values, variables
 from opsbot.runbook.store import ApprovalRow, RunStore, StepRow
 from opsbot.runbook.verifying import watch
 from opsbot.yamlfile import format_duration
@@ -103,8 +103,8 @@ class Stages:
             return await self._fail(case, f"the run's time of {limit} is over", is_final=True)
         if case.row.state is StepState.WAITING_APPROVAL:
             return result(Next.ASK)
-        names = variables(case.runbook.inputs, case.runbook.steps[: case.runbook.steps.index(case.step)], self.registry)
-        known = values(case.runbook, case.step, case.incident, results, self.registry)
+        names = variables(case.runbook, case.step, self.registry)
+        known = values(case.runbook, case.step, case.incident, RunFacts(case.run.run_id), results, self.registry)
         try:
             if not is_wanted(case.step, names, known):
                 return await self._skip(case, f"{case.step.condition} is false")
@@ -229,18 +229,18 @@ class Stages:
             run_id=case.run.run_id,
             step_id=case.step.step_id,
             incident_id=case.run.incident_id,
-            role=approval.role,
+            role=approval.roles[0],
             will_do=description.will_do,
             undo=description.undo,
             digest=plan.digest,
             requested_at=now,
             expires_at=min(now + approval.timeout_s, deadline),
         )
-        text = texts.asked(approval.role, description, approval)
+        text = texts.asked(approval.roles[0], description, approval)
         said = texts.entry(case.run, "asked", "approval.requested", text, now, step_id=case.step.step_id)
         await asyncio.to_thread(self.store.request_approval, asked, now, entry=said)
         await self._put(case.run, replace(row, state=StepState.WAITING_APPROVAL, detail=description.will_do))
-        waiting_for = f"waiting for {texts.ROLE_NAMES[approval.role]} to approve"
+        waiting_for = f"waiting for {texts.ROLE_NAMES[approval.roles[0]]} to approve"
         await asyncio.to_thread(self.store.move_run, case.run.run_id, RunState.WAITING, waiting_for, now)
         return result(Next.ASK)
 
@@ -279,7 +279,7 @@ def needed_approval(runbook: Runbook, step: Step, action: Action[Any]) -> Approv
     """The approval that a changing step needs: its own, or in mode `suggest` one from the action's role."""
     if step.approval is not None or runbook.mode == "auto":
         return step.approval
-    return Approval(role=action.role, timeout_s=SUGGESTED_TIMEOUT_S, reason="")
+    return Approval((action.role,), timeout_s=SUGGESTED_TIMEOUT_S, reason="")
 
 
 def _is_interrupted(run: Run, incident: Incident) -> bool:

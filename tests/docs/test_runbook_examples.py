@@ -53,7 +53,7 @@ def test_every_action_has_a_row_with_its_arguments_and_outputs() -> None:
     for action in registry():
         row = next(line for line in PAGE.splitlines() if line.startswith(f"| `{action.name}` |"))
         arguments = {field.alias or name for name, field in action.arguments.model_fields.items()}
-        assert all(f"`{name}`" in row for name in arguments | set(action.outputs))
+        assert all(f"`{name}`" in row for name in arguments | set(action.output_names()))
 
 
 def test_every_name_of_the_incident_is_listed() -> None:

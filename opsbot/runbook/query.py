@@ -1,0 +1,97 @@
+"""PromQL that holds `${{ }}`: expressions may stand in a label's value only, and are quoted for that place.
+
+So nothing that came from an alert can change what a query asks. In `=~` and `!~` a text is quoted as a pattern, and a
+list becomes alternatives; everywhere else a list is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from opsbot.expression import Expression, ExpressionError, Variables
+from opsbot.promql.syntax import QueryError, parse
+
+_TOKEN = re.compile(
+    r"""(?P<value>(?P<op>=~|!~|!=|=)\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'))"""
+    r"""|(?P<template>\$\{\{.*?\}\})"""
+    r"""|(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)""",
+    re.DOTALL,
+)
+_TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+PLACEHOLDER = "x"
+
+
+_WHOLE = re.compile(r"\s*\$\{\{(?:(?!\}\}).)*\}\}\s*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hole:
+    """An expression in a query; *is_all* where it is the whole query, as an input may be."""
+
+    expression: Expression
+    is_pattern: bool
+    is_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A compiled query."""
+
+    parts: tuple[str | _Hole, ...]
+
+    def render(self, values: Mapping[str, object]) -> str:
+        """The PromQL; raises ExpressionError."""
+        return "".join(part if isinstance(part, str) else _quoted(part, values) for part in self.parts)
+
+
+def compile_query(text: str, names: Variables) -> Query:
+    """Check *text* against the declared variables.
+
+    Raises: ExpressionError for an expression, QueryError for the PromQL.
+    """
+    if _WHOLE.fullmatch(text):
+        return Query((_Hole(Expression.compile(text.strip()[3:-2].strip(), names), False, is_all=True),))
+    parts: list[str | _Hole] = []
+    at = 0
+    for token in _TOKEN.finditer(text):
+        if token["template"]:
+            raise QueryError(f"`{token['template']}` may stand only within a label's value: " + '{cluster="${{ … }}"}')
+        if token["string"] and "${{" in token["string"]:
+            raise QueryError(f"`${{{{ }}}}` may stand only within a label's value, not in {token['string']}")
+        if not token["value"]:
+            continue
+        for template in _TEMPLATE.finditer(text, token.start(), token.end()):
+            parts.append(text[at : template.start()])
+            parts.append(_Hole(Expression.compile(template[1].strip(), names), token["op"] in ("=~", "!~")))
+            at = template.end()
+    parts.append(text[at:])
+    parse("".join(part if isinstance(part, str) else PLACEHOLDER for part in parts))
+    return Query(tuple(parts))
+
+
+def shape_problem(text: str) -> str:
+    """What is wrong with the query whatever its expressions are; empty when nothing is."""
+    holes = _TEMPLATE.sub(PLACEHOLDER, text)
+    try:
+        parse(holes)
+    except QueryError as error:
+        return str(error)
+    return ""
+
+
+def _quoted(hole: _Hole, values: Mapping[str, object]) -> str:
+    value = hole.expression.evaluate(values)
+    if hole.is_all:
+        return str(value)
+    many = value if isinstance(value, list) else [value]
+    if any(not isinstance(one, str | int) or isinstance(one, bool) for one in many):
+        raise ExpressionError(f"`{hole.expression.text}` is {value!r}; a label's value is text")
+    if not hole.is_pattern and isinstance(value, list):
+        raise ExpressionError(f"`{hole.expression.text}` is a list; use it with =~")
+    texts = [str(one) for one in many]
+    if hole.is_pattern:
+        texts = [_SPECIAL.sub(lambda special: "\\" + special[0], text) for text in texts]
+    return "|".join(texts).replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("\n", "\\n")
