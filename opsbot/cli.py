@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from opsbot import __version__
+from opsbot.backtest_command import backtest
 from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
@@ -66,6 +67,7 @@ def main() -> None:
     """An on-call bot for teams that serve large language models."""
 
 
+main.add_command(backtest)
 main.add_command(capacity)
 main.add_command(import_group)
 for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall, sources):

@@ -16,7 +16,7 @@ from opsbot.history.compact import compacted, due
 from opsbot.history.level import COARSE, FINE, LEVELS, Level
 from opsbot.history.reading import read_span
 from opsbot.history.schema import schema
-from opsbot.history.series import NONE, Ids, SeriesTable
+from opsbot.history.series import NONE, SeriesTable
 from opsbot.history.span import Span, write_tail
 from opsbot.promql.block import Block
 from opsbot.promql.labelset import LabelSet

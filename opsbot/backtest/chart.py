@@ -1,0 +1,119 @@
+"""A backtest as a picture: a lane for each alert, with its firings, pages and runs over time.
+
+The alerts that page most are on top. Where nobody watched the background is grey: quiet and unknown look different.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from opsbot.alert.alert import Severity
+from opsbot.backtest.finding import Backtest, Episode
+from opsbot.backtest.text import short_labels
+from opsbot.capacity.chart_style import INK, date_of, new_figure, style_time
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+WIDTH_IN, LANE_IN, REST_IN = 11.0, 0.27, 1.5
+MOST_LANES = 60
+MOST_APART = 40
+"""Where more alerts than that fired, those of a rule share a lane."""
+LONGEST_NAME = 58
+COLOURS: dict[Severity, str] = {
+    "critical": "#b3261e",
+    "high": "#d9730d",
+    "medium": "#d1a90a",
+    "low": "#4f86c6",
+    "info": "#9a9a9a",
+}
+LEAST_SHARE = 0.0015
+"""Of the picture's width: a firing that is shorter is drawn so wide, to be seen at all."""
+
+
+def draw(found: Backtest, form: str) -> bytes:
+    """The picture, as `png` or `svg`."""
+    from matplotlib.patches import Patch
+
+    lanes = _lanes(found.episodes)
+    left_out, lanes = lanes[MOST_LANES:], lanes[:MOST_LANES]
+    figure = new_figure(WIDTH_IN, REST_IN + LANE_IN * max(3, len(lanes)))
+    axes = figure.subplots()
+    title = f"{len(found.severities)} rules: {len(found.episodes)} episodes, {found.num_incidents} incidents, "
+    title += f"{found.num_pages} pages"
+    if left_out:
+        title += f"; {len(left_out)} quieter lanes are left out"
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
+    for gap in found.gaps:
+        axes.axvspan(date_of(gap.begins_at), date_of(gap.ends_at), color="#e6e6e6", linewidth=0, zorder=0)
+    least_s = LEAST_SHARE * (found.until_s - found.since_s)
+    for row, (_, own) in enumerate(lanes):
+        _draw_lane(axes, row, own, found.until_s, least_s)
+    if not lanes:
+        axes.text(0.5, 0.5, "nothing fired", transform=axes.transAxes, ha="center", va="center", color=INK)
+    axes.set_yticks(range(len(lanes)), [name for name, _ in lanes], fontsize=8, color=INK)
+    axes.set_ylim(max(2.5, len(lanes) - 0.5), -0.5)
+    style_time(axes, found.since_s, found.until_s, "UTC")
+    axes.grid(axis="x", color="#ededed", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    shown = {one.severity for _, own in lanes for one in own}
+    keys: list[Patch | Line2D] = [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in shown]
+    keys += [
+        _marker("v", INK, INK, "page"),
+        _marker("D", INK, "white", "run starts"),
+        _marker("X", INK, INK, "run held back"),
+    ]
+    if found.gaps:
+        keys.append(Patch(color="#e6e6e6", label="nobody watched"))
+    figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8.5, frameon=False)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=form)
+    return picture.getvalue()
+
+
+def _lanes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
+    """The lanes and what is on each; what pages most, then what fires longest, comes first."""
+    by_alert: dict[str, list[Episode]] = {}
+    for one in episodes:
+        by_alert.setdefault(f"{one.name}  {short_labels(one.labels)}".rstrip(), []).append(one)
+    if len(by_alert) > MOST_APART:
+        by_alert = {}
+        for one in episodes:
+            by_alert.setdefault(one.name, []).append(one)
+    last_s = max((one.ends_at or one.begins_at for one in episodes), default=0.0)
+
+    def noise(lane: tuple[str, list[Episode]]) -> tuple[int, float, str]:
+        name, own = lane
+        return -sum(one.paged_at is not None for one in own), -sum(one.length_s(last_s) for one in own), name
+
+    found = sorted(by_alert.items(), key=noise)
+    return [(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…", own) for name, own in found]
+
+
+def _draw_lane(axes: Axes, row: int, own: Sequence[Episode], until_s: float, least_s: float) -> None:
+    for one in own:
+        length_s = max(one.length_s(until_s), least_s)
+        axes.broken_barh(
+            [(date_of(one.begins_at), date_of(length_s))], (row - 0.3, 0.6), facecolors=COLOURS[one.severity], zorder=2
+        )
+    pages = [date_of(one.paged_at) for one in own if one.paged_at is not None]
+    axes.plot(pages, [row - 0.3] * len(pages), "v", color=INK, markersize=5, markeredgecolor="white", zorder=4)
+    for is_held, marker, face in ((False, "D", "white"), (True, "X", INK)):
+        times = [date_of(start.at) for one in own for start in one.starts if bool(start.held_back) is is_held]
+        axes.plot(
+            times, [row + 0.18] * len(times), marker, color=face, markersize=4.5, markeredgecolor=INK,
+            markeredgewidth=0.8, zorder=5,
+        )  # fmt: skip
+
+
+def _marker(shape: str, edge: str, face: str, label: str) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [], [], marker=shape, linestyle="none", markeredgecolor=edge, markerfacecolor=face, markersize=6, label=label
+    )
