@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.backtest.finding import Gap, RuleSight
-from opsbot.backtest.sight import asked, is_seen, longest_reach_s
+from opsbot.backtest.sight import asked, is_seen, longest_reach_s, looked_back_on, named_in
 from opsbot.backtest.steps import Window
 from opsbot.history.file import Limits
 from opsbot.history.level import COARSE, FINE, LEVELS
@@ -84,6 +84,7 @@ class HistoryReplay:
     _evaluation: Evaluation = field(init=False)
     _tapes: list[_Tape] = field(default_factory=list)
     _chosen: dict[float, Selection] = field(default_factory=dict)
+    _why_unseen: dict[float, dict[str, str]] = field(default_factory=dict)
     _steps: dict[str, list[int]] = field(default_factory=dict)
     _resolution_s: float = 0.0
     _unseen: frozenset[str] = frozenset()
@@ -104,13 +105,11 @@ class HistoryReplay:
     @property
     def reach_s(self) -> float:
         """How much before the first instant must be read, so that every window is whole."""
-        exprs = [expr for rule in self.rules for expr in asked(rule)]
-        recorded = [rule.expr for rule in self.recordings]
-        return longest_reach_s(exprs) + longest_reach_s(recorded)
+        return longest_reach_s(self._every, self.recordings)
 
     @property
     def _every(self) -> list[Rule | RecordingRule]:
-        return [*self.rules, *self.recordings]
+        return [*self.recordings, *self.rules]
 
     @property
     def num_refused(self) -> int:
@@ -132,21 +131,27 @@ class HistoryReplay:
         self._clock.at_s = warm_up[0].first_s if warm_up else first_s
         self._loaded_s = self._clock.at_s - UNWATCHED_STEPS * COARSE.step_s
         await self._durable.start(exprs)
+        looked_back = {id(rule) for rule in looked_back_on(self.rules, self.recordings)}
         for window in warm_up:
             await self.load(window)
             for now in window.times:
                 if now >= first_s:
                     break
                 self._play(now)
-                self._evaluation.rules([], now, is_complete=False, recordings=self._computed)
+                recordings = [rule for rule in self._computed if id(rule) in looked_back]
+                if recordings:
+                    self._evaluation.rules([], now, is_complete=False, recordings=recordings)
                 self._turn(now)
 
     async def load(self, window: Window) -> None:
         """Read the samples of a window, which comes after the ones before."""
         if self._resolution_s != window.resolution_s:
             self._resolution_s = window.resolution_s
-            self._unseen = frozenset(rule.name for rule in self.rules if not is_seen(rule, self._resolution_s))
-            self._computed = [rule for rule in self.recordings if is_seen(rule, self._resolution_s)]
+            unseen = self._unseen_at(self._resolution_s)
+            self._unseen = frozenset(rule.name for rule in self.rules if rule.name in unseen)
+            self._computed = [
+                rule for rule in self.recordings if is_seen(rule, self._resolution_s) and rule.name not in unseen
+            ]
         level = COARSE if window.resolution_s >= COARSE.step_s else FINE
         names = self.reader.keys()
         left = [tape for tape in self._tapes if tape.column < len(tape.block.times)]
@@ -184,7 +189,11 @@ class HistoryReplay:
     def notes(self, resolutions: Sequence[float]) -> list[str]:
         """What is to be known beside that."""
         notes = []
-        taken = [rule.name for rule in self.recordings if not all(is_seen(rule, one) for one in resolutions)]
+        taken = [
+            rule.name
+            for rule in self.recordings
+            if any(not is_seen(rule, one) and rule.name not in self._unseen_at(one) for one in resolutions)
+        ]
         if taken:
             coarse = format_duration(max(resolutions))
             notes.append(
@@ -211,12 +220,26 @@ class HistoryReplay:
 
     def _sight(self, rule: Rule, resolutions: Sequence[float]) -> RuleSight:
         num_steps, num_blind = self._steps[rule.name]
-        unseen = [one for one in resolutions if not is_seen(rule, one)]
-        why = ""
-        if unseen:
-            coarse = format_duration(min(unseen))
-            why = f"its windows are too short for samples that are {coarse} apart"
+        unseen = [self._unseen_at(one)[rule.name] for one in sorted(resolutions) if rule.name in self._unseen_at(one)]
+        why = unseen[0] if unseen else ""
         return RuleSight(num_steps, num_blind, why, self.errors.get(rule.name, ""))
+
+    def _unseen_at(self, resolution_s: float) -> dict[str, str]:
+        """The rules that cannot be evaluated where samples are so far apart, and why."""
+        if resolution_s not in self._why_unseen:
+            there = {one[NAME] for labels in self._selection(resolution_s).values() for one in labels.values()}
+            why: dict[str, str] = {}
+            for rule in self._every:
+                # What watch recorded then stands in for what cannot be computed now.
+                is_taken = isinstance(rule, RecordingRule) and rule.name in there
+                needed = sorted(named_in(rule) & why.keys())
+                apart = format_duration(resolution_s)
+                if not is_seen(rule, resolution_s) and not is_taken:
+                    why[rule.name] = f"its windows are too short for samples that are {apart} apart"
+                elif needed and not is_taken:
+                    why[rule.name] = f"the windows of {needed[0]} are too short for samples that are {apart} apart"
+            self._why_unseen[resolution_s] = why
+        return self._why_unseen[resolution_s]
 
     def _selection(self, resolution_s: float) -> Selection:
         """The series that are played where samples are so far apart: all that rules ask for, and every `up`.

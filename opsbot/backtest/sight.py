@@ -6,12 +6,13 @@ would look as if there was no data, which is another thing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import promql_parser as tree
 
+from opsbot.promql.labelset import NAME
 from opsbot.promql.node import prepared
-from opsbot.promql.reach import FEWEST_SAMPLES, reaches
+from opsbot.promql.reach import FEWEST_SAMPLES, Reach, reaches
 from opsbot.rule.model import RecordingRule, Rule
 
 
@@ -39,6 +40,47 @@ def moves_with_query(rule: Rule | RecordingRule) -> bool:
     return any(reach.anchor in ("start", "end") for expr in asked(rule) for reach in reaches(prepared(expr)))
 
 
-def longest_reach_s(exprs: Iterable[tree.Expr]) -> float:
-    """How far back the oldest sample is that any expression looks at, without the lookback of instant selectors."""
-    return max((reach.back_s for expr in exprs for reach in reaches(prepared(expr)) if reach.anchor is None), default=0)
+def longest_reach_s(rules: Iterable[Rule | RecordingRule], recordings: Sequence[RecordingRule]) -> float:
+    """How far back the oldest sample is that any rule looks at, through the recorded series that it asks for.
+
+    Args:
+        recordings: each after those that it asks for.
+    """
+    far: dict[str, float] = {}
+
+    def reach_s(rule: Rule | RecordingRule) -> float:
+        found = [one for expr in asked(rule) for one in reaches(prepared(expr)) if one.anchor is None]
+        return max(
+            (one.back_s + max((far.get(name, 0.0) for name in _names(one)), default=0.0) for one in found), default=0.0
+        )
+
+    for recording in recordings:
+        far[recording.name] = max(far.get(recording.name, 0.0), reach_s(recording))
+    return max(map(reach_s, rules), default=0.0)
+
+
+def looked_back_on(rules: Iterable[Rule | RecordingRule], recordings: Sequence[RecordingRule]) -> list[RecordingRule]:
+    """The recordings whose past is asked for, and what those are computed from."""
+    back = {
+        name
+        for rule in (*rules, *recordings)
+        for expr in asked(rule)
+        for one in reaches(prepared(expr))
+        if one.back_s
+        for name in _names(one)
+    }
+    kept: list[RecordingRule] = []
+    for recording in reversed(recordings):
+        if recording.name in back:
+            kept.append(recording)
+            back |= named_in(recording)
+    return kept[::-1]
+
+
+def named_in(rule: Rule | RecordingRule) -> set[str]:
+    """The metric names that a rule asks for."""
+    return {name for expr in asked(rule) for one in reaches(prepared(expr)) for name in _names(one)}
+
+
+def _names(reach: Reach) -> list[str]:
+    return [matcher.value for matcher in reach.matchers if matcher.name == NAME and matcher.operator == "="]
