@@ -104,10 +104,18 @@ class ServerReplay:
                 self.errors[rule.name] = str(error)
         step_s = max(60.0, float(round((until_s - first_s) / MAX_GAP_POINTS)))
         query = ALIVE.format(step=round(2 * step_s))
-        found = await self.server.ask_range(query, first_s, max(until_s, first_s), step_s, TIMEOUT_S)
+        address = self.server.address
+        try:
+            found = await self.server.ask_range(query, first_s, until_s, step_s, TIMEOUT_S)
+        except SourceError as error:
+            raise SourceError(
+                f"the Prometheus {address.name} at {address.base_url}: {error}; `opsbot sources` looks at it, and "
+                "--history names a history of watch to take instead",
+                retryable=error.retryable,
+            ) from error
         self._is_scraping, self.begins_at = bool(found), first_s
         if found:
-            self.gaps = _gaps([at for at, _ in found[0][1]], first_s, until_s, step_s, self.server.address.name)
+            self.gaps = _gaps([at for at, _ in found[0][1]], first_s, until_s, step_s, address.name)
             if self.gaps and self.gaps[0].begins_at <= first_s:
                 self.begins_at = self.gaps.pop(0).ends_at
 
