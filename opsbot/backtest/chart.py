@@ -36,11 +36,12 @@ LEAST_SHARE = 0.0015
 
 def draw(found: Backtest, form: str) -> bytes:
     """The picture, as `png` or `svg`."""
+    from matplotlib import rc_context
     from matplotlib.patches import Patch
 
-    lanes = _lanes(found.episodes)
-    left_out, lanes = lanes[MOST_LANES:], lanes[:MOST_LANES]
-    figure = new_figure(WIDTH_IN, REST_IN + LANE_IN * max(3, len(lanes)))
+    all_lanes = lanes(found.episodes)
+    left_out, shown_lanes = all_lanes[MOST_LANES:], all_lanes[:MOST_LANES]
+    figure = new_figure(WIDTH_IN, REST_IN + LANE_IN * max(3, len(shown_lanes)))
     axes = figure.subplots()
     title = f"{len(found.severities)} rules: {len(found.episodes)} episodes, {found.num_incidents} incidents, "
     title += f"{found.num_pages} pages"
@@ -50,18 +51,18 @@ def draw(found: Backtest, form: str) -> bytes:
     for gap in found.gaps:
         axes.axvspan(date_of(gap.begins_at), date_of(gap.ends_at), color="#e6e6e6", linewidth=0, zorder=0)
     least_s = LEAST_SHARE * (found.until_s - found.since_s)
-    for row, (_, own) in enumerate(lanes):
+    for row, (_, own) in enumerate(shown_lanes):
         _draw_lane(axes, row, own, found.until_s, least_s)
-    if not lanes:
+    if not shown_lanes:
         axes.text(0.5, 0.5, "nothing fired", transform=axes.transAxes, ha="center", va="center", color=INK)
-    axes.set_yticks(range(len(lanes)), [name for name, _ in lanes], fontsize=8, color=INK)
-    axes.set_ylim(max(2.5, len(lanes) - 0.5), -0.5)
+    axes.set_yticks(range(len(shown_lanes)), [name for name, _ in shown_lanes], fontsize=8, color=INK)
+    axes.set_ylim(max(2.5, len(shown_lanes) - 0.5), -0.5)
     style_time(axes, found.since_s, found.until_s, "UTC")
     axes.grid(axis="x", color="#ededed", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    shown = {one.severity for _, own in lanes for one in own}
+    shown = {one.severity for _, own in shown_lanes for one in own}
     keys: list[Patch | Line2D] = [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in shown]
     keys += [
         _marker("v", INK, INK, "page"),
@@ -72,11 +73,12 @@ def draw(found: Backtest, form: str) -> bytes:
         keys.append(Patch(color="#e6e6e6", label="nobody watched"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8.5, frameon=False)
     picture = io.BytesIO()
-    figure.savefig(picture, format=form)
+    with rc_context({"svg.fonttype": "none"}):
+        figure.savefig(picture, format=form)
     return picture.getvalue()
 
 
-def _lanes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
+def lanes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
     """The lanes and what is on each; what pages most, then what fires longest, comes first."""
     by_alert: dict[str, list[Episode]] = {}
     for one in episodes:

@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.backtest.finding import Gap, RuleSight
-from opsbot.backtest.sight import asked, is_seen, longest_reach_s, looked_back_on, named_in
+from opsbot.backtest.played import PlayedSeries
+from opsbot.backtest.sight import asked, is_seen, longest_reach_s, looked_back_on
 from opsbot.backtest.steps import Window
 from opsbot.history.file import Limits
 from opsbot.history.level import COARSE, FINE, LEVELS
-from opsbot.history.reader import HistoryReader, Selection
+from opsbot.history.reader import HistoryReader
 from opsbot.promql.block import Block
 from opsbot.promql.evaluate import Instant
-from opsbot.promql.labelset import NAME, freeze
-from opsbot.promql.matcher import Matcher, Matchers
 from opsbot.promql.node import prepared
 from opsbot.promql.reach import reaches
 from opsbot.promql.samples import SampleStore
@@ -36,8 +35,6 @@ UNWATCHED_STEPS = 3
 HOUSEKEEP_EVERY_S = 300.0
 MOST_SAMPLES = 4_000_000
 """Of one window, 32 MB."""
-UP: Matchers = (Matcher(NAME, "=", "up"),)
-"""Every scrape has it, also one that failed: it tells a target that is down from a watch that is."""
 
 
 @dataclass(slots=True)
@@ -83,8 +80,7 @@ class HistoryReplay:
     _durable: Durable = field(init=False)
     _evaluation: Evaluation = field(init=False)
     _tapes: list[_Tape] = field(default_factory=list)
-    _chosen: dict[float, Selection] = field(default_factory=dict)
-    _why_unseen: dict[float, dict[str, str]] = field(default_factory=dict)
+    _series: PlayedSeries = field(init=False)
     _steps: dict[str, list[int]] = field(default_factory=dict)
     _resolution_s: float = 0.0
     _unseen: frozenset[str] = frozenset()
@@ -98,6 +94,7 @@ class HistoryReplay:
     _looks_far: bool = False
 
     def __post_init__(self) -> None:
+        self._series = PlayedSeries(self.reader, self.rules, self.recordings)
         self._durable = Durable(None, Limits(), self._store, self._clock)
         self._evaluation = self._fresh()
         self._steps = {rule.name: [0, 0] for rule in self.rules}
@@ -105,11 +102,7 @@ class HistoryReplay:
     @property
     def reach_s(self) -> float:
         """How much before the first instant must be read, so that every window is whole."""
-        return longest_reach_s(self._every, self.recordings)
-
-    @property
-    def _every(self) -> list[Rule | RecordingRule]:
-        return [*self.recordings, *self.rules]
+        return longest_reach_s([*self.rules, *self.recordings], self.recordings)
 
     @property
     def num_refused(self) -> int:
@@ -118,14 +111,15 @@ class HistoryReplay:
 
     def most_steps(self, resolution_s: float, step_s: float) -> int:
         """How many instants a window may have, so that its samples are few enough to be held."""
-        num_series = sum(map(len, self._selection(resolution_s).values()))
+        num_series = sum(map(len, self._series.at(resolution_s).values()))
         span_s = LEVELS[1].span_s if resolution_s >= COARSE.step_s else LEVELS[0].span_s
         num_samples = max(1, num_series) * span_s / resolution_s
         return max(1, int(span_s / step_s * min(1.0, MOST_SAMPLES / num_samples)))
 
     async def start(self, warm_up: Sequence[Window], first_s: float) -> None:
         """Get ready for an evaluation at *first_s*: play what the rules look back on before."""
-        exprs = [expr for rule in self._every for expr in asked(rule)]
+        every: list[Rule | RecordingRule] = [*self.rules, *self.recordings]
+        exprs = [expr for rule in every for expr in asked(rule)]
         self._looks_far = any(reach.step_s for expr in exprs for reach in reaches(prepared(expr)))
         self._first_s = first_s
         self._clock.at_s = warm_up[0].first_s if warm_up else first_s
@@ -147,7 +141,7 @@ class HistoryReplay:
         """Read the samples of a window, which comes after the ones before."""
         if self._resolution_s != window.resolution_s:
             self._resolution_s = window.resolution_s
-            unseen = self._unseen_at(self._resolution_s)
+            unseen = self._series.unseen(self._resolution_s)
             self._unseen = frozenset(rule.name for rule in self.rules if rule.name in unseen)
             self._computed = [
                 rule for rule in self.recordings if is_seen(rule, self._resolution_s) and rule.name not in unseen
@@ -155,7 +149,7 @@ class HistoryReplay:
         level = COARSE if window.resolution_s >= COARSE.step_s else FINE
         names = self.reader.keys()
         left = [tape for tape in self._tapes if tape.column < len(tape.block.times)]
-        read = self.reader.blocks(self._selection(window.resolution_s), level, self._loaded_s + 0.001, window.last_s)
+        read = self.reader.blocks(self._series.at(window.resolution_s), level, self._loaded_s + 0.001, window.last_s)
         self._tapes = left + [_Tape(key_of(names[sheet]), block) for sheet, block in read]
         self._loaded_s = window.last_s
 
@@ -192,7 +186,7 @@ class HistoryReplay:
         taken = [
             rule.name
             for rule in self.recordings
-            if any(not is_seen(rule, one) and rule.name not in self._unseen_at(one) for one in resolutions)
+            if any(not is_seen(rule, one) and rule.name not in self._series.unseen(one) for one in resolutions)
         ]
         if taken:
             coarse = format_duration(max(resolutions))
@@ -200,6 +194,8 @@ class HistoryReplay:
                 f"Where samples are {coarse} apart the windows of {_named(taken)} are too short to be computed: there "
                 "it is what watch recorded then, by the rules of that time."
             )
+        failed = {rule.name for rule in self.recordings} & self.errors.keys()
+        notes += [f"{name} could not be recorded: {self.errors[name]}" for name in sorted(failed)]
         if self.num_refused:
             notes.append(f"{self.num_refused} samples were left out: there are more series than memory has room for.")
         if self.reader.num_damaged:
@@ -220,44 +216,9 @@ class HistoryReplay:
 
     def _sight(self, rule: Rule, resolutions: Sequence[float]) -> RuleSight:
         num_steps, num_blind = self._steps[rule.name]
-        unseen = [self._unseen_at(one)[rule.name] for one in sorted(resolutions) if rule.name in self._unseen_at(one)]
-        why = unseen[0] if unseen else ""
+        unseen = [self._series.unseen(one).get(rule.name, "") for one in sorted(resolutions)]
+        why = next(filter(None, unseen), "")
         return RuleSight(num_steps, num_blind, why, self.errors.get(rule.name, ""))
-
-    def _unseen_at(self, resolution_s: float) -> dict[str, str]:
-        """The rules that cannot be evaluated where samples are so far apart, and why."""
-        if resolution_s not in self._why_unseen:
-            there = {one[NAME] for labels in self._selection(resolution_s).values() for one in labels.values()}
-            why: dict[str, str] = {}
-            for rule in self._every:
-                # What watch recorded then stands in for what cannot be computed now.
-                is_taken = isinstance(rule, RecordingRule) and rule.name in there
-                needed = sorted(named_in(rule) & why.keys())
-                apart = format_duration(resolution_s)
-                if not is_seen(rule, resolution_s) and not is_taken:
-                    why[rule.name] = f"its windows are too short for samples that are {apart} apart"
-                elif needed and not is_taken:
-                    why[rule.name] = f"the windows of {needed[0]} are too short for samples that are {apart} apart"
-            self._why_unseen[resolution_s] = why
-        return self._why_unseen[resolution_s]
-
-    def _selection(self, resolution_s: float) -> Selection:
-        """The series that are played where samples are so far apart: all that rules ask for, and every `up`.
-
-        Recorded series are computed anew, except those that cannot be.
-        """
-        if resolution_s not in self._chosen:
-            wanted = {
-                reach.matchers for rule in self._every for expr in asked(rule) for reach in reaches(prepared(expr))
-            }
-            taken = {(one.name, freeze(one.labels)) for one in self.recordings if not is_seen(one, resolution_s)}
-            names = self.reader.keys()
-            self._chosen[resolution_s] = {
-                sheet: labels
-                for sheet, labels in self.reader.selection({*wanted, UP}).items()
-                if _is_played(key_of(names[sheet]), taken)
-            }
-        return self._chosen[resolution_s]
 
     def _play(self, now: float) -> None:
         """Add the samples up to *now* as if they had just been scraped."""
@@ -296,13 +257,6 @@ class HistoryReplay:
             if active.state is AlertState.FIRING
         ]
         self._evaluation.restore(self.rules, firing, now)
-
-
-def _is_played(key: Hashable, taken: set[tuple[str, tuple[tuple[str, str], ...]]]) -> bool:
-    match key:
-        case ("recorded", str(name), tuple(labels)):
-            return (name, labels) in taken
-    return True
 
 
 def _named(names: Sequence[str]) -> str:

@@ -112,7 +112,8 @@ def _sights(found: Backtest) -> list[str]:
         if sight.error:
             said.append(f"  {name} could not be evaluated: {sight.error}")
         if sight.unseen:
-            said.append(f"  {name} was not evaluated there: {sight.unseen}")
+            how_much = "only in part" if sight.num_steps else "not at all"
+            said.append(f"  {name} was evaluated {how_much}: {sight.unseen}")
     return ["", "not fully seen; that they did not fire says nothing there", *said] if said else []
 
 

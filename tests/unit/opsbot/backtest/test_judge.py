@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from opsbot.alert.alert import Alert, AlertState
+from opsbot.alert.alert import Alert, AlertState, Severity
 from opsbot.alert.matching import label_match
 from opsbot.alert.policy import AlertPolicy, Grouping, Inhibition
 from opsbot.backtest.finding import Episode
@@ -16,7 +16,7 @@ from opsbot.incident.tracker import BLIND_ANNOTATION
 from opsbot.runbook.model import Concurrency, MaxRuns, Runbook
 from tests.unit.opsbot.backtest.test_starting import CALM
 
-PAGED = ("critical", "high")
+PAGED: tuple[Severity, ...] = ("critical", "high")
 
 
 class Nights:
