@@ -179,12 +179,13 @@ async def _evaluated(
 def _rules(paths: Sequence[Path]) -> tuple[Files, list[Problem]]:
     """The rules of all sound files, and the problems of the others."""
     from opsbot.backtest.prepare import Files
+    from opsbot.backtest.sight import asked_for
     from opsbot.rule.book import RuleBook
 
     problems: list[Problem] = []
     book = RuleBook(paths, problems.append)
     book.reload()
-    return Files(book.rules, book.recordings), sorted(set(problems))
+    return Files(book.rules, asked_for(book.rules, book.recordings)), sorted(set(problems))
 
 
 def _runbooks(paths: Sequence[Path]) -> tuple[list[Runbook], list[Problem]]:

@@ -1,6 +1,7 @@
 """A backtest as a picture: a lane for each alert, with its firings, pages and runs over time.
 
-The alerts that page most are on top. Where nobody watched the background is grey: quiet and unknown look different.
+The alerts that page most are on top. Where nobody watched, or a rule could not be
+evaluated, it is grey: quiet and unknown look different.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ COLOURS: dict[Severity, str] = {
     "low": "#4f86c6",
     "info": "#9a9a9a",
 }
+UNKNOWN = "#e6e6e6"
 LEAST_SHARE = 0.0015
 """Of the picture's width: a firing that is shorter is drawn so wide, to be seen at all."""
 
@@ -49,9 +51,13 @@ def draw(found: Backtest, form: str) -> bytes:
         title += f"; {len(left_out)} quieter lanes are left out"
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     for gap in found.gaps:
-        axes.axvspan(date_of(gap.begins_at), date_of(gap.ends_at), color="#e6e6e6", linewidth=0, zorder=0)
+        axes.axvspan(date_of(gap.begins_at), date_of(gap.ends_at), color=UNKNOWN, linewidth=0, zorder=0)
     least_s = LEAST_SHARE * (found.until_s - found.since_s)
     for row, (_, own) in enumerate(shown_lanes):
+        for begin_s, end_s in _unseen(found, own[0].name):
+            axes.broken_barh(
+                [(date_of(begin_s), date_of(end_s - begin_s))], (row - 0.3, 0.6), facecolors=UNKNOWN, zorder=1
+            )
         _draw_lane(axes, row, own, found.until_s, least_s)
     if not shown_lanes:
         axes.text(0.5, 0.5, "nothing fired", transform=axes.transAxes, ha="center", va="center", color=INK)
@@ -69,8 +75,8 @@ def draw(found: Backtest, form: str) -> bytes:
         _marker("D", INK, "white", "run starts"),
         _marker("X", INK, INK, "run held back"),
     ]
-    if found.gaps:
-        keys.append(Patch(color="#e6e6e6", label="nobody watched"))
+    if found.gaps or any(_unseen(found, own[0].name) for _, own in shown_lanes):
+        keys.append(Patch(color=UNKNOWN, label="not known"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8.5, frameon=False)
     picture = io.BytesIO()
     with rc_context({"svg.fonttype": "none"}):
@@ -95,6 +101,13 @@ def lanes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
 
     found = sorted(by_alert.items(), key=noise)
     return [(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…", own) for name, own in found]
+
+
+def _unseen(found: Backtest, name: str) -> list[tuple[float, float]]:
+    """When a rule was not evaluated."""
+    sight = found.sights.get(name)
+    unseen_at = sight.unseen_at if sight is not None else ()
+    return [(part.begins_at, part.ends_at) for part in found.stretches if part.resolution_s in unseen_at]
 
 
 def _draw_lane(axes: Axes, row: int, own: Sequence[Episode], until_s: float, least_s: float) -> None:

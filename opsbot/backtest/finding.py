@@ -70,6 +70,7 @@ class RuleSight:
         num_steps: how often it was evaluated where somebody watched.
         num_blind: how often there was no data at all to answer it.
         unseen: why it was not evaluated over a part or all of the time; empty if it was.
+        unseen_at: the resolutions at which it was not.
         error: why it could not be evaluated; empty if it could.
     """
 
@@ -77,6 +78,7 @@ class RuleSight:
     num_blind: int = 0
     unseen: str = ""
     error: str = ""
+    unseen_at: tuple[float, ...] = ()
 
     def and_also(self, other: RuleSight) -> RuleSight:
         """Both together: the same rule over another source."""
@@ -85,6 +87,7 @@ class RuleSight:
             self.num_blind + other.num_blind,
             self.unseen or other.unseen,
             self.error or other.error,
+            self.unseen_at or other.unseen_at,
         )
 
 

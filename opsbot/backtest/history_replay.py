@@ -216,9 +216,10 @@ class HistoryReplay:
 
     def _sight(self, rule: Rule, resolutions: Sequence[float]) -> RuleSight:
         num_steps, num_blind = self._steps[rule.name]
-        unseen = [self._series.unseen(one).get(rule.name, "") for one in sorted(resolutions)]
-        why = next(filter(None, unseen), "")
-        return RuleSight(num_steps, num_blind, why, self.errors.get(rule.name, ""))
+        unseen = {one: self._series.unseen(one).get(rule.name, "") for one in sorted(resolutions)}
+        why = next(filter(None, unseen.values()), "")
+        unseen_at = tuple(one for one, said in unseen.items() if said)
+        return RuleSight(num_steps, num_blind, why, self.errors.get(rule.name, ""), unseen_at)
 
     def _play(self, now: float) -> None:
         """Add the samples up to *now* as if they had just been scraped."""

@@ -49,7 +49,7 @@ def longest_reach_s(rules: Iterable[Rule | RecordingRule], recordings: Sequence[
     far: dict[str, float] = {}
 
     def reach_s(rule: Rule | RecordingRule) -> float:
-        found = [one for expr in asked(rule) for one in reaches(prepared(expr)) if one.anchor is None]
+        found = [one for one in _reaches(rule) if one.anchor is None]
         return max(
             (one.back_s + max((far.get(name, 0.0) for name in _names(one)), default=0.0) for one in found), default=0.0
         )
@@ -61,25 +61,39 @@ def longest_reach_s(rules: Iterable[Rule | RecordingRule], recordings: Sequence[
 
 def looked_back_on(rules: Iterable[Rule | RecordingRule], recordings: Sequence[RecordingRule]) -> list[RecordingRule]:
     """The recordings whose past is asked for, and what those are computed from."""
-    back = {
-        name
-        for rule in (*rules, *recordings)
-        for expr in asked(rule)
-        for one in reaches(prepared(expr))
-        if one.back_s
-        for name in _names(one)
-    }
+    return _with_sources([one for rule in (*rules, *recordings) for one in _reaches(rule) if one.back_s], recordings)
+
+
+def asked_for(rules: Iterable[Rule], recordings: Sequence[RecordingRule]) -> list[RecordingRule]:
+    """The recordings that alerts ask for, and what those are computed from; nobody needs the others."""
+    return _with_sources([one for rule in rules for one in _reaches(rule)], recordings)
+
+
+def _with_sources(found: Iterable[Reach], recordings: Sequence[RecordingRule]) -> list[RecordingRule]:
+    """The recordings that selectors name; all, where one of them names none.
+
+    Args:
+        recordings: each after those that it asks for.
+    """
+    by_selector = [_names(one) for one in found]
+    if not all(by_selector):
+        return list(recordings)
+    wanted = {name for names in by_selector for name in names}
     kept: list[RecordingRule] = []
     for recording in reversed(recordings):
-        if recording.name in back:
+        if recording.name in wanted:
             kept.append(recording)
-            back |= named_in(recording)
+            wanted |= named_in(recording)
     return kept[::-1]
 
 
 def named_in(rule: Rule | RecordingRule) -> set[str]:
     """The metric names that a rule asks for."""
-    return {name for expr in asked(rule) for one in reaches(prepared(expr)) for name in _names(one)}
+    return {name for one in _reaches(rule) for name in _names(one)}
+
+
+def _reaches(rule: Rule | RecordingRule) -> list[Reach]:
+    return [one for expr in asked(rule) for one in reaches(prepared(expr))]
 
 
 def _names(reach: Reach) -> list[str]:

@@ -105,7 +105,9 @@ def test_as_json_it_has_all_of_it() -> None:
     assert [one["alert"] for one in body["episodes"]] == ["Busy", "Full", "Busy"]
     assert body["episodes"][2]["ends_at"] is None
     assert body["episodes"][2]["fired_s"] == DAY_S - 7260
-    assert body["rules"][0]["sight"] == {"num_steps": 1440, "num_blind": 144, "unseen": "", "error": ""}
+    assert body["rules"][0]["sight"] == {
+        "num_steps": 1440, "num_blind": 144, "unseen": "", "error": "", "unseen_at": [],
+    }  # fmt: skip
     assert body["gaps"] == [
         {"begins_at": body["gaps"][0]["begins_at"], "ends_at": body["gaps"][0]["ends_at"], "source": ""}
     ]
@@ -126,4 +128,4 @@ def test_it_is_drawn(found: Backtest) -> None:
     picture = draw(found, "svg").decode()
     assert ("Busy  cluster=eu-1" in picture) is bool(found.episodes)
     assert ("nothing fired" in picture) is not bool(found.episodes)
-    assert ("nobody watched" in picture) is bool(found.gaps)
+    assert ("not known" in picture) is bool(found.gaps)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opsbot.backtest.sight import is_seen, longest_reach_s, looked_back_on, moves_with_query
+from opsbot.backtest.sight import asked_for, is_seen, longest_reach_s, looked_back_on, moves_with_query
 from opsbot.rule.loader import RuleFile, load_rule_file
 from tests.support.watching import rule_from, rule_text, write_rules
 
@@ -66,6 +66,19 @@ def test_only_what_is_looked_back_on_is_computed_before(tmp_path: Path) -> None:
         "      - {record: other, expr: 'sum(n)'}\n",
     )
     assert [one.name for one in looked_back_on(file.rules, file.recordings)] == ["base", "top"]
+
+
+def test_only_what_alerts_ask_for_is_recorded(tmp_path: Path) -> None:
+    """All of it, where a selector does not say which name."""
+    recordings = (
+        "      - {record: base, expr: 'sum(m)'}\n",
+        "      - {record: top, expr: 'base * 2'}\n",
+        "      - {record: other, expr: 'sum(n)'}\n",
+    )
+    file = file_of(tmp_path, rule_text("A", expr="top > 1"), *recordings)
+    assert [one.name for one in asked_for(file.rules, file.recordings)] == ["base", "top"]
+    file = file_of(tmp_path, rule_text("A", expr="'{__name__=~\"t.*\"} > 1'"), *recordings)
+    assert [one.name for one in asked_for(file.rules, file.recordings)] == ["base", "top", "other"]
 
 
 def test_what_is_tied_to_the_querys_span_is_told(tmp_path: Path) -> None:
