@@ -70,11 +70,13 @@ def draw(found: Backtest, form: str) -> bytes:
     axes.tick_params(axis="y", length=0)
     shown = {one.severity for _, own in shown_lanes for one in own}
     keys: list[Patch | Line2D] = [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in shown]
-    keys += [
-        _marker("v", INK, INK, "page"),
-        _marker("D", INK, "white", "run starts"),
-        _marker("X", INK, INK, "run held back"),
-    ]
+    starts = [start for _, own in shown_lanes for one in own for start in one.starts]
+    if any(one.paged_at is not None for _, own in shown_lanes for one in own):
+        keys.append(_marker("v", INK, INK, "page"))
+    if any(not start.held_back for start in starts):
+        keys.append(_marker("D", INK, "white", "run starts"))
+    if any(start.held_back for start in starts):
+        keys.append(_marker("X", INK, INK, "run held back"))
     if found.gaps or any(_unseen(found, own[0].name) for _, own in shown_lanes):
         keys.append(Patch(color=UNKNOWN, label="not known"))
     figure.legend(handles=keys, loc="outside lower center", ncols=len(keys), fontsize=8.5, frameon=False)
@@ -87,8 +89,9 @@ def draw(found: Backtest, form: str) -> bytes:
 def lanes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
     """The lanes and what is on each; what pages most, then what fires longest, comes first."""
     by_alert: dict[str, list[Episode]] = {}
+    same = _same_labels(episodes)
     for one in episodes:
-        by_alert.setdefault(f"{one.name}  {short_labels(one.labels)}".rstrip(), []).append(one)
+        by_alert.setdefault(f"{one.name}  {short_labels(one.labels, same[one.name])}".rstrip(), []).append(one)
     if len(by_alert) > MOST_APART:
         by_alert = {}
         for one in episodes:
@@ -101,6 +104,19 @@ def lanes(episodes: Sequence[Episode]) -> list[tuple[str, list[Episode]]]:
 
     found = sorted(by_alert.items(), key=noise)
     return [(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…", own) for name, own in found]
+
+
+def _same_labels(episodes: Sequence[Episode]) -> dict[str, set[str]]:
+    """The labels that tell no alert of a rule from another, by the rule's name; clusters are always named."""
+    values: dict[str, dict[str, set[str]]] = {}
+    for one in episodes:
+        known = values.setdefault(one.name, {})
+        for name, value in one.labels.items():
+            known.setdefault(name, set()).add(value)
+    return {
+        rule: {name for name, all_of_them in known.items() if len(all_of_them) == 1 and name != "cluster"}
+        for rule, known in values.items()
+    }
 
 
 def _unseen(found: Backtest, name: str) -> list[tuple[float, float]]:

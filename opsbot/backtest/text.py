@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 from opsbot.backtest.finding import Backtest, Episode, Gap, RuleTotal, Start, totals
@@ -19,9 +19,9 @@ def lines(found: Backtest) -> list[str]:
     return [*_head(found), "", *_episodes(found), "", *_totals(found), *_sights(found)]
 
 
-def short_labels(labels: Mapping[str, str]) -> str:
+def short_labels(labels: Mapping[str, str], without: Collection[str] = ()) -> str:
     """What tells an alert from others of its rule; the cluster first."""
-    names = [name for name in labels if name not in ("alertname", "severity")]
+    names = [name for name in labels if name not in ("alertname", "severity") and name not in without]
     names.sort(key=lambda name: (name != "cluster", name))
     text = " ".join(f"{name}={labels[name]}" for name in names)
     return text if len(text) <= MOST_LABELS else f"{text[: MOST_LABELS - 1]}…"
