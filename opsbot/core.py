@@ -98,7 +98,12 @@ class Core:
         registry = shipped_actions(self._control, prober, clock)
         self._library = RunbookLibrary(settings.runbooks, registry)
         self._executor = Executor(
-            ExecutorSettings(f"sqlite:///{settings.data_dir}/dbos.sqlite", settings.instance, settings.runs.max_hold),
+            ExecutorSettings(
+                f"sqlite:///{settings.data_dir}/dbos.sqlite",
+                settings.instance,
+                settings.runs.max_hold,
+                clusters=tuple(target.cluster for target in settings.serving),
+            ),
             self._runs,
             registry,
             prober,

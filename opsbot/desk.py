@@ -23,7 +23,6 @@ from opsbot.incident.view import IncidentView
 from opsbot.oncall.model import Rota
 from opsbot.oncall.turn import Turn, turn
 from opsbot.people import Person, Role
-from opsbot.runbook.store import ApprovalRow
 from opsbot.store.inbound import Claim, IngestedEvents
 from opsbot.store.incidents import Ingested, Keep
 from opsbot.store.repositories import Repositories
@@ -37,8 +36,8 @@ class Runs(Protocol):
         """Look for queued runs now."""
         ...
 
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        """Tell the waiting run; harmless when repeated."""
+    async def wake_run(self, run_id: str) -> None:
+        """Let a run look at the store now; harmless when repeated."""
         ...
 
     async def request_undo(self, run_id: str, person: Person) -> None:
@@ -62,7 +61,7 @@ class Desk:
         self._incidents = repositories.incidents
         self._handling = repositories.handling
         self._silences = repositories.silences
-        self._runs = repositories.runs
+        self._approvals = repositories.approvals
         self._views = repositories.views
         self._executor = executor
         self._policy = policy
@@ -125,12 +124,13 @@ class Desk:
 
     async def decide(self, approval_id: str, *, is_granted: bool, person: Person) -> str:
         """Grant or refuse an approval; answers one sentence for the person."""
-        approval = await asyncio.to_thread(self._runs.approval, approval_id)
-        _require(person, approval.role, "decide this approval")
+        approval = await asyncio.to_thread(self._approvals.approval, approval_id)
+        if not any(person.has(known) for role in approval.roles for known in _at_least(role)):
+            _require(person, approval.role, "decide this approval")
         verb = "granted" if is_granted else "refused"
         now = self._clock.now()
         note = TimelineEntry(
-            f"{approval_id}:decided",
+            f"{approval_id}:{verb}:{person.user_id}",
             approval.incident_id,
             now,
             person.user_id,
@@ -139,10 +139,12 @@ class Desk:
             via=person.via,
         )
         decided = await asyncio.to_thread(
-            self._runs.decide_approval, approval_id, is_granted=is_granted, user_id=person.user_id, now=now, entry=note
+            self._approvals.decide, approval_id, is_granted=is_granted, person=person, now=now, entry=note
         )
-        await self._executor.notify_decision(decided)
+        await self._executor.wake_run(decided.run_id)
         self._wake_outbox()
+        if is_granted and decided.state == "open":
+            return f"You have granted it; {decided.count - len(decided.granted_by)} more must, of {approval.count}."
         return f"You have {verb} it: {approval.will_do}" if is_granted else "You have refused it; nothing was changed."
 
     async def undo(self, run_id: str, person: Person) -> str:

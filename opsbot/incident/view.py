@@ -33,7 +33,9 @@ class ApprovalView:
         approval_id: single use; the button carries it.
         will_do: rendered sentence: what pressing Approve changes, with current and new value.
         undo: rendered sentence: how it is taken back, and by itself when.
-        role: the role that may decide.
+        role: the role that may decide, or several with commas between.
+        count: how many people must consent; granted_by have.
+        excluded: who asked for the run, and may not approve it.
         digest: of the rendered arguments; a decision is bound to it.
     """
 
@@ -46,6 +48,29 @@ class ApprovalView:
     digest: str
     requested_at: float
     expires_at: float
+    count: int = 1
+    granted_by: tuple[str, ...] = ()
+    excluded: str | None = None
+    on_timeout: str = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncementView:
+    """An announcement that somebody may still object to.
+
+    Args:
+        ends_at: of the countdown, seconds since the epoch; None before somebody could read the message.
+        offers: who has offered capacity.
+    """
+
+    announcement_id: str
+    run_id: str
+    step_id: str
+    message: str
+    calls_for_capacity: bool
+    requested_at: float
+    ends_at: float | None
+    offers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +87,11 @@ class RunView:
     can_undo: bool
     started_at: float
     ended_at: float | None
+    announcements: tuple[AnnouncementView, ...] = ()
+    requester: str = ""
+    is_drill: bool = False
+    paused_by: str | None = None
+    pause_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

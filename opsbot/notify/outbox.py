@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-OutboxKind = Literal["incident_message", "timeline_entry", "notice", "page"]
+OutboxKind = Literal["incident_message", "timeline_entry", "notice", "page", "page_entry"]
 SLACK_KINDS: tuple[OutboxKind, ...] = ("incident_message", "timeline_entry", "notice")
-PAGE_KINDS: tuple[OutboxKind, ...] = ("page",)
+PAGE_KINDS: tuple[OutboxKind, ...] = ("page", "page_entry")
 """Each channel takes its own kinds, with a worker and a budget of its own."""
 
 
@@ -31,8 +31,8 @@ class OutboxItem:
     """One message to deliver or to bring up to date.
 
     Args:
-        key: unique: `incident:<id>`, `timeline:<entry key>`, `notice:<key>` or `page:<id>`; also written into the
-            message's metadata.
+        key: unique: `incident:<id>`, `timeline:<entry key>`, `notice:<key>`, `page:<id>` or `page_entry:<entry key>`;
+            also written into the message's metadata.
         ref: incident id, or the key of a timeline entry or notice.
         incident_id: the incident it belongs to; empty for a notice.
         revision: counts the wishes to show it; an item is due while it is greater than `delivered_revision`.

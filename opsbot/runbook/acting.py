@@ -7,54 +7,64 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from opsbot.clock import Clock
 from opsbot.errors import ActionError, OpsbotError
+from opsbot.expression import Expression, ExpressionError
 from opsbot.runbook import texts
-from opsbot.runbook.action import Action, ActionContext, ActionRegistry, Facts, Outcome
-from opsbot.runbook.held import key_of
-from opsbot.runbook.model import Retry, Step
-from opsbot.runbook.run import Run, StepState
-from opsbot.runbook.store import RunStore, StepRow
+from opsbot.runbook.action import Action, ActionContext, Facts, Outcome
+from opsbot.runbook.case import Case, Cases
+from opsbot.runbook.held import attempt_of, key_of
+from opsbot.runbook.model import RetryOn, Step
+from opsbot.runbook.run import StepState
+from opsbot.runbook.scope import result_variables
+from opsbot.runbook.store import Change, StepRow
 from opsbot.yamlfile import format_duration
 
 logger = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class OutcomeUnknown(ActionError):
+    """Whether an act happened cannot be told, and repeating it could do it twice: a person must say."""
+
+    def __init__(self, message: str, *, outcome_unknown: bool = True) -> None:
+        super().__init__(message, outcome_unknown=outcome_unknown)
 
 
 @dataclass(frozen=True, slots=True)
 class Acting:
     """Performs acts and keeps their record."""
 
-    store: RunStore
-    registry: ActionRegistry
-    clock: Clock
+    cases: Cases
+    sleep: Sleep = asyncio.sleep
 
-    async def act(self, run: Run, step: Step, row: StepRow) -> Outcome:
-        """Perform the step, or find that it was performed before a crash. Harmless when repeated.
+    async def act(self, case: Case, row: StepRow, *, following: str = "", until: float | None = None) -> StepRow:
+        """Perform the row, or find that it was performed before a crash; answers it as it is stored then.
 
-        Raises: OpsbotError after the step is recorded as failed.
+        Args:
+            row: of the step or of an item, with its arguments; with its value before unless that is to be read.
+            following: what follows the step if this ends it.
+            until: when a verification of it gives up; None if there is none.
+
+        Raises: OutcomeUnknown; OpsbotError, having changed nothing that is not recorded.
         """
-        action = self.registry.get(row.uses)
+        action = case.action()
         arguments = action.arguments.model_validate(row.arguments)
         may_have_happened = row.idempotency_key is not None
-        try:
-            if not action.is_read_only and not may_have_happened:
-                row = await self._intend(run, step, row, action)
-            outcome = await self._try(run, step, row, action, arguments, may_have_happened)
-        except OpsbotError as error:
-            await self._failed(run, row, error)
-            raise
-        outcome = _checked(action, outcome)
-        await self._succeeded(run, step, row, outcome, action)
-        return outcome
+        if not action.is_read_only and not may_have_happened:
+            row = await self._intend(case, row)
+        outcome = await self._try(case, row, action, arguments, may_have_happened)
+        return await self._succeeded(case, row, _checked(action, outcome), action, following, until)
 
     async def prior(self, step: Step, action: Action[Any], arguments: Any) -> Facts:
         """The value before the change, tried as often as the step says; raises OpsbotError."""
-        for pause_s in _pauses(step.retry):
+        for pause_s in step.retry.pauses():
             try:
                 async with asyncio.timeout(step.timeout_s):
                     return await action.prior(arguments)
@@ -64,28 +74,29 @@ class Acting:
                 error = raised
             if pause_s is None or not error.retryable:
                 raise error
-            await asyncio.sleep(pause_s)
+            await self.sleep(pause_s)
         raise AssertionError("the last pause is None")
 
-    async def _intend(self, run: Run, step: Step, row: StepRow, action: Action[Any]) -> StepRow:
-        prior = await self.prior(step, action, action.arguments.model_validate(row.arguments))
-        key = key_of(run.run_id, step.step_id, 1)
-        intent = replace(row, state=StepState.ACTING, prior=prior, idempotency_key=key)
-        await self._put(run, intent)
+    async def _intend(self, case: Case, row: StepRow) -> StepRow:
+        attempt = attempt_of(row) + 1 if row.idempotency_key else 1
+        key = key_of(case.run.run_id, row.step_id, attempt)
+        intent = replace(row, state=StepState.ACTING, idempotency_key=key)
+        await self.cases.put(case, intent)
         return intent
 
     async def _try(
-        self, run: Run, step: Step, row: StepRow, action: Action[Any], arguments: Any, may_have_happened: bool
+        self, case: Case, row: StepRow, action: Action[Any], arguments: Any, may_have_happened: bool
     ) -> Outcome:
-        incident = await asyncio.to_thread(self.store.incident, run.incident_id)
+        step = case.step
         context = ActionContext(
-            run.run_id,
+            case.run.run_id,
             row.idempotency_key or "",
-            f"{incident.incident_id}: {step.name}",
+            f"{case.incident.incident_id}: {step.name}",
             step.lease_s,
-            incident.incident_id,
+            case.incident.incident_id,
+            case.run.is_drill,
         )
-        for pause_s in _pauses(step.retry):
+        for pause_s in step.retry.pauses():
             try:
                 async with asyncio.timeout(step.timeout_s):
                     if may_have_happened and not action.is_read_only:
@@ -93,7 +104,7 @@ class Acting:
                         if found is not None:
                             return found
                         if not action.is_idempotent:
-                            raise ActionError(f"{action.name}: it is unknown whether it happened; a person must look")
+                            raise OutcomeUnknown(f"{action.name}: it is unknown whether it happened")
                     return await action.act(arguments, context)
             except TimeoutError:
                 error: OpsbotError = _no_answer(action, step)
@@ -101,34 +112,50 @@ class Acting:
                 error = raised
             is_unknown = isinstance(error, ActionError) and error.outcome_unknown
             may_have_happened = may_have_happened or is_unknown
-            if pause_s is None or not (error.retryable or is_unknown):
-                if may_have_happened and not is_unknown:
-                    raise ActionError(str(error), outcome_unknown=True) from error
-                raise error
-            await asyncio.sleep(pause_s)
+            if pause_s is None or _kind(error) not in step.retry.on:
+                if not may_have_happened or action.is_read_only:
+                    raise error
+                # What a lease did can be found by its key and taken back later; of anything else a person must say.
+                kind = ActionError if action.takes_lease else OutcomeUnknown
+                raise kind(str(error), outcome_unknown=True) from error
+            await self.sleep(pause_s)
         raise AssertionError("the last pause is None")
 
-    async def _succeeded(self, run: Run, step: Step, row: StepRow, outcome: Outcome, action: Action[Any]) -> None:
-        state = StepState.SUCCEEDED if step.verify is None else StepState.VERIFYING
-        done = replace(row, state=state, lease_id=outcome.lease_id, detail=outcome.text)
+    async def _succeeded(
+        self, case: Case, row: StepRow, outcome: Outcome, action: Action[Any], following: str, until: float | None
+    ) -> StepRow:
+        now = self.cases.clock.now()
+        state = StepState.SUCCEEDED if until is None else StepState.VERIFYING
+        done = replace(
+            row,
+            state=state,
+            lease_id=outcome.lease_id,
+            detail=outcome.text,
+            outputs={**outcome.outputs, **self._published(case, outcome)},
+            until=until,
+            following=following if until is None else "",
+        )
         kind = "step.read" if action.is_read_only else "step.acted"
         said = texts.entry(
-            run, "acted:1", kind, outcome.text, self.clock.now(), step_id=step.step_id,
-            is_broadcast=not action.is_read_only,
-        )  # fmt: skip
-        await asyncio.to_thread(self.store.put_step, run.run_id, done, self.clock.now(), entry=said)
+            case.run, "acted:1", kind, outcome.text, now, step_id=row.step_id, is_broadcast=not action.is_read_only
+        )
+        change = Change(case.run.run_id, now, (done,), entries=(said,), frees_locks=bool(case.step.locks))
+        await self.cases.commit(change)
+        return done
 
-    async def _failed(self, run: Run, row: StepRow, error: OpsbotError) -> None:
-        is_unknown = isinstance(error, ActionError) and error.outcome_unknown
-        rows = await asyncio.to_thread(self.store.steps, run.run_id)
-        stored = next(one for one in rows if one.step_id == row.step_id)
-        failed = replace(stored, state=StepState.FAILED, detail=str(error), lease_released=not is_unknown)
-        text = f"{row.name} failed: {error}"
-        said = texts.entry(run, "failed", "step.failed", text, self.clock.now(), step_id=row.step_id)
-        await asyncio.to_thread(self.store.put_step, run.run_id, failed, self.clock.now(), entry=said)
-
-    async def _put(self, run: Run, row: StepRow) -> None:
-        await asyncio.to_thread(self.store.put_step, run.run_id, row, self.clock.now())
+    def _published(self, case: Case, outcome: Outcome) -> Facts:
+        """The step's own outputs, as far as they have a value."""
+        published: dict[str, Any] = {}
+        names = {**case.names, **result_variables(case.step, case.registry)}
+        results = {f"result.{name}": outcome.outputs.get(name) for name in case.action().output_names()}
+        for name, text in case.step.outputs.items():
+            try:
+                published[name] = Expression.compile(text, names).evaluate({**case.known, **results})
+            except ExpressionError as error:
+                # The act is done, so this breaks no step; a later one that needs the value finds null.
+                logger.warning("output %s of step %s: %s", name, case.step.step_id, error)
+                published[name] = None
+        return published
 
 
 def _checked(action: Action[Any], outcome: Outcome) -> Outcome:
@@ -142,9 +169,10 @@ def _checked(action: Action[Any], outcome: Outcome) -> Outcome:
     return replace(outcome, outputs=outputs)
 
 
-def _pauses(retry: Retry) -> tuple[float | None, ...]:
-    """The pause after each try; None after the last."""
-    return (*(retry.delay_s * 2**tried for tried in range(retry.attempts - 1)), None)
+def _kind(error: OpsbotError) -> RetryOn:
+    if isinstance(error, ActionError) and error.outcome_unknown:
+        return "unknown"
+    return "unreachable" if error.retryable else "failed"
 
 
 def _no_answer(action: Action[Any], step: Step) -> ActionError:

@@ -122,18 +122,18 @@ class DurableRuns:
         with ThreadPoolExecutor(1) as alone:
             await loop.run_in_executor(alone, functools.partial(DBOS.destroy, destroy_registry=True))
 
-    async def begin(self, run_id: str) -> None:
-        """Start the run's workflow; the same id again is the same run."""
+    async def begin(self, run_id: str, workflow_id: str) -> None:
+        """Start the run's workflow; the same id again is the same workflow."""
         assert self._workflow is not None
-        with SetWorkflowID(run_id):
+        with SetWorkflowID(workflow_id):
             await DBOS.start_workflow_async(self._workflow, run_id)
 
-    async def wake(self, run_id: str) -> None:
+    async def wake(self, workflow_id: str) -> None:
         """Make the run look at the store now."""
         try:
-            await DBOS.send_async(run_id, {}, TOPIC)
+            await DBOS.send_async(workflow_id, {}, TOPIC)
         except DBOSException as error:
-            logger.warning("run %s could not be woken: %s", run_id, error)
+            logger.warning("run %s could not be woken: %s", workflow_id, error)
 
 
 def _config(settings: DurableSettings) -> DBOSConfig:

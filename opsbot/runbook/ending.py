@@ -6,7 +6,7 @@ These too are durable steps that may be run again: each looks at the store and m
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypedDict
 
@@ -17,8 +17,10 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.runbook import texts
 from opsbot.runbook.held import Holdings
 from opsbot.runbook.loader import pinned_runbook
+from opsbot.runbook.model import Step
+from opsbot.runbook.result import Next
 from opsbot.runbook.run import Run, RunState, StepState
-from opsbot.runbook.store import RunStore, StepRow
+from opsbot.runbook.store import Change, RunStore, StepRow
 
 LOOK_AGAIN_S = 3600.0
 """A run that holds something is looked at this often even if nothing wakes it."""
@@ -49,7 +51,7 @@ class Beginning(TypedDict):
 
     runbook_json: str
     revision: str
-    deadline: float
+    is_past_steps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +69,43 @@ class Endings:
         runbook = pinned_runbook(run.runbook_json, run.revision)
         now = self.clock.now()
         known = {row.step_id for row in await asyncio.to_thread(self.store.steps, run_id)}
-        for position, step in enumerate(runbook.steps):
-            if step.step_id not in known:
-                row = StepRow(step.step_id, position, step.name, step.uses, StepState.PENDING)
-                await asyncio.to_thread(self.store.put_step, run_id, row, now)
-        if run.state is RunState.QUEUED:
-            await asyncio.to_thread(self.store.move_run, run_id, RunState.RUNNING, "", now)
-        return {"runbook_json": run.runbook_json, "revision": run.revision, "deadline": now + runbook.timeout_s}
+        steps = [
+            await self._pending(run, position, step)
+            for position, step in enumerate(runbook.all_steps)
+            if step.step_id not in known
+        ]
+        state = RunState.RUNNING if run.state is RunState.QUEUED else None
+        deadline = now + runbook.timeout_s if run.deadline is None else None
+        detail = "" if state else None
+        change = Change(run_id, now, tuple(steps), state=state, detail=detail, deadline=deadline)
+        await asyncio.to_thread(self.store.commit, change)
+        is_past = run.state not in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
+        return {"runbook_json": run.runbook_json, "revision": run.revision, "is_past_steps": is_past}
+
+    async def _pending(self, run: Run, position: int, step: Step) -> StepRow:
+        """A step's first row; one before the step that an attempt begins with is as the earlier attempt left it."""
+        row = StepRow(step.step_id, position, step.name, step.uses, StepState.PENDING)
+        if run.follows is None or run.from_step is None:
+            return row
+        runbook = pinned_runbook(run.runbook_json, run.revision)
+        if position >= runbook.all_steps.index(runbook.step(run.from_step)):
+            return row
+        earlier = await asyncio.to_thread(self.store.steps, run.follows)
+        before = next((one for one in earlier if one.step_id == step.step_id), None)
+        outputs = None if before is None else before.outputs
+        detail = (
+            f"as the earlier attempt left it: {before.state.value}" if before else "not made by the earlier attempt"
+        )
+        return replace(row, state=StepState.SKIPPED, outputs=outputs, detail=detail, following=Next.GO_ON.value)
 
     async def settle(self, run_id: str, ending: Ending, detail: str, step_id: str) -> Standing:
         """Move the run to what follows its steps."""
         run = await asyncio.to_thread(self.store.run, run_id)
-        if run.state in (RunState.UNDOING, RunState.NEEDS_PERSON) or run.is_finished:
+        if run.state in (RunState.UNDOING, RunState.NEEDS_PERSON, RunState.FINISHING) or run.is_finished:
             return await self.look_after(run_id)
-        if run.state is RunState.WAITING:
-            run = await self._move(run, RunState.RUNNING, run.detail)
         runbook = pinned_runbook(run.runbook_json, run.revision)
         if ending is Ending.UNDO_STEP:
-            rows = tuple(row for row in await self.holdings.live(run_id) if row.step_id == step_id)
+            rows = tuple(row for row in await self.holdings.live(run_id) if row.step_id.partition("[")[0] == step_id)
             problems = await self.holdings.end(run, rows, "undone")
             if problems:
                 return await self._give_to_person(run, "; ".join(problems))
@@ -102,8 +123,10 @@ class Endings:
     async def look_after(self, run_id: str) -> Standing:
         """See whether the run must let go of what it holds, and let go of it."""
         run = await asyncio.to_thread(self.store.run, run_id)
-        if run.is_finished:
+        if run.is_finished or run.state is RunState.FINISHING:
             return {"state": run.state.value, "until": 0.0}
+        if run.state is not RunState.UNDOING and await asyncio.to_thread(self._is_halted, run_id):
+            return self._standing(run.state, None)
         incident = await asyncio.to_thread(self.store.incident, run.incident_id)
         if run.state is RunState.UNDOING:
             return await self._take_back(run, run.detail)
@@ -118,13 +141,25 @@ class Endings:
             return await self._give_to_person(run, "held for too long; it is no longer renewed and ends by itself")
         return self._standing(run.state, until if run.state is RunState.HOLDING else None)
 
+    def _is_halted(self, run_id: str) -> bool:
+        """While people have stopped everything, nothing is given back by itself either."""
+        return self.store.case(run_id).halt is not None
+
+    async def finish(self, run_id: str) -> Standing:
+        """End the run, now that its steps under `finally` are over."""
+        run = await asyncio.to_thread(self.store.run, run_id)
+        if run.is_finished:
+            return {"state": run.state.value, "until": 0.0}
+        assert run.ends_as is not None
+        return await self._end(run, run.ends_as, run.detail)
+
     async def give_up(self, run_id: str, why: str) -> Standing:
         """Hand a run to a person because the bot itself cannot go on."""
         run = await asyncio.to_thread(self.store.run, run_id)
+        if run.state is RunState.FINISHING:
+            return await self.finish(run_id)
         if run.is_finished or run.state in (RunState.NEEDS_PERSON, RunState.UNDOING):
             return await self.look_after(run_id)
-        if run.state is RunState.WAITING:
-            run = await self._move(run, RunState.RUNNING, run.detail)
         return await self._give_to_person(run, why)
 
     async def _hold(self, run: Run, incident: Incident, ending: Ending, detail: str) -> Standing:
@@ -159,6 +194,9 @@ class Endings:
                 return await self._end(run, RunState.SUCCEEDED, detail)
 
     async def _let_go(self, run: Run, state: RunState) -> Standing:
+        runbook = pinned_runbook(run.runbook_json, run.revision)
+        if runbook.on_resolve == "keep":
+            return await self._end(run, state, "the incident has ended; what was set is kept until it expires")
         problems = await self.holdings.end(run, await self.holdings.leases(run.run_id), "released")
         if problems:
             return await self._give_to_person(run, "; ".join(problems))
@@ -168,7 +206,9 @@ class Endings:
         problems = await self.holdings.end(run, await self.holdings.live(run.run_id), "undone")
         if problems:
             return await self._give_to_person(run, "; ".join(problems))
-        return await self._end(run, RunState.UNDONE, detail)
+        rows = await asyncio.to_thread(self.store.steps, run.run_id)
+        has_acted = any(row.idempotency_key is not None for row in rows)
+        return await self._end(run, RunState.UNDONE if has_acted else RunState.CANCELLED, detail)
 
     async def _give_to_person(self, run: Run, why: str) -> Standing:
         now = self.clock.now()
@@ -180,6 +220,14 @@ class Endings:
 
     async def _end(self, run: Run, state: RunState, detail: str) -> Standing:
         now = self.clock.now()
+        if run.state is not RunState.FINISHING and pinned_runbook(run.runbook_json, run.revision).finals:
+            change = Change(run.run_id, now, state=RunState.FINISHING, detail=detail, ends_as=state)
+            moved = await self._commit(run, change)
+            return (
+                {"state": moved.state.value, "until": 0.0}
+                if moved.state is RunState.FINISHING
+                else (await self.look_after(run.run_id))
+            )
         text = f"Runbook ended ({state.value})" + (f": {detail}" if detail else "")
         said = texts.entry(run, "ended", "run.ended", text, now)
         moved = await self._move(run, state, detail, said=said)
@@ -189,9 +237,15 @@ class Endings:
         return {"state": moved.state.value, "until": 0.0}
 
     async def _move(self, run: Run, state: RunState, detail: str, *, said: TimelineEntry | None = None) -> Run:
+        entries = () if said is None else (said,)
+        return await self._commit(
+            run, Change(run.run_id, self.clock.now(), state=state, detail=detail, entries=entries)
+        )
+
+    async def _commit(self, run: Run, change: Change) -> Run:
         """Move the run; a person who pressed Undo a moment earlier wins."""
         try:
-            await asyncio.to_thread(self.store.move_run, run.run_id, state, detail, self.clock.now(), entry=said)
+            await asyncio.to_thread(self.store.commit, change)
         except InvalidTransition:
             current = await asyncio.to_thread(self.store.run, run.run_id)
             if current.state is not RunState.UNDOING:

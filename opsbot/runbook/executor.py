@@ -18,14 +18,19 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.people import Person
 from opsbot.runbook.acting import Acting
 from opsbot.runbook.action import ActionRegistry
+from opsbot.runbook.advance import Advance
+from opsbot.runbook.case import Cases, announcement_id, approval_id
+from opsbot.runbook.consent import Consent
 from opsbot.runbook.durable import DurableRuns, DurableSettings
 from opsbot.runbook.ending import Endings
+from opsbot.runbook.gate import Gate
 from opsbot.runbook.held import Holdings, RunLocks, is_live
 from opsbot.runbook.keeper import LeaseKeeper
+from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.probe import Prober
-from opsbot.runbook.run import RUN_TRANSITIONS, Run, RunState, StepState
-from opsbot.runbook.stages import Stages, approval_id
-from opsbot.runbook.store import ApprovalRow, RunStore
+from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, Run, RunState, StepState
+from opsbot.runbook.starting import Starting
+from opsbot.runbook.store import RunStore
 from opsbot.runbook.workflow import Interpreter
 
 logger = logging.getLogger(__name__)
@@ -42,12 +47,14 @@ class ExecutorSettings:
         executor_id: unique per replica and the same after its restart.
         max_hold_s: longest time a run renews its leases; past that a person must.
         poll_s: pause between two looks at a condition or at the store.
+        clusters: every cluster that opsbot.yaml names.
     """
 
     dbos_url: str
     executor_id: str
     max_hold_s: float = 4 * 3600.0
     poll_s: float = ROUND_S
+    clusters: tuple[str, ...] = ()
 
 
 class Executor:
@@ -60,12 +67,10 @@ class Executor:
         self._store = store
         self._clock = clock
         locks = RunLocks()
-        acting = Acting(store, registry, clock)
-        stages = Stages(store, registry, prober, clock, acting, locks, settings.poll_s)
-        endings = Endings(store, Holdings(store, registry, clock, locks), clock, settings.max_hold_s)
-        self._interpreter = Interpreter(stages, endings, clock)
+        self._interpreter = interpreter(settings, store, registry, prober, clock, locks)
         self._keeper = LeaseKeeper(store, registry, clock, locks)
         self._durable = DurableRuns(DurableSettings(settings.dbos_url, settings.executor_id))
+        self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
         self._told: dict[str, set[str]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,6 +78,7 @@ class Executor:
     async def start(self) -> None:
         """Go on with the runs that were under way, and start those that are queued."""
         await self._durable.start(self._interpreter.interpret)
+        await self._adopt()
         self._tasks = [
             asyncio.create_task(self._keep_going(), name="executor"),
             asyncio.create_task(self._keep_leases(), name="lease keeper"),
@@ -94,36 +100,51 @@ class Executor:
         """Look at the store now: a run was queued, or an incident has ended."""
         self._woken.set()
 
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        """Tell the run that its approval was decided. Harmless when repeated; not telling it costs a second."""
-        await self._durable.wake(approval.run_id)
+    async def wake_run(self, run_id: str) -> None:
+        """Make a run look at the store now. Harmless when repeated; not telling it costs a second."""
+        await self._durable.wake(workflow_id(await asyncio.to_thread(self._store.run, run_id)))
 
     async def request_undo(self, run_id: str, person: Person) -> None:
         """Take back what the run holds. Durable when it returns; harmless when repeated.
 
         Raises: NotFoundError; InvalidTransition if nothing is held (any more).
         """
+        await self._end_early(run_id, person, None)
+
+    async def cancel(self, run_id: str, person: Person, reason: str) -> None:
+        """Make no further step, and take back what was set. Durable when it returns; harmless when repeated.
+
+        Raises: NotFoundError; InvalidTransition if the run is over.
+        """
+        await self._end_early(run_id, person, reason)
+
+    async def _end_early(self, run_id: str, person: Person, reason: str | None) -> None:
         now = self._clock.now()
 
         def write() -> None:
             run = self._store.run(run_id)
             if run.state is RunState.UNDOING:
                 return
-            if RunState.UNDOING not in RUN_TRANSITIONS[run.state] or not self._has_changed(run):
+            is_queued = run.state is RunState.QUEUED and reason is not None
+            state = RunState.CANCELLED if is_queued else RunState.UNDOING
+            if state not in RUN_TRANSITIONS[run.state] or (reason is None and not self._has_changed(run)):
                 raise InvalidTransition(f"run {run_id} is {run.state.value} and holds nothing that could be undone")
+            what = "undone" if reason is None else "cancelled"
+            text = "Asked to undo what the runbook has set" if reason is None else f"Cancelled the run: {reason}"
             said = TimelineEntry(
                 key=f"{run_id}:undo:{now:.3f}",
                 incident_id=run.incident_id,
                 at=now,
                 actor=person.user_id,
-                kind="run.undo_requested",
-                text="Asked to undo what the runbook has set",
+                kind="run.undo_requested" if reason is None else "run.cancel_requested",
+                text=text,
                 via=person.via,
             )
-            self._store.move_run(run_id, RunState.UNDOING, f"undone by {person.user_id}", now, entry=said)
+            detail = f"{what} by {person.user_id}" + (f": {reason}" if reason else "")
+            self._store.move_run(run_id, state, detail, now, entry=said)
 
         await asyncio.to_thread(write)
-        await self._durable.wake(run_id)
+        await self.wake_run(run_id)
 
     def _has_changed(self, run: Run) -> bool:
         return any(is_live(row) for row in self._store.steps(run.run_id))
@@ -150,28 +171,77 @@ class Executor:
     async def _renew(self) -> None:
         await self._keeper.round(await asyncio.to_thread(self._store.unfinished))
 
+    async def _begin(self, run: Run) -> None:
+        await self._durable.begin(run.run_id, workflow_id(run))
+
+    async def _adopt(self) -> None:
+        """Go on, under this interpreter, with runs that an older one began: all that they did stands in the store."""
+        for run in await asyncio.to_thread(self._store.unfinished):
+            if run.interpreter_version < INTERPRETER_VERSION and run.state is not RunState.QUEUED:
+                adopted = await asyncio.to_thread(self._store.adopt, run.run_id, INTERPRETER_VERSION)
+                logger.info("run %s goes on under interpreter %d", run.run_id, INTERPRETER_VERSION)
+                await self._begin(adopted)
+
     async def _start_and_wake(self) -> None:
-        for run in await asyncio.to_thread(self._store.queued):
-            await self._durable.begin(run.run_id)
+        await self._starting.look()
         runs = await asyncio.to_thread(self._store.unfinished)
         self._told = {run.run_id: self._told.get(run.run_id, set()) for run in runs}
+        halt = await asyncio.to_thread(self._store.halt)
+        is_halted = halt is not None
         for run in runs:
-            why = await asyncio.to_thread(self._why_wake, run)
+            why = await asyncio.to_thread(self._why_wake, run, is_halted)
             if why and why not in self._told[run.run_id]:
-                await self._durable.wake(run.run_id)
+                await self._durable.wake(workflow_id(run))
                 self._told[run.run_id].add(why)
 
-    def _why_wake(self, run: Run) -> str:
+    def _why_wake(self, run: Run, is_halted: bool) -> str:
         """What happened that the run may not have seen; empty if nothing did."""
         if run.state is RunState.UNDOING:
             return f"undo: {run.detail}"
         if run.state is RunState.QUEUED:
             return ""
-        if self._store.incident(run.incident_id).is_resolved:
+        if not is_halted and self._store.incident(run.incident_id).is_resolved:
             return f"resolved while {run.state.value}"
-        if run.state is RunState.WAITING:
-            for row in self._store.steps(run.run_id):
-                if row.state is StepState.WAITING_APPROVAL:
-                    decided = self._store.approval(approval_id(run.run_id, row.step_id)).state
-                    return "" if decided == "open" else f"{row.step_id} {decided}"
-        return ""
+        if run.state not in (RunState.RUNNING, RunState.WAITING) or run.paused_by:
+            return ""
+        return self._what_changed(run, is_halted)
+
+    def _what_changed(self, run: Run, is_halted: bool) -> str:
+        facts = [f"halted {is_halted}", f"resumed {run.deadline}"]
+        for row in self._store.steps(run.run_id):
+            if row.skipped_by:
+                facts.append(f"skip {row.step_id}")
+            if row.state is StepState.WAITING_APPROVAL:
+                decided = self._store.approval(approval_id(run.run_id, row.step_id, row.num_asked)).state
+                facts.append(f"{row.step_id} {decided}")
+            elif row.state is StepState.ANNOUNCING:
+                said = self._store.announcement(announcement_id(run.run_id, row.step_id))
+                facts.append(f"{row.step_id} {said.state} {said.ends_at}")
+            elif row.state is not StepState.PENDING:
+                facts.append(f"{row.step_id} {row.state.value if row.state is StepState.UNKNOWN else 'known'}")
+        return " ".join(facts)
+
+
+def workflow_id(run: Run) -> str:
+    """The durable workflow that interprets the run: another for each interpreter, since none replays another's."""
+    return run.run_id if run.interpreter_version == 1 else f"{run.run_id}@{run.interpreter_version}"
+
+
+def interpreter(
+    settings: ExecutorSettings,
+    store: RunStore,
+    registry: ActionRegistry,
+    prober: Prober,
+    clock: Clock,
+    locks: RunLocks,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Interpreter:
+    """All that interprets a run, put together; *sleep* is how it pauses between two looks."""
+    cases = Cases(store, registry, clock, settings.clusters)
+    acting = Acting(cases, sleep)
+    preparing = Preparing(cases, acting)
+    consent = Consent(cases, preparing, sleep, settings.poll_s)
+    gate = Gate(cases, sleep, settings.poll_s)
+    advance = Advance(cases, preparing, consent, gate, acting, prober, locks, sleep, settings.poll_s)
+    holdings = Holdings(store, registry, clock, locks, settings.clusters)
+    return Interpreter(advance, Endings(store, holdings, clock, settings.max_hold_s), clock)

@@ -19,8 +19,8 @@ from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.plan import plan_arguments
 from opsbot.runbook.run import Run, StepState
-from opsbot.runbook.scope import RunFacts, incident_of, values, variables
-from opsbot.runbook.store import RunStore, StepRow
+from opsbot.runbook.scope import Earlier, RunFacts, incident_of, result_variables, values, variables
+from opsbot.runbook.store import Change, RunStore, StepRow
 
 How = Literal["released", "undone"]
 
@@ -64,6 +64,7 @@ class Holdings:
     registry: ActionRegistry
     clock: Clock
     locks: RunLocks
+    clusters: tuple[str, ...] = ()
 
     async def live(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's live steps, in order."""
@@ -116,21 +117,34 @@ class Holdings:
         ended = replace(row, state=state, lease_released=True, detail=text or row.detail)
         fact = f"{how}:{attempt_of(row)}"
         said = texts.entry(run, fact, f"step.{how}", f"{how.capitalize()}: {text}", now, step_id=row.step_id)
-        await asyncio.to_thread(self.store.put_step, run.run_id, ended, now, entry=said if text else None)
+        entries = (said,) if text else ()
+        change = Change(run.run_id, now, (ended,), entries=entries, frees_locks=True)
+        await asyncio.to_thread(self.store.commit, change)
 
     async def _undo_action(self, run: Run, runbook: Runbook, step: Step, row: StepRow) -> str:
         assert step.undo is not None
         action: Action[Any] = self.registry.get(step.undo.uses)
         incident = incident_of(run, await asyncio.to_thread(self.store.incident, run.incident_id))
+        rows = await asyncio.to_thread(self.store.steps, run.run_id)
+        results = {one.step_id: Earlier(one.state.value, one.outputs or {}) for one in rows}
+        facts = RunFacts(run.run_id, run.requester, run.is_drill, run.inputs, self.clusters)
+        yielded = {
+            f"result.{name}": (row.outputs or {}).get(name) for name in self.registry.get(row.uses).output_names()
+        }
+        known = {**values(runbook, step, incident, facts, results, self.registry), **yielded}
+        if step.foreach is not None:
+            known["item"] = row.item
         plan = plan_arguments(
             step.undo.arguments,
             action,
-            variables(runbook, step, self.registry),
-            values(runbook, step, incident, RunFacts(run.run_id), {}, self.registry),
+            {**variables(runbook, step, self.registry), **result_variables(step, self.registry)},
+            known,
             incident.labels,
             None,
         )
-        context = ActionContext(run.run_id, f"{row.idempotency_key}:undo", f"undo of {row.name}")
+        context = ActionContext(
+            run.run_id, f"{row.idempotency_key}:undo", f"undo of {row.name}", None, run.incident_id, run.is_drill
+        )
         return (await action.act(plan.arguments, context)).text
 
     def _takes_lease(self, row: StepRow) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from opsbot.alert.matching import label_match
@@ -83,6 +84,7 @@ def check_runbooks(paths: Sequence[Path], registry: ActionRegistry) -> list[Prob
     return sorted(problems)
 
 
+@lru_cache(maxsize=256)
 def pinned_runbook(runbook_json: str, revision: str) -> Runbook:
     """The revision that a run is pinned to. Names are not checked again: the registry may have changed since.
 

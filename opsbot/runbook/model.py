@@ -242,8 +242,9 @@ class Runbook:
         return (*self.steps, *self.finals)
 
     def step(self, step_id: str) -> Step:
-        """The step with that id."""
-        return next(step for step in self.all_steps if step.step_id == step_id)
+        """The step with that id; also by the id of one of its items, `drain[2]`."""
+        base = step_id.partition("[")[0]
+        return next(step for step in self.all_steps if step.step_id == base)
 
     def before(self, step: Step) -> tuple[Step, ...]:
         """The steps that are made before *step*."""

@@ -46,7 +46,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class StepResult:
+class Earlier:
     """What earlier steps left for expressions.
 
     Args:
@@ -88,7 +88,7 @@ def values(
     step: Step | None,
     incident: Incident,
     facts: RunFacts,
-    results: Mapping[str, StepResult],
+    results: Mapping[str, Earlier],
     registry: ActionRegistry,
 ) -> dict[str, object]:
     """The values of those names now, without `item`; an output of a step that did not act is null."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from opsbot.clock import Clock
@@ -22,13 +22,15 @@ Verification = Literal["verified", "not_verified", "unknown", "interrupted"]
 
 async def watch(
     verify: Verify,
+    exprs: Sequence[str],
     prober: Prober,
     clock: Clock,
     until: float,
     is_interrupted: Callable[[], Awaitable[bool]],
     poll_s: float = 1.0,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Verification:
-    """Ask once every *poll_s* until the condition has held, *until* (seconds since the epoch) or an interruption.
+    """Ask once every *poll_s* until all *exprs* have held, *until* (seconds since the epoch) or an interruption.
 
     Answers "unknown" when the last answers were missing data: then nothing is known of the step's effect.
     """
@@ -36,7 +38,7 @@ async def watch(
     while True:
         if await is_interrupted():
             return "interrupted"
-        verdict = await _ask(prober, verify.expr)
+        verdict = await _ask_all(prober, exprs)
         if verdict != "holds":
             holds_since = None
         elif holds_since is None:
@@ -45,7 +47,13 @@ async def watch(
             return "verified"
         if clock.now() >= until:
             return "unknown" if verdict == "unknown" else "not_verified"
-        await asyncio.sleep(min(poll_s, max(0.05, until - clock.now())))
+        await sleep(min(poll_s, max(0.05, until - clock.now())))
+
+
+async def _ask_all(prober: Prober, exprs: Sequence[str]) -> Verdict:
+    """One that fails is worth more than one that is not known: it is what can be acted on."""
+    verdicts = {await _ask(prober, expr) for expr in exprs}
+    return "fails" if "fails" in verdicts else "unknown" if "unknown" in verdicts else "holds"
 
 
 async def _ask(prober: Prober, expr: str) -> Verdict:

@@ -12,12 +12,11 @@ from typing import Protocol, TypeVar
 
 from opsbot.clock import Clock
 from opsbot.log_context import log_about
+from opsbot.runbook.advance import Advance
 from opsbot.runbook.ending import Ending, Endings, Standing
 from opsbot.runbook.loader import pinned_runbook
-from opsbot.runbook.model import Step
-from opsbot.runbook.run import RUN_TRANSITIONS, RunState, StepState
-from opsbot.runbook.scope import StepResult
-from opsbot.runbook.stages import Next, StageResult, Stages
+from opsbot.runbook.result import Next, StepResult
+from opsbot.runbook.run import RUN_TRANSITIONS, RunState
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +47,8 @@ class Durable(Protocol):
 class Interpreter:
     """Interprets runs."""
 
-    def __init__(self, stages: Stages, endings: Endings, clock: Clock) -> None:
-        self._stages = stages
+    def __init__(self, advance: Advance, endings: Endings, clock: Clock) -> None:
+        self._advance = advance
         self._endings = endings
         self._clock = clock
 
@@ -66,51 +65,43 @@ class Interpreter:
             why = f"opsbot itself failed: {error}"
             standing = await self._insist(durable, "give_up", lambda: self._endings.give_up(run_id, why))
         while RUN_TRANSITIONS[RunState(standing["state"])]:
-            await self._wait(durable, standing["until"])
-            standing = await self._insist(durable, "look_after", lambda: self._endings.look_after(run_id))
+            if standing["state"] == RunState.FINISHING:
+                standing = await self._finish(run_id, durable)
+            else:
+                await self._wait(durable, standing["until"])
+                standing = await self._insist(durable, "look_after", lambda: self._endings.look_after(run_id))
         return standing["state"]
 
     async def _perform(self, run_id: str, durable: Durable) -> Standing:
         beginning = await durable.stage("begin", lambda: self._endings.begin(run_id))
         runbook = pinned_runbook(beginning["runbook_json"], beginning["revision"])
-        results: dict[str, StepResult] = {}
+        if beginning["is_past_steps"]:
+            return await durable.stage("settle", lambda: self._endings.look_after(run_id))
         ending, detail, step_id = Ending.DONE, "", ""
         for step in runbook.steps:
             step_id = step.step_id
-            ending, detail = await self._step(run_id, step, results, beginning["deadline"], durable)
+            answer = await self._step(run_id, step_id, durable)
+            ending, detail = _ENDINGS[Next(answer["next"])], answer["detail"]
             if ending is not Ending.DONE:
                 break
         return await durable.stage("settle", lambda: self._endings.settle(run_id, ending, detail, step_id))
 
-    async def _step(
-        self, run_id: str, step: Step, results: dict[str, StepResult], deadline: float, durable: Durable
-    ) -> tuple[Ending, str]:
-        step_id = step.step_id
-        answer = await durable.stage(
-            f"prepare {step_id}", lambda: self._stages.prepare(run_id, step_id, results, deadline)
-        )
-        if answer["next"] == Next.ASK:
-            answer = await self._decision(run_id, step_id, durable)
-        if answer["next"] == Next.ACT:
-            answer = await durable.stage(f"act {step_id}", lambda: self._stages.act(run_id, step_id))
-            has_acted = answer["next"] in (Next.GO_ON, Next.VERIFY) and not answer["detail"]
-            results[step_id] = StepResult(StepState.SUCCEEDED if has_acted else StepState.FAILED, answer["outputs"])
-        else:
-            results[step_id] = StepResult(StepState.SKIPPED, {})
-        if answer["next"] == Next.VERIFY:
-            until = answer["until"]
-            answer = await durable.stage(f"verify {step_id}", lambda: self._stages.verify(run_id, step_id, until))
-            if answer["detail"]:
-                results[step_id] = StepResult(StepState.NOT_VERIFIED, results[step_id].outputs)
-        return _ending_of(answer), answer["detail"] if answer["next"] != Next.GO_ON else ""
-
-    async def _decision(self, run_id: str, step_id: str, durable: Durable) -> StageResult:
+    async def _step(self, run_id: str, step_id: str, durable: Durable) -> StepResult:
         while True:
-            # Look before waiting: whatever is decided after the look sends a message that ends the wait.
-            answer = await durable.stage(f"decision {step_id}", lambda: self._stages.decision(run_id, step_id))
-            if answer["next"] != Next.ASK:
+            answer = await durable.stage(f"step {step_id}", lambda: self._advance.step(run_id, step_id))
+            if answer["next"] != Next.WAIT:
                 return answer
             await self._wait(durable, answer["until"])
+
+    async def _finish(self, run_id: str, durable: Durable) -> Standing:
+        """The steps under `finally`: each is made, whatever became of the one before."""
+        beginning = await durable.stage("finally", lambda: self._endings.begin(run_id))
+        for step in pinned_runbook(beginning["runbook_json"], beginning["revision"]).finals:
+            try:
+                await self._step(run_id, step.step_id, durable)
+            except StageFailed:
+                logger.exception("step %s of run %s, under finally, cannot be made", step.step_id, run_id)
+        return await self._insist(durable, "finish", lambda: self._endings.finish(run_id))
 
     async def _wait(self, durable: Durable, until: float) -> None:
         await durable.wait(max(LEAST_WAIT_S, until - self._clock.now()))
@@ -124,17 +115,11 @@ class Interpreter:
                 await durable.wait(30.0)
 
 
-def _ending_of(answer: StageResult) -> Ending:
-    match Next(answer["next"]):
-        case Next.GO_ON:
-            return Ending.DONE
-        case Next.REFUSED:
-            return Ending.REFUSED
-        case Next.STOPPED:
-            return Ending.STOPPED
-        case Next.UNDO_STEP:
-            return Ending.UNDO_STEP
-        case Next.INTERRUPTED:
-            return Ending.INTERRUPTED
-        case Next.FAILED | Next.ACT | Next.ASK | Next.VERIFY:
-            return Ending.FAILED
+_ENDINGS = {
+    Next.GO_ON: Ending.DONE,
+    Next.REFUSED: Ending.REFUSED,
+    Next.STOPPED: Ending.STOPPED,
+    Next.UNDO_STEP: Ending.UNDO_STEP,
+    Next.INTERRUPTED: Ending.INTERRUPTED,
+    Next.FAILED: Ending.FAILED,
+}

@@ -53,6 +53,7 @@ class IncidentRepository:
         self._database = database
         self._on_opened = on_opened
         self._policy = AlertPolicy() if policy is None else policy
+        self.is_paging = self._policy.is_paging
 
     def ingest(
         self,

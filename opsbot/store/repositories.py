@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from opsbot.alert.policy import AlertPolicy
 from opsbot.oncall.model import Rota
+from opsbot.store.approvals import ApprovalRepository
 from opsbot.store.database import Database
 from opsbot.store.escalations import EscalationRepository
 from opsbot.store.handling import HandlingRepository
 from opsbot.store.incidents import IncidentRepository
+from opsbot.store.knobs import KnobRepository
 from opsbot.store.notices import NoticeRepository
 from opsbot.store.outbox import OutboxRepository
 from opsbot.store.runs import RunRepository
@@ -26,6 +28,8 @@ class Repositories:
     handling: HandlingRepository
     silences: SilenceRepository
     runs: RunRepository
+    approvals: ApprovalRepository
+    knobs: KnobRepository
     views: ViewRepository
     outbox: OutboxRepository
     notices: NoticeRepository
@@ -41,6 +45,8 @@ class Repositories:
             HandlingRepository(database, policy),
             SilenceRepository(database),
             RunRepository(database, incidents),
+            ApprovalRepository(database),
+            KnobRepository(database),
             ViewRepository(database),
             OutboxRepository(database),
             NoticeRepository(database),

@@ -84,6 +84,16 @@ def to_run(row: Row[Any]) -> Run:
         started_at=row.started_at,
         ended_at=row.ended_at,
         labels=row.labels,
+        requester=row.requester,
+        inputs=row.inputs or {},
+        is_drill=row.is_drill,
+        admitted_at=row.admitted_at,
+        deadline=row.deadline,
+        paused_by=row.paused_by,
+        pause_reason=row.pause_reason,
+        follows=row.follows,
+        from_step=row.from_step,
+        ends_as=None if row.ends_as is None else RunState(row.ends_as),
     )
 
 

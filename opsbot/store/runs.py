@@ -1,24 +1,27 @@
-"""Runs, their steps and approvals: the durable side that `opsbot.runbook.store.RunStore` describes."""
+"""Runs and their steps: the durable side that `opsbot.runbook.store.RunStore` describes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
+from opsbot.errors import InvalidTransition, NotFoundError
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
+from opsbot.notify.outbox import OutboxState
+from opsbot.runbook.admission import Admission, Earlier
 from opsbot.runbook.run import RUN_TRANSITIONS, Run, RunState, StepState
-from opsbot.runbook.store import ApprovalRow, StepRow
-from opsbot.store import schema
+from opsbot.runbook.store import AnnouncementRow, ApprovalRow, Blocker, Change, Claim, Halt, RunCase, StepRow
+from opsbot.store import approvals, knobs, schema
 from opsbot.store.database import Database
 from opsbot.store.incidents import IncidentRepository
-from opsbot.store.rows import incident_id, incident_number, to_run, wish_incident, write_entry
+from opsbot.store.rows import get_incident, incident_number, to_run, wish, wish_incident, write_entry
 
 STARTED = frozenset({RunState.RUNNING})
+FINAL = tuple(state.value for state, following in RUN_TRANSITIONS.items() if not following)
 
 
 class RunRepository:
@@ -34,8 +37,7 @@ class RunRepository:
 
     def unfinished(self) -> tuple[Run, ...]:
         """Runs in a state that is not final."""
-        final = [state.value for state, following in RUN_TRANSITIONS.items() if not following]
-        return self._where(schema.run.c.state.not_in(final))
+        return self._where(schema.run.c.state.not_in(FINAL))
 
     def _where(self, condition: Any) -> tuple[Run, ...]:
         with self._database.read() as connection:
@@ -45,89 +47,125 @@ class RunRepository:
     def run(self, run_id: str) -> Run:
         """One run; raises NotFoundError."""
         with self._database.read() as connection:
-            return _get_run(connection, run_id)
+            return get_run(connection, run_id)
+
+    def case(self, run_id: str) -> RunCase:
+        """A run with its steps and its incident; raises NotFoundError."""
+        with self._database.read() as connection:
+            run = get_run(connection, run_id)
+            incident = get_incident(connection, incident_number(run.incident_id))
+            return RunCase(run, get_steps(connection, run_id), incident, knobs.halt(connection))
+
+    def halt(self) -> Halt | None:
+        """The global stop in force, if any."""
+        with self._database.read() as connection:
+            return knobs.halt(connection)
+
+    def adopt(self, run_id: str, interpreter_version: int) -> Run:
+        """Let another interpreter go on with a run; answers it as it is then."""
+        table = schema.run
+        with self._database.write() as connection:
+            values = {"interpreter_version": interpreter_version}
+            connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
+            return get_run(connection, run_id)
+
+    def admit(self, run_id: str, group: str, decide: Callable[[Sequence[Earlier]], Admission], now: float) -> Admission:
+        """Let *decide* look at the runs of the runbook and of the group, and write what it says."""
+        table = schema.run
+        with self._database.write() as connection:
+            run = get_run(connection, run_id)
+            if run.state is not RunState.QUEUED or run.admitted_at is not None:
+                return Admission("start")
+            is_near = or_(table.c.runbook_id == run.runbook_id, table.c.concurrency_group == group)
+            query = select(table).where(is_near, table.c.admitted_at.is_not(None)).order_by(table.c.admitted_at)
+            admission = decide([_earlier(row) for row in connection.execute(query)])
+            values: dict[str, Any] = {"concurrency_group": group, "detail": admission.reason}
+            if admission.verdict == "start":
+                values["admitted_at"] = now
+            elif admission.verdict in ("skip", "person"):
+                values |= {"state": RunState.CANCELLED.value, "ended_at": now}
+            elif run.detail == admission.reason:
+                return admission
+            connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
+            wish_incident(connection, incident_number(run.incident_id))
+            return admission
+
+    def commit(self, change: Change) -> None:
+        """Write everything of *change*, or nothing."""
+        with self._database.write() as connection:
+            run = get_run(connection, change.run_id)
+            _move(connection, run, change)
+            for step in change.steps:
+                _put_step(connection, run.run_id, step, change.now)
+            if change.approval is not None:
+                approvals.ask(connection, change.approval)
+            if change.announcement is not None:
+                approvals.announce(connection, change.announcement)
+            for entry in change.entries:
+                write_entry(connection, entry)
+            is_over = change.state is not None and not RUN_TRANSITIONS[change.state]
+            if change.frees_locks or is_over:
+                knobs.free(connection, run.run_id, () if is_over else get_steps(connection, run.run_id))
+            wish_incident(connection, incident_number(run.incident_id))
 
     def move_run(
         self, run_id: str, state: RunState, detail: str, now: float, *, entry: TimelineEntry | None = None
     ) -> None:
         """Change a run's state and detail; the same state again only changes the detail."""
-        with self._database.write() as connection:
-            run = _get_run(connection, run_id)
-            if run.state is not state and state not in RUN_TRANSITIONS[run.state]:
-                raise InvalidTransition(f"run {run_id} is {run.state.value} and cannot become {state.value}")
-            values: dict[str, Any] = {"state": state.value, "detail": detail}
-            if state in STARTED and run.started_at is None:
-                values["started_at"] = now
-            if not RUN_TRANSITIONS[state] and run.ended_at is None:
-                values["ended_at"] = now
-            connection.execute(update(schema.run).where(schema.run.c.run_id == run_id).values(**values))
-            write_entry(connection, entry)
-            wish_incident(connection, incident_number(run.incident_id))
+        entries = () if entry is None else (entry,)
+        self.commit(Change(run_id, now, state=state, detail=detail, entries=entries))
 
     def put_step(self, run_id: str, step: StepRow, now: float, *, entry: TimelineEntry | None = None) -> None:
         """Write what is known of a step."""
-        table = schema.run_step
-        values = {**asdict(step), "state": step.state.value, "updated_at": now}
-        values["prior"] = None if step.prior is None else dict(step.prior)
-        values["arguments"] = None if step.arguments is None else dict(step.arguments)
-        with self._database.write() as connection:
-            run = _get_run(connection, run_id)
-            same = (table.c.run_id == run_id) & (table.c.step_id == step.step_id)
-            if not connection.execute(update(table).where(same).values(**values)).rowcount:
-                connection.execute(insert(table).values(run_id=run_id, **values))
-            write_entry(connection, entry)
-            wish_incident(connection, incident_number(run.incident_id))
+        entries = () if entry is None else (entry,)
+        self.commit(Change(run_id, now, steps=(step,), entries=entries))
 
     def steps(self, run_id: str) -> tuple[StepRow, ...]:
         """A run's steps in order."""
-        table = schema.run_step
         with self._database.read() as connection:
-            query = select(table).where(table.c.run_id == run_id).order_by(table.c.position)
-            return tuple(_to_step(row) for row in connection.execute(query))
+            return get_steps(connection, run_id)
 
-    def request_approval(self, approval: ApprovalRow, now: float, *, entry: TimelineEntry | None = None) -> None:
-        """Ask; asking again with the same id changes nothing."""
-        table = schema.approval
-        values = asdict(approval)
-        number = incident_number(values.pop("incident_id"))
+    def claim(self, claim: Claim, now: float) -> tuple[Blocker, ...]:
+        """Take every lock of *claim*, or none and answer why; a drill that has one is told to give it back."""
         with self._database.write() as connection:
-            known = connection.execute(select(table.c.state).where(table.c.approval_id == approval.approval_id)).first()
-            if known is None:
-                connection.execute(insert(table).values(incident_number=number, **values))
-            write_entry(connection, entry)
-            wish_incident(connection, number)
+            return knobs.claim(connection, claim, now)
 
     def approval(self, approval_id: str) -> ApprovalRow:
         """One approval; raises NotFoundError."""
         with self._database.read() as connection:
-            return _get_approval(connection, approval_id)
+            return approvals.get_approval(connection, approval_id)
 
-    def decide_approval(
-        self, approval_id: str, *, is_granted: bool, user_id: str, now: float, entry: TimelineEntry | None = None
-    ) -> ApprovalRow:
-        """Decide an open approval; the same decision by the same person again answers the same."""
-        wanted = "granted" if is_granted else "refused"
-        with self._database.write() as connection:
-            row = _get_approval(connection, approval_id)
-            if row.state == wanted and row.decided_by == user_id:
-                return row
-            if row.state in ("granted", "refused"):
-                raise ApprovalError(f"{_mention(row.decided_by)} has {row.state} this already")
-            if row.state == "expired" or now >= row.expires_at:
-                raise ApprovalError("this approval has expired; nothing was done")
-            _close_approval(connection, row, wanted, user_id, now)
-            write_entry(connection, entry)
-            return _get_approval(connection, approval_id)
-
-    def expire_approval(self, approval_id: str, now: float, *, entry: TimelineEntry | None = None) -> ApprovalRow:
+    def close_approval(self, approval_id: str, now: float, *, entry: TimelineEntry | None = None) -> ApprovalRow:
         """End an open approval that nobody decided; a decided one is answered as it is."""
         with self._database.write() as connection:
-            row = _get_approval(connection, approval_id)
-            if row.state != "open":
-                return row
-            _close_approval(connection, row, "expired", None, now)
-            write_entry(connection, entry)
-            return _get_approval(connection, approval_id)
+            return approvals.close(connection, approval_id, now, entry)
+
+    def announcement(self, announcement_id: str) -> AnnouncementRow:
+        """One announcement; raises NotFoundError."""
+        with self._database.read() as connection:
+            return approvals.get_announcement(connection, announcement_id)
+
+    def put_announcement(self, row: AnnouncementRow, *, entry: TimelineEntry | None = None) -> AnnouncementRow:
+        """Write what is known of an announcement that is still open; a decided one is answered as it is."""
+        with self._database.write() as connection:
+            return approvals.put_announcement(connection, row, entry)
+
+    def delivery(self, entry_key: str) -> Literal["slack", "page"] | None:
+        """Where a timeline entry could be read first; None while it could not."""
+        table = schema.outbox
+        keys = {f"timeline:{entry_key}": "slack", f"page_entry:{entry_key}": "page"}
+        is_there = table.c.key.in_(keys) & (table.c.state == OutboxState.DELIVERED.value)
+        with self._database.read() as connection:
+            found = {keys[key] for key in connection.execute(select(table.c.key).where(is_there)).scalars()}
+        return "slack" if "slack" in found else "page" if found else None
+
+    def page_entry(self, entry: TimelineEntry) -> bool:
+        """Page somebody with an entry's text; answers whether there is a pager at all."""
+        if not self._incidents.is_paging:
+            return False
+        with self._database.write() as connection:
+            wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(entry.incident_id))
+        return True
 
     def incident(self, incident: str) -> Incident:
         """One incident; raises NotFoundError."""
@@ -150,43 +188,63 @@ class RunRepository:
             return {str(state): int(count) for state, count in rows}
 
 
-def _get_run(connection: Connection, run_id: str) -> Run:
+def get_run(connection: Connection, run_id: str) -> Run:
+    """One run; raises NotFoundError."""
     row = connection.execute(select(schema.run).where(schema.run.c.run_id == run_id)).first()
     if row is None:
         raise NotFoundError(f"there is no run {run_id!r}")
     return to_run(row)
 
 
-def _get_approval(connection: Connection, approval_id: str) -> ApprovalRow:
-    row = connection.execute(select(schema.approval).where(schema.approval.c.approval_id == approval_id)).first()
-    if row is None:
-        raise NotFoundError(f"there is no approval {approval_id!r}")
-    return to_approval(row)
+def get_steps(connection: Connection, run_id: str) -> tuple[StepRow, ...]:
+    """A run's steps in order; the items of one after it."""
+    table = schema.run_step
+    query = select(table).where(table.c.run_id == run_id).order_by(table.c.position, table.c.step_id)
+    return tuple(sorted((_to_step(row) for row in connection.execute(query)), key=_order))
 
 
-def _close_approval(connection: Connection, row: ApprovalRow, state: str, user_id: str | None, now: float) -> None:
-    table = schema.approval
-    connection.execute(
-        update(table)
-        .where(table.c.approval_id == row.approval_id)
-        .values(state=state, decided_by=user_id, decided_at=now)
-    )
-    wish_incident(connection, incident_number(row.incident_id))
+def _order(row: StepRow) -> tuple[int, int]:
+    _, _, index = row.step_id.partition("[")
+    return (row.position, int(index.rstrip("]")) if index else -1)
 
 
-def to_approval(row: Row[Any]) -> ApprovalRow:
-    """A row of the approval table as a value."""
-    values = dict(row._mapping)
-    return ApprovalRow(incident_id=incident_id(values.pop("incident_number")), **values)
+def _move(connection: Connection, run: Run, change: Change) -> None:
+    state = change.state
+    if state is not None and run.state is not state and state not in RUN_TRANSITIONS[run.state]:
+        raise InvalidTransition(f"run {run.run_id} is {run.state.value} and cannot become {state.value}")
+    values: dict[str, Any] = {}
+    if state is not None:
+        values["state"] = state.value
+        if state in STARTED and run.started_at is None:
+            values["started_at"] = change.now
+        if not RUN_TRANSITIONS[state] and run.ended_at is None:
+            values["ended_at"] = change.now
+    if change.detail is not None:
+        values["detail"] = change.detail
+    if change.deadline is not None:
+        values["deadline"] = change.deadline
+    if change.ends_as is not None:
+        values["ends_as"] = change.ends_as.value
+    if values:
+        connection.execute(update(schema.run).where(schema.run.c.run_id == run.run_id).values(**values))
+
+
+def _put_step(connection: Connection, run_id: str, step: StepRow, now: float) -> None:
+    table = schema.run_step
+    values = {**asdict(step), "state": step.state.value, "updated_at": now}
+    # What a person said meanwhile is theirs; the run never writes it.
+    del values["skipped_by"], values["skip_reason"]
+    same = (table.c.run_id == run_id) & (table.c.step_id == step.step_id)
+    if not connection.execute(update(table).where(same).values(**values)).rowcount:
+        connection.execute(insert(table).values(run_id=run_id, **values))
+
+
+def _earlier(row: Row[Any]) -> Earlier:
+    run = to_run(row)
+    return Earlier(run.run_id, run.runbook_id, run.cluster, row.concurrency_group, run.state, run.admitted_at)
 
 
 def _to_step(row: Row[Any]) -> StepRow:
     values = dict(row._mapping)
     del values["run_id"], values["updated_at"]
     return StepRow(**{**values, "state": StepState(values["state"])})
-
-
-def _mention(user_id: str | None) -> str:
-    if user_id is None:
-        return "somebody"
-    return user_id if user_id.startswith("cli:") else f"<@{user_id}>"

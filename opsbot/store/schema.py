@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
 from sqlalchemy import UniqueConstraint as Unique
 
 metadata = MetaData(
@@ -123,8 +123,21 @@ run = Table(
     Column("created_at", Float, nullable=False),
     Column("started_at", Float),
     Column("ended_at", Float),
+    Column("requester", String(128), nullable=False, server_default=""),
+    Column("inputs", JSON),
+    Column("is_drill", Boolean, nullable=False, server_default=false()),
+    Column("admitted_at", Float),
+    Column("concurrency_group", String(256)),
+    Column("deadline", Float),
+    Column("paused_at", Float),
+    Column("paused_by", String(128)),
+    Column("pause_reason", Text),
+    Column("follows", String(512)),
+    Column("from_step", String(128)),
+    Column("ends_as", String(16)),
     Index(None, "state"),
     Index("ix_run_incident", "incident_number"),
+    Index("ix_run_runbook", "runbook_id", "admitted_at"),
 )
 
 run_step = Table(
@@ -143,6 +156,14 @@ run_step = Table(
     Column("lease_id", String(128)),
     Column("idempotency_key", String(1024)),
     Column("lease_released", Boolean, nullable=False, default=False),
+    Column("item", JSON),
+    Column("outputs", JSON),
+    Column("until", Float),
+    Column("num_asked", Integer, nullable=False, server_default="0"),
+    Column("num_done", Integer, nullable=False, server_default="0"),
+    Column("following", String(16), nullable=False, server_default=""),
+    Column("skipped_by", String(128)),
+    Column("skip_reason", Text),
     Column("updated_at", Float, nullable=False),
 )
 
@@ -153,7 +174,7 @@ approval = Table(
     Column("run_id", String(512), ForeignKey("run.run_id"), nullable=False),
     Column("step_id", String(128), nullable=False),
     Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
-    Column("role", String(32), nullable=False),
+    Column("role", String(128), nullable=False),
     Column("will_do", Text, nullable=False),
     Column("undo", Text, nullable=False),
     Column("digest", String(64), nullable=False),
@@ -162,7 +183,76 @@ approval = Table(
     Column("state", String(16), nullable=False),
     Column("decided_by", String(128)),
     Column("decided_at", Float),
+    Column("count", Integer, nullable=False, server_default="1"),
+    Column("on_timeout", String(16), nullable=False, server_default="abort"),
+    Column("excluded", String(128)),
+    Column("glass_reason", Text),
     Index(None, "run_id"),
+)
+
+approval_vote = Table(
+    "approval_vote",
+    metadata,
+    Column("approval_id", String(128), ForeignKey("approval.approval_id"), primary_key=True),
+    Column("user_id", String(128), primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("via", String(32), nullable=False),
+)
+
+announcement = Table(
+    "announcement",
+    metadata,
+    Column("announcement_id", String(128), primary_key=True),
+    Column("run_id", String(512), ForeignKey("run.run_id"), nullable=False),
+    Column("step_id", String(128), nullable=False),
+    Column("incident_number", Integer, ForeignKey("incident.number"), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("countdown_s", Float, nullable=False),
+    Column("calls_for_capacity", Boolean, nullable=False),
+    Column("requested_at", Float, nullable=False),
+    Column("paged_at", Float),
+    Column("delivered_at", Float),
+    Column("delivered_by", String(32)),
+    Column("ends_at", Float),
+    Column("state", String(16), nullable=False),
+    Column("offers", JSON, nullable=False),
+    Column("decided_by", String(128)),
+    Column("decided_at", Float),
+    Column("reason", Text),
+    Index(None, "run_id"),
+)
+
+knob_lock = Table(
+    "knob_lock",
+    metadata,
+    Column("knob", String(256), primary_key=True),
+    Column("run_id", String(512), ForeignKey("run.run_id"), nullable=False),
+    Column("step_id", String(128), nullable=False),
+    Column("at", Float, nullable=False),
+    Index(None, "run_id"),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("pattern", String(256), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("ended_by", String(128)),
+)
+
+halt = Table(
+    "halt",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("created_by", String(128), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ended_by", String(128)),
+    Column("ended_at", Float),
 )
 
 outbox = Table(

@@ -8,15 +8,25 @@ from sqlalchemy import Connection, Row, case, desc, select
 
 from opsbot.alert.record import AlertRecord
 from opsbot.incident.incident import Incident, IncidentState
-from opsbot.incident.view import MOST_ALERTS, AlertView, ApprovalView, IncidentView, LinkView, RunView, StepView
+from opsbot.incident.view import (
+    MOST_ALERTS,
+    AlertView,
+    AnnouncementView,
+    ApprovalView,
+    IncidentView,
+    LinkView,
+    RunView,
+    StepView,
+)
 from opsbot.runbook.run import RunState
+from opsbot.runbook.store import AnnouncementRow, ApprovalRow
 from opsbot.store import schema
 from opsbot.store.alerts import FIRING, to_record
+from opsbot.store.approvals import to_announcement, to_approval
 from opsbot.store.database import Database
 from opsbot.store.escalations import escalation_view
 from opsbot.store.handling import linked, merged_into
 from opsbot.store.rows import get_incident, incident_number, to_entry, to_incident
-from opsbot.store.runs import to_approval
 
 UNDOABLE = frozenset({RunState.HOLDING, RunState.RUNNING, RunState.WAITING, RunState.NEEDS_PERSON})
 
@@ -98,6 +108,10 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
         .where(approval.c.run_id == row.run_id, approval.c.state == "open")
         .order_by(approval.c.requested_at)
     )
+    said = schema.announcement
+    announced = connection.execute(
+        select(said).where(said.c.run_id == row.run_id, said.c.state == "open").order_by(said.c.requested_at)
+    )
     holds = any(s.lease_id is not None and not s.lease_released for s in steps)
     return RunView(
         run_id=row.run_id,
@@ -106,15 +120,19 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
         state=row.state,
         detail=row.detail,
         steps=tuple(StepView(s.step_id, s.name, s.uses, s.state, s.detail) for s in steps),
-        approvals=tuple(_approval_view(a) for a in open_approvals),
+        approvals=tuple(_approval_view(to_approval(connection, a)) for a in open_approvals.all()),
+        announcements=tuple(_announcement_view(to_announcement(one)) for one in announced.all()),
         can_undo=holds and RunState(row.state) in UNDOABLE,
         started_at=row.started_at if row.started_at is not None else row.created_at,
         ended_at=row.ended_at,
+        requester=row.requester,
+        is_drill=row.is_drill,
+        paused_by=row.paused_by,
+        pause_reason=row.pause_reason,
     )
 
 
-def _approval_view(row: Row[Any]) -> ApprovalView:
-    approval = to_approval(row)
+def _approval_view(approval: ApprovalRow) -> ApprovalView:
     return ApprovalView(
         approval_id=approval.approval_id,
         run_id=approval.run_id,
@@ -125,4 +143,21 @@ def _approval_view(row: Row[Any]) -> ApprovalView:
         digest=approval.digest,
         requested_at=approval.requested_at,
         expires_at=approval.expires_at,
+        count=approval.count,
+        granted_by=approval.granted_by,
+        excluded=approval.excluded,
+        on_timeout=approval.on_timeout,
+    )
+
+
+def _announcement_view(row: AnnouncementRow) -> AnnouncementView:
+    return AnnouncementView(
+        announcement_id=row.announcement_id,
+        run_id=row.run_id,
+        step_id=row.step_id,
+        message=row.message,
+        calls_for_capacity=row.calls_for_capacity,
+        requested_at=row.requested_at,
+        ends_at=row.ends_at,
+        offers=row.offers,
     )

@@ -15,7 +15,7 @@ from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
 from opsbot.people import Person, Role, person_for
-from opsbot.runbook.store import ApprovalRow
+from opsbot.runbook.store import ApprovalRow, Change
 from opsbot.store.database import Database
 from opsbot.store.repositories import Repositories
 from opsbot.telemetry import CoreMetrics
@@ -46,8 +46,8 @@ class Runs:
     def wake(self) -> None:
         self.told.append("wake")
 
-    async def notify_decision(self, approval: ApprovalRow) -> None:
-        self.told.append(f"{approval.approval_id} {approval.state}")
+    async def wake_run(self, run_id: str) -> None:
+        self.told.append(f"wake {run_id}")
 
     async def request_undo(self, run_id: str, person: Person) -> None:
         self.told.append(f"undo {run_id} by {person.user_id}")
@@ -187,14 +187,14 @@ async def test_an_approval_is_decided_by_who_may(door: Door) -> None:
     (run,) = door.runs.queued()
     approval_id = f"{run.run_id}:resize"
     row = ApprovalRow(approval_id, run.run_id, "resize", "INC-1", "responder", "set it", "undo it", "d", 0.0, 9e9)
-    door.runs.request_approval(row, 0.0)
+    door.runs.commit(Change(run.run_id, 0.0, approval=row))
     path = f"/api/v1/approvals/{approval_id}"
     assert (await door.http.post(path, headers=RESPONDER, json={"decision": "yes"})).status_code == 400
     assert (await door.http.post(path, headers=STRANGER, json={"decision": "grant"})).status_code == 403
     assert door.runs.approval(approval_id).state == "open"
     granted = await door.http.post(path, headers=RESPONDER, json={"decision": "grant"})
     assert granted.json()["message"] == "You have granted it: set it"
-    assert door.asked.told[-1] == f"{approval_id} granted"
+    assert door.asked.told[-1] == f"wake {run.run_id}"
     again = await door.http.post(path, headers=RESPONDER, json={"decision": "refuse"})
     assert (again.status_code, again.json()["error"]["message"]) == (403, "cli:ann has granted this already")
 

@@ -67,7 +67,7 @@ async def test_what_is_recorded_survives_power_loss_and_is_no_pickle(world: RunW
     async with world.executing():
         await world.until_run(run_id, "succeeded")
         # The run is over a moment before its last step is recorded.
-        await until(lambda: _steps(world) == ["begin", "prepare step", "act step", "settle"])
+        await until(lambda: _steps(world) == ["begin", "step step", "settle"])
     with sqlite3.connect(world.folder / "dbos.sqlite") as connection:
         (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
         formats = {row[0] for row in connection.execute("SELECT serialization FROM workflow_status")}

@@ -17,9 +17,11 @@ from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.tracker import END_ANNOTATION
 from opsbot.notify.outbox import OutboxState
+from opsbot.people import Person
 from opsbot.runbook.run import RunState
-from opsbot.runbook.store import ApprovalRow
+from opsbot.runbook.store import ApprovalRow, Change
 from opsbot.store import schema
+from opsbot.store.approvals import ApprovalRepository
 from opsbot.store.database import Database, StoreError
 from opsbot.store.incidents import IncidentRepository
 from opsbot.store.outbox import OutboxRepository
@@ -42,6 +44,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def incidents(database: Database) -> IncidentRepository:
     """Its incidents."""
     return IncidentRepository(database)
+
+
+@pytest.fixture
+def approvals(database: Database) -> ApprovalRepository:
+    """What people decide, over the same database."""
+    return ApprovalRepository(database)
 
 
 @pytest.fixture
@@ -148,27 +156,30 @@ def test_an_end_that_is_no_recovery_is_said_to_be_none(incidents: IncidentReposi
     assert all(text.endswith(". Not because it recovered: its target was taken out of the list") for text in said)
 
 
-def test_an_approval_is_decided_once(incidents: IncidentRepository, runs: RunRepository) -> None:
+def test_an_approval_is_decided_once(
+    incidents: IncidentRepository, runs: RunRepository, approvals: ApprovalRepository
+) -> None:
     """The first decision counts; the same again is harmless, another one is refused and names who was first."""
     (run_id,) = incidents.ingest([firing()], 1.0, with_runbook).runs
     row = ApprovalRow("a-1", run_id, "s", "INC-1", "responder", "do", "undo", "d", 1.0, 100.0)
-    runs.request_approval(row, 1.0)
-    runs.request_approval(replace(row, will_do="something else"), 2.0)
+    runs.commit(Change(run_id, 1.0, approval=row))
+    runs.commit(Change(run_id, 2.0, approval=replace(row, will_do="something else")))
     assert runs.approval("a-1").will_do == "do"
-    assert runs.decide_approval("a-1", is_granted=True, user_id="U1", now=5.0).state == "granted"
-    assert runs.decide_approval("a-1", is_granted=True, user_id="U1", now=6.0).decided_at == 5.0
+    assert approvals.decide("a-1", is_granted=True, person=Person("U1"), now=5.0).state == "granted"
+    assert approvals.decide("a-1", is_granted=True, person=Person("U1"), now=6.0).decided_at == 5.0
     with pytest.raises(ApprovalError, match="<@U1> has granted"):
-        runs.decide_approval("a-1", is_granted=False, user_id="U2", now=7.0)
-    assert runs.expire_approval("a-1", 200.0).state == "granted"
+        approvals.decide("a-1", is_granted=False, person=Person("U2"), now=7.0)
+    assert runs.close_approval("a-1", 200.0).state == "granted"
 
 
-def test_an_approval_expires(incidents: IncidentRepository, runs: RunRepository) -> None:
+def test_an_approval_expires(incidents: IncidentRepository, runs: RunRepository, approvals: ApprovalRepository) -> None:
     """Past its time it cannot be granted, even before anybody wrote down that it expired."""
     (run_id,) = incidents.ingest([firing()], 1.0, with_runbook).runs
-    runs.request_approval(ApprovalRow("a-1", run_id, "s", "INC-1", "responder", "do", "undo", "d", 1.0, 100.0), 1.0)
+    row = ApprovalRow("a-1", run_id, "s", "INC-1", "responder", "do", "undo", "d", 1.0, 100.0)
+    runs.commit(Change(run_id, 1.0, approval=row))
     with pytest.raises(ApprovalError, match="expired"):
-        runs.decide_approval("a-1", is_granted=True, user_id="U1", now=100.0)
-    assert runs.expire_approval("a-1", 101.0).state == "expired"
+        approvals.decide("a-1", is_granted=True, person=Person("U1"), now=100.0)
+    assert runs.close_approval("a-1", 101.0).state == "expired"
 
 
 def test_a_run_moves_only_where_its_table_says(incidents: IncidentRepository, runs: RunRepository) -> None:

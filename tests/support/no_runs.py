@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from opsbot.people import Person
-from opsbot.runbook.store import ApprovalRow
 
 
 class NoRuns:
@@ -12,7 +11,7 @@ class NoRuns:
     def wake(self) -> None:
         """Nothing is queued."""
 
-    async def notify_decision(self, approval: ApprovalRow) -> None:
+    async def wake_run(self, run_id: str) -> None:
         raise AssertionError("nothing waits")
 
     async def request_undo(self, run_id: str, person: Person) -> None:

@@ -18,12 +18,14 @@ from opsbot.alert.alert import Alert, AlertState
 from opsbot.clock import SystemClock
 from opsbot.errors import SourceError
 from opsbot.incident.view import IncidentView, RunView
+from opsbot.people import Person
 from opsbot.runbook.action import Action, ActionRegistry
+from opsbot.runbook.case import approval_id
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.loader import loads_runbook
 from opsbot.runbook.probe import Verdict
 from opsbot.runbook.run import Run
-from opsbot.runbook.stages import approval_id
+from opsbot.store.approvals import ApprovalRepository
 from opsbot.store.database import Database
 from opsbot.store.incidents import IncidentRepository
 from opsbot.store.run_queue import RunbookToRun
@@ -140,7 +142,9 @@ class RunWorld:
 
     def decide(self, run_id: str, step_id: str, *, is_granted: bool) -> None:
         """Decide the step's approval as U1, in the store only: the executor must find out by itself."""
-        self.runs.decide_approval(approval_id(run_id, step_id), is_granted=is_granted, user_id="U1", now=time.time())
+        ApprovalRepository(self.database).decide(
+            approval_id(run_id, step_id), is_granted=is_granted, person=Person("U1"), now=time.time()
+        )
 
     async def until_run(self, run_id: str, *states: str) -> Run:
         """Wait until the run is in one of *states*."""

@@ -10,7 +10,7 @@ from opsbot.errors import ActionError
 from opsbot.expression import ExpressionError
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.runbook.plan import Plan, digest_of, is_wanted, plan_step
-from opsbot.runbook.scope import RunFacts, StepResult, values, variables
+from opsbot.runbook.scope import Earlier, RunFacts, values, variables
 from tests.support.runbooks import registry, runbook
 
 TEXT = """
@@ -48,7 +48,7 @@ def plan(
     step = loaded.step(step_id)
     incident = Incident("INC-7", "f", 1, "t", "", "high", labels, IncidentState.OPEN, 0.0, 0.0, value=0.93)
     names = variables(loaded, step, registry())
-    results = {"usage": StepResult("succeeded", {"value": usage})}
+    results = {"usage": Earlier("succeeded", {"value": usage})}
     known = values(loaded, step, incident, RunFacts("run:r:f:1:1"), results, registry())
     return (
         plan_step(step, registry().get(step.uses), names, known, incident.labels),

@@ -74,7 +74,7 @@ async def test_a_condition_must_hold_without_a_break(
     async def never() -> bool:
         return False
 
-    seen = await watch(VERIFY, Script(clock, answers), clock, START + VERIFY.timeout_s, never)
+    seen = await watch(VERIFY, [VERIFY.expr], Script(clock, answers), clock, START + VERIFY.timeout_s, never)
     assert (seen, clock.now() - START) == (expected, after_s)
 
 
@@ -84,5 +84,5 @@ async def test_an_interruption_ends_it(clock: ManualClock) -> None:
     async def after_three_seconds() -> bool:
         return clock.now() >= START + 3
 
-    seen = await watch(VERIFY, Script(clock, "f"), clock, START + 60, after_three_seconds)
+    seen = await watch(VERIFY, [VERIFY.expr], Script(clock, "f"), clock, START + 60, after_three_seconds)
     assert (seen, clock.now() - START) == ("interrupted", 3)

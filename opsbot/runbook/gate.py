@@ -1,0 +1,95 @@
+"""The gate before every change: the global stop, a pause, a person's hold, the knob's lock, and the runbook's limits.
+
+It is passed after approval, so an unanswered approval blocks nobody. A run that waits too long makes no further step
+and keeps what it has set: insufficient relief is still relief.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from opsbot.runbook import texts
+from opsbot.runbook.case import Case, Cases
+from opsbot.runbook.result import Next, StepResult, result
+from opsbot.runbook.run import StepState
+from opsbot.runbook.store import Blocker, Claim, StepRow
+from opsbot.yamlfile import format_duration
+
+LOCK_WAIT_S = 300.0
+LOOK_AGAIN_S = 600.0
+"""A run that a person has stopped looks this often even if nothing wakes it."""
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Lets steps through, one at a time for each knob."""
+
+    cases: Cases
+    sleep: Sleep = asyncio.sleep
+    poll_s: float = 1.0
+    wait_s: float = LOCK_WAIT_S
+
+    async def enter(self, case: Case, row: StepRow) -> StepResult | None:
+        """None when the row may act now; otherwise what follows."""
+        stopped = await self.stopped(case)
+        if stopped is not None:
+            return stopped
+        claim = self._claim(case, row)
+        if not (claim.knobs or claim.most_clusters):
+            return None
+        until = self.cases.clock.now() + self.wait_s
+        while True:
+            blockers = await asyncio.to_thread(self.cases.store.claim, claim, self.cases.clock.now())
+            if not blockers:
+                return None
+            await self._say(case, row, blockers)
+            if self.cases.clock.now() >= until:
+                return await self._give_up(case, blockers)
+            await self.sleep(self.poll_s)
+            case = await self.cases.read(case.run.run_id, case.step.step_id)
+            if case.is_interrupted:
+                return result(Next.INTERRUPTED)
+            stopped = await self.stopped(case)
+            if stopped is not None:
+                return stopped
+
+    async def stopped(self, case: Case) -> StepResult | None:
+        """What follows while people have stopped everything, or this run; None if they have not."""
+        until = self.cases.clock.now() + LOOK_AGAIN_S
+        if case.halt is not None and not case.action().is_read_only:
+            text = f"Waits: {case.halt.created_by} has stopped all runs ({case.halt.reason})."
+            said = texts.entry(
+                case.run, f"halted:{case.halt.number}", "run.halted", text, self.cases.clock.now(),
+                step_id=case.step.step_id,
+            )  # fmt: skip
+            await asyncio.to_thread(self.cases.store.add_entry, said)
+            return result(Next.WAIT, until=until)
+        return result(Next.WAIT, until=until) if case.run.paused_by else None
+
+    def _claim(self, case: Case, row: StepRow) -> Claim:
+        action = case.action()
+        arguments = action.arguments.model_validate(row.arguments)
+        cluster = action.cluster(arguments)
+        knobs = (*action.locks(arguments), *(f"lock/{name}" for name in case.step.locks))
+        clusters = () if cluster is None else (cluster,)
+        return Claim(case.run, case.step.step_id, knobs, clusters, case.runbook.limits.most(len(case.clusters)))
+
+    async def _say(self, case: Case, row: StepRow, blockers: tuple[Blocker, ...]) -> None:
+        text = "Waits: " + "; ".join(one.text for one in blockers)
+        said = texts.entry(
+            case.run, f"blocked:{texts.short_digest(text)}", "step.blocked", text, self.cases.clock.now(),
+            step_id=row.step_id,
+        )  # fmt: skip
+        await asyncio.to_thread(self.cases.store.add_entry, said)
+
+    async def _give_up(self, case: Case, blockers: tuple[Blocker, ...]) -> StepResult:
+        why = f"waited {format_duration(self.wait_s)}: " + "; ".join(one.text for one in blockers)
+        said = texts.entry(
+            case.run, "gave_way", "step.gave_way", f"Not done, {why}", self.cases.clock.now(),
+            step_id=case.step.step_id, is_broadcast=True,
+        )  # fmt: skip
+        return await self.cases.end(case, StepState.SKIPPED, Next.STOPPED, why, entry=said)
