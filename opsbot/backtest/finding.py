@@ -16,6 +16,7 @@ class Start:
     """One runbook that an alert asks for.
 
     Args:
+        at: when it was asked for, or, if it starts, when it starts: a cooldown may be waited for.
         held_back: why it would not have started; empty if it would.
     """
 

@@ -13,8 +13,9 @@ from opsbot.alert.alert import Alert, AlertState, Severity
 from opsbot.alert.policy import AlertPolicy
 from opsbot.alert.record import AlertRecord, Hiding
 from opsbot.backtest.finding import Episode, Start
-from opsbot.backtest.starting import Started, held_back
+from opsbot.backtest.starting import Started, admission
 from opsbot.incident.tracker import is_blind
+from opsbot.labels import fingerprint
 from opsbot.runbook.model import Runbook
 from opsbot.runbook.select import select
 from opsbot.store import alerts
@@ -23,8 +24,21 @@ from opsbot.store.incidents import IncidentRepository, Ingested
 from opsbot.store.rows import incident_number
 
 IN_MEMORY = "sqlite://"
+_Key = tuple[str, float]
+"""An alert's fingerprint, and when it began to fire."""
 MAX_EPISODES = 20_000
 """Of one backtest; a rule that makes more is too noisy to be listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A run that waits to start, *place* among those that its alert asked for."""
+
+    episode: _Key
+    place: int
+    runbook: Runbook
+    cluster: str
+    incident: int
 
 
 class TooManyError(Exception):
@@ -54,6 +68,8 @@ class Judge:
     _open: dict[int, bool] = field(default_factory=dict)
     """Incidents that are not over, and whether somebody was woken for each."""
     _started: dict[tuple[str, str], list[Started]] = field(default_factory=dict)
+    _starts: dict[_Key, list[Start]] = field(default_factory=dict)
+    _waiting: list[_Waiting] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._database = Database(IN_MEMORY)
@@ -66,7 +82,9 @@ class Judge:
     @property
     def episodes(self) -> list[Episode]:
         """All so far, in the order in which they began."""
-        return sorted([*self._over, *self._firing.values()], key=lambda one: (one.begins_at, one.name))
+        found = [replace(one, starts=tuple(self._starts.get(_key(one), ()))) for one in self._over]
+        found += [replace(one, starts=tuple(self._starts.get(_key(one), ()))) for one in self._firing.values()]
+        return sorted(found, key=lambda one: (one.begins_at, one.name))
 
     def take(self, told: Sequence[Alert], now: float, step_s: float) -> None:
         """What an evaluation at *now*, *step_s* after the last one, has told.
@@ -92,6 +110,7 @@ class Judge:
         if self._open or self._unplaced:
             self._apply(self._incidents.review(now, lambda alert: []), now)
         self._tell_trends(now)
+        self._start_waiting(now)
         if len(self._over) + len(self._firing) > self.max_episodes:
             raise TooManyError
 
@@ -124,19 +143,35 @@ class Judge:
                 incident=number,
                 hidden="",
                 paged_at=now if wakes else None,
-                starts=tuple(
-                    self._start(record.alert, one, number, now) for one in select(record.alert, self.runbooks)
-                ),
             )
+            for place, runbook in enumerate(select(record.alert, self.runbooks)):
+                cluster = record.labels.get("cluster", "")
+                self._start(_Waiting(_key(episode), place, runbook, cluster, number), now)
 
-    def _start(self, alert: Alert, runbook: Runbook, incident: int, now: float) -> Start:
-        cluster = alert.labels.get("cluster", "")
-        own = self._started.setdefault((runbook.runbook_id, cluster), [])
-        own[:] = [replace(one, is_under_way=one.incident in self._open) for one in own]
-        why = held_back(runbook, cluster, incident, own, now)
-        if not why:
-            own.append(Started(now, runbook.runbook_id, cluster, incident, True))
-        return Start(now, runbook.runbook_id, runbook.mode, why)
+    def _start(self, one: _Waiting, now: float) -> None:
+        """Start a run if it may, and note why not if it may not yet or at all."""
+        own = self._started.setdefault((one.runbook.runbook_id, one.cluster), [])
+        own[:] = [replace(run, is_under_way=run.is_under_way and run.incident in self._open) for run in own]
+        found = admission(one.runbook, one.cluster, one.incident, own, now)
+        start = Start(now, one.runbook.runbook_id, one.runbook.mode, found.reason)
+        starts = self._starts.setdefault(one.episode, [])
+        if one.place == len(starts):
+            starts.append(start)
+        elif not found.reason:
+            starts[one.place] = start
+        if found.verdict == "start":
+            if found.replaced:
+                own[:] = [replace(run, is_under_way=False) for run in own]
+            own.append(Started(now, one.runbook.runbook_id, one.cluster, one.incident, True))
+        elif found.verdict == "wait":
+            self._waiting.append(one)
+
+    def _start_waiting(self, now: float) -> None:
+        """Look again at what waits; a run does not start once its incident has ended."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if one.incident in self._open:
+                self._start(one, now)
 
     def _why_hidden(self, record: AlertRecord) -> str:
         match record.hiding:
@@ -159,3 +194,7 @@ class Judge:
 
 def _marks(told: Sequence[Alert]) -> set[str]:
     return {alert.fingerprint for alert in told}
+
+
+def _key(episode: Episode) -> _Key:
+    return fingerprint(episode.labels), episode.begins_at

@@ -1,7 +1,7 @@
-"""Whether a runbook that an alert asks for would have started. Pure.
+"""Whether a runbook that an alert asks for would have started: core's own admission, over the runs of a backtest. Pure.
 
-How long a run takes is not known here: it is taken for under way until its incident ends. What it changes is not known
-either, so the load goes on as it was recorded.
+How long a run takes is not known here: it is taken for under way, holding what it has changed, until its incident ends.
+A concurrency group that is written as an expression is taken for the default one, the runbook and cluster.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from opsbot.runbook.admission import Admission, Earlier, admit
 from opsbot.runbook.model import Runbook
-from opsbot.yamlfile import format_duration
+from opsbot.runbook.run import INTERPRETER_VERSION, Run, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +30,30 @@ class Started:
     is_under_way: bool
 
 
-def held_back(runbook: Runbook, cluster: str, incident: int, earlier: Sequence[Started], now: float) -> str:
-    """Why *runbook* would not start by itself for an alert of *cluster* in that incident; empty if it would."""
+def admission(runbook: Runbook, cluster: str, incident: int, earlier: Sequence[Started], now: float) -> Admission:
+    """What becomes of the run of *runbook* that an alert of *cluster* in that incident asks for."""
     own = [one for one in earlier if one.runbook_id == runbook.runbook_id and one.cluster == cluster]
     where = f" on {cluster}" if cluster else ""
     if any(one.incident == incident for one in own):
-        return f"it has run for #{incident}{where} already"
-    limit = runbook.max_runs
-    if sum(one.at > now - limit.per_s for one in own) >= limit.count:
-        times = "once" if limit.count == 1 else f"{limit.count} times"
-        return f"it has run {times}{where} within {format_duration(limit.per_s)}: a person must look"
-    ready_at = max((one.at for one in own), default=now - runbook.cooldown_s) + runbook.cooldown_s
-    if ready_at > now:
-        return f"its cooldown{where} ends in {format_duration(max(1.0, round(ready_at - now)))}"
-    under_way = next((one for one in own if one.is_under_way), None)
-    if runbook.concurrency.on_conflict == "skip" and under_way is not None:
-        return f"its run for #{under_way.incident} is still under way"
-    return ""
+        return Admission("skip", f"it has run for #{incident}{where} already")
+    group = f"{runbook.runbook_id}:{cluster}"
+    run = Run(
+        run_id="",
+        incident_id=f"#{incident}",
+        runbook_id=runbook.runbook_id,
+        revision=runbook.revision,
+        runbook_json=runbook.source_json,
+        interpreter_version=INTERPRETER_VERSION,
+        state=RunState.QUEUED,
+        detail="",
+        created_at=now,
+        labels={"cluster": cluster},
+    )
+    found = admit(runbook, run, group, [_earlier(one, group) for one in own], now)
+    # Undoing takes a moment; then nothing is in the way any more.
+    return Admission("start", replaced=found.replaced) if found.replaced else found
+
+
+def _earlier(one: Started, group: str) -> Earlier:
+    state = RunState.HOLDING if one.is_under_way else RunState.SUCCEEDED
+    return Earlier(f"its run for #{one.incident}", one.runbook_id, one.cluster, group, state, one.at)
