@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from opsbot.cli import main
 from opsbot.clock import from_rfc3339, to_rfc3339
+from opsbot.source import servers
 from tests.support.backtest import LENGTH_S, Fired, Story, lived, rules_in, stored
 from tests.support.ports import free_port
 from tests.support.prometheus import prometheus
@@ -95,10 +96,11 @@ def compare(given: list[Fired], expected: list[Fired]) -> None:
         assert mine.ends_s == pytest.approx(other.ends_s, abs=30)
 
 
-def test_over_history_and_over_prometheus_as_it_was_live(tmp_path: Path) -> None:
+def test_over_history_and_over_prometheus_as_it_was_live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every rule fires and ends at the same second in all three.
 
-    But for a window that watch answers anew each 20 s only, which a server does at every instant.
+    But for a window that watch answers anew each 20 s only, which a server does at every instant. What is too large
+    for one answer is asked in parts.
     """
     start_s = begun()
     live = lived(Story(start_s), rules_in(tmp_path), tmp_path / "data")
@@ -110,8 +112,11 @@ def test_over_history_and_over_prometheus_as_it_was_live(tmp_path: Path) -> None
     with prometheus(tmp_path / "prometheus") as url:
         stored(Story(start_s), url)
         over_server = found(settings(tmp_path, prometheus={"url": url, "interval": "10s"}), story, "--step", "10s")
+        monkeypatch.setattr(servers, "MAX_RANGE_BYTES", 20_000)
+        in_parts = found(settings(tmp_path, prometheus={"url": url, "interval": "10s"}), story, "--step", "10s")
     compare(episodes(over_server, story), live)
     assert over_server["gaps"] == []
+    assert in_parts == over_server
     assert over_server["num_pages"] == over_history["num_pages"] > 0
 
 
@@ -131,6 +136,22 @@ def test_a_time_in_which_nobody_watched_is_said_and_ends_nothing(tmp_path: Path)
     gone = [one.begins_s for one in episodes(answer, story) if one.name == "Gone"]
     assert gone == [141 * 60]
     assert "nobody watched" in run(settings(tmp_path), "--since", "4h").output
+
+
+def test_a_time_in_which_prometheus_did_not_run_is_said(tmp_path: Path) -> None:
+    """By `up`; missing data of that time fires nothing."""
+    story = Story(begun())
+    rules_in(tmp_path)
+    with prometheus(tmp_path / "prometheus") as url:
+        stored(Story(story.start_s), url, asleep=(105 * 60, 130 * 60))
+        server = {"url": url, "name": "eu", "interval": "10s", "labels": {"region": "eu"}}
+        answer = found(settings(tmp_path, prometheus=server), story, "--step", "10s")
+    (gap,) = answer["gaps"]
+    assert gap["source"] == "eu"
+    assert from_rfc3339(gap["begins_at"]) - story.start_s == pytest.approx(105 * 60, abs=120)
+    assert from_rfc3339(gap["ends_at"]) - story.start_s == pytest.approx(130 * 60, abs=60)
+    assert [one.begins_s for one in episodes(answer, story) if one.name == "Gone"] == [141 * 60]
+    assert {one["labels"]["region"] for one in answer["episodes"]} == {"eu"}
 
 
 def test_what_pages_and_what_runs(tmp_path: Path) -> None:

@@ -150,15 +150,22 @@ def fired(told: Sequence[Alert], story: Story) -> list[Fired]:
     return sorted(found.values(), key=lambda one: (one.begins_s, one.name, one.cluster))
 
 
-def stored(story: Story, url: str) -> None:
-    """Write the story into a Prometheus, which takes nothing that is an hour older than its newest sample."""
+def stored(story: Story, url: str, asleep: tuple[float, float] | None = None) -> None:
+    """Write the story into a Prometheus, which takes nothing that is an hour older than its newest sample.
+
+    Args:
+        asleep: between these seconds since the start it has nothing.
+    """
     lines: dict[LabelSet, list[Point]] = {}
     gone: set[LabelSet] = set()
     for passed in range(0, int(LENGTH_S) + 1, int(STEP_S)):
         now = story.start_s + passed
         there: set[LabelSet] = set()
-        for cluster in CLUSTERS:
-            for labels, value in story.scrape(cluster, passed).items():
+        scrapes = [story.scrape(cluster, passed) for cluster in CLUSTERS]
+        if asleep is not None and asleep[0] <= passed < asleep[1]:
+            continue
+        for scrape in scrapes:
+            for labels, value in scrape.items():
                 lines.setdefault(labels, []).append((now, value))
                 there.add(labels)
         for labels in (gone | lines.keys()) - there:
