@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from opsbot.alert.alert import Severity
 from opsbot.backtest.finding import Backtest, Episode
-from opsbot.backtest.text import short_labels
+from opsbot.backtest.text import counted, short_labels
 from opsbot.capacity.chart_style import INK, date_of, new_figure, style_time
 
 if TYPE_CHECKING:
@@ -45,8 +45,12 @@ def draw(found: Backtest, form: str) -> bytes:
     left_out, shown_lanes = all_lanes[MOST_LANES:], all_lanes[:MOST_LANES]
     figure = new_figure(WIDTH_IN, REST_IN + LANE_IN * max(3, len(shown_lanes)))
     axes = figure.subplots()
-    title = f"{len(found.severities)} rules: {len(found.episodes)} episodes, {found.num_incidents} incidents, "
-    title += f"{found.num_pages} pages"
+    counts = {
+        "episode": len(found.episodes),
+        "incident": found.num_incidents,
+        "page": found.num_pages,
+    }
+    title = f"{counted(len(found.severities), 'rule')}: {', '.join(counted(n, thing) for thing, n in counts.items())}"
     if left_out:
         title += f"; {len(left_out)} quieter lanes are left out"
     axes.set_title(title, loc="left", fontsize=11, color=INK)

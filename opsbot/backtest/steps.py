@@ -45,7 +45,8 @@ def stretches(
         fine_since_s: since when samples are *fine_s* apart; before they are *coarse_s* apart.
         step_s: between two evaluations; None for one for each sample.
     """
-    edge_s = min(max(math.ceil(fine_since_s / coarse_s) * coarse_s, since_s), until_s)
+    # Where fine samples begin within a coarse step, that step is still a coarse one.
+    edge_s = since_s if fine_since_s <= since_s else min(math.ceil(fine_since_s / coarse_s) * coarse_s, until_s)
     parts = [(since_s, edge_s, coarse_s), (edge_s, until_s, fine_s)]
     return [Stretch(begin_s, end_s, apart_s, step_s or apart_s) for begin_s, end_s, apart_s in parts if begin_s < end_s]
 

@@ -39,8 +39,8 @@ def starts_text(starts: Sequence[Start]) -> str:
 def _head(found: Backtest) -> list[str]:
     span_s = found.until_s - found.since_s
     said = [
-        f"{len(found.severities)} rules over {found.source}, {_at(found.since_s)} to {_at(found.until_s)} UTC "
-        f"({_length(span_s)})"
+        f"{counted(len(found.severities), 'rule')} over {found.source}, {_at(found.since_s)} to {_at(found.until_s)} "
+        f"UTC ({_length(span_s)})"
     ]
     for part in found.stretches:
         apart = f"samples are {format_duration(part.resolution_s)} apart, " if found.is_sampled else ""
@@ -88,8 +88,8 @@ def _totals(found: Backtest) -> list[str]:
     return [
         *_table(rows),
         "",
-        f"{_counted(len(found.episodes), 'episode')}, {_counted(found.num_incidents, 'incident')}, "
-        f"{_counted(found.num_pages, 'page')}, {_counted(num_starts, 'run')}",
+        f"{counted(len(found.episodes), 'episode')}, {counted(found.num_incidents, 'incident')}, "
+        f"{counted(found.num_pages, 'page')}, {counted(num_starts, 'run')}",
     ]
 
 
@@ -135,5 +135,6 @@ def _share(part: int, whole: int) -> str:
     return f"{percent:.0f}%" if percent >= 1 or not percent else "<1%"
 
 
-def _counted(count: int, thing: str) -> str:
+def counted(count: int, thing: str) -> str:
+    """`1 page`, `2 pages`."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

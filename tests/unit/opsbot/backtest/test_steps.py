@@ -26,6 +26,7 @@ def test_where_samples_are_coarse_evaluations_are_too() -> None:
 def test_there_may_be_one_resolution_only() -> None:
     """All of it fine, or all of it coarse."""
     assert stretches(600.0, 900.0, 0.0, 10.0, 60.0, None) == [Stretch(600.0, 900.0, 10.0, 10.0)]
+    assert stretches(615.0, 900.0, 615.0, 10.0, 60.0, None) == [Stretch(615.0, 900.0, 10.0, 10.0)]
     assert stretches(600.0, 900.0, 9999.0, 10.0, 60.0, None) == [Stretch(600.0, 900.0, 60.0, 60.0)]
 
 
