@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers schema screenshots clean
+.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers bench-runbooks schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -83,6 +83,10 @@ bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM;
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers
 	@$(BIN)/python bench/engine.py --batch 1 --batch 4 --batch 8 --batch 16 --batch 32 --llama-python .peers/llama/bin/python
 	@$(BIN)/python bench/over_http.py --vllm-python .peers/vllm/bin/python
+
+bench-runbooks: setup ## runbooks beside Chaos Toolkit, which it installs: how soon the command line answers; a minute
+	@PYTHON=$(PYTHON) scripts/setup-peers .peers chaos
+	@$(BIN)/python -m bench.runbook_cli $(ARGS)
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema

@@ -17,7 +17,8 @@ import click
 
 from opsbot.alert.severity import Severity
 from opsbot.clock import SystemClock
-from opsbot.config import DEFAULT_FILE, Settings, load_settings, prometheus_tokens
+from opsbot.command_options import CONFIG_OPTION
+from opsbot.config import Settings, load_settings, prometheus_tokens
 from opsbot.errors import ConfigError
 from opsbot.yamlfile import Problem, parse_duration
 
@@ -101,10 +102,7 @@ def moment(text: str, end_s: float) -> float:
 )  # fmt: skip
 @click.option("--max-pages", type=click.IntRange(min=0), help="Exit with 3 if more pages would have gone out.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-@click.option(
-    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_FILE,
-    show_default=True, help="The settings file.",
-)  # fmt: skip
+@CONFIG_OPTION
 def backtest(
     since: str,
     until: str | None,
@@ -190,18 +188,16 @@ def _rules(paths: Sequence[Path]) -> tuple[Files, list[Problem]]:
 
 def _runbooks(paths: Sequence[Path]) -> tuple[list[Runbook], list[Problem]]:
     """The sound runbooks, the first of each id, and the problems of the others."""
-    from opsbot.action import ControlClient, shipped_actions
+    from opsbot.action import names_only
     from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
-    from opsbot.source.prometheus import PrometheusSource
 
-    # Nothing is called: the actions are only asked for their names and arguments.
-    registry = shipped_actions(ControlClient({}), PrometheusSource("http://127.0.0.1:9"), SystemClock())
+    registry = names_only()
     found: dict[str, Runbook] = {}
     for path in find_files(paths)[0]:
         runbook, _ = load_runbook(path, registry)
         if runbook is not None:
             found.setdefault(runbook.runbook_id, runbook)
-    return list(found.values()), [*find_files(paths)[1], *check_runbooks(paths, registry)]
+    return list(found.values()), check_runbooks(paths, registry)
 
 
 def _write_chart(found: Backtest, path: Path) -> None:

@@ -17,7 +17,8 @@ from opsbot.capacity.catalogue import Catalogue, NumberFormat, load_catalogue
 from opsbot.capacity.lognormal import LogNormal, parse_factor
 from opsbot.capacity_output import Seen, clusters_json, plan_json, plan_text, print_clusters
 from opsbot.clock import SystemClock, to_rfc3339
-from opsbot.config import DEFAULT_FILE, Settings, load_settings, prometheus_tokens
+from opsbot.command_options import CONFIG_OPTION
+from opsbot.config import Settings, load_settings, prometheus_tokens
 from opsbot.errors import ConfigError, OpsbotError, SourceError
 from opsbot.store.json_lines import JsonLines
 from opsbot.yamlfile import parse_duration
@@ -63,14 +64,8 @@ class _Duration(click.ParamType[float]):
         return found
 
 
-CONFIG = click.option(
-    "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), default=DEFAULT_FILE,
-    show_default=True, help="The settings file.",
-)  # fmt: skip
-
-
 @click.group(invoke_without_command=True)
-@CONFIG
+@CONFIG_OPTION
 @click.option("--window", type=_Duration(), help="How far to look back [default: 14d; 14m where watch is asked].")
 @click.option("--horizon", type=_Duration(), help="How far to look ahead [default: as far as back].")
 @click.option(
@@ -147,7 +142,7 @@ async def _show(
 @click.option("--batch-limit", type=click.IntRange(1), default=256, show_default=True, help="Sequences in one step.")
 @click.option("--gpus-per-replica", type=click.IntRange(1, 8), help="[default: the fewest that hold the model]")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-@CONFIG
+@CONFIG_OPTION
 def plan(
     demand: str,
     model: str,
@@ -182,7 +177,7 @@ def plan(
 @capacity.command()
 @click.argument("text")
 @click.option("--at", help="When, such as 2026-11-24T10:00 (UTC) [default: now].")
-@CONFIG
+@CONFIG_OPTION
 def mark(text: str, at: str | None, config_path: Path) -> None:
     """Pin TEXT (a launch, a post, a load test) on the charts."""
     from opsbot.capacity.mark import make_mark, parse_time
@@ -195,7 +190,7 @@ def mark(text: str, at: str | None, config_path: Path) -> None:
 
 @capacity.command()
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
-@CONFIG
+@CONFIG_OPTION
 def score(is_json: bool, config_path: Path) -> None:
     """Compare the forecasts kept so far with what happened."""
     from opsbot.capacity.record import parse_records

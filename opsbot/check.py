@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opsbot.action import ControlClient, shipped_actions
+from opsbot.action import names_only
 from opsbot.check_sources import source_problems
-from opsbot.clock import SystemClock
 from opsbot.config import Settings
 from opsbot.oncall.loader import load_rota
 from opsbot.oncall.wire import RotaWire
@@ -17,8 +16,7 @@ from opsbot.rule.model import RuleFileWire
 from opsbot.runbook import wire
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
-from opsbot.source.prometheus import PrometheusSource
-from opsbot.yamlfile import load, validate
+from opsbot.yamlfile import Problem, load, validate
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,17 +28,11 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     """
     if not config_path.exists():
         return [f"{config_path}:1:1: no such file; name one with --config"], 1
-    document, problems = load(config_path)
-    settings = None
-    if document is not None:
-        settings, more = validate(document, Settings)
-        problems = [*problems, *more]
-        if settings is not None:
-            problems += source_problems(document, settings)
+    settings, problems = check_settings(config_path)
     runbooks = settings.runbooks if settings else _default("runbooks")
     rules = settings.alert_rules if settings else _default("alert_rules")
     # Nothing is called: the actions are only asked for their names and arguments.
-    registry = shipped_actions(ControlClient({}), PrometheusSource("http://127.0.0.1:9"), SystemClock())
+    registry = names_only()
     wrong = check_runbooks(runbooks, registry)
     # A runbook that cannot be read may be the one that a rule names.
     ids = None if wrong else _runbook_ids(runbooks, registry)
@@ -50,6 +42,18 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     num_oncall = int(settings is not None and settings.oncall is not None)
     num_files = 1 + num_oncall + len(find_files(runbooks)[0]) + len(yaml_files(rules))
     return [str(problem) for problem in problems], num_files
+
+
+def check_settings(path: Path) -> tuple[Settings | None, list[Problem]]:
+    """The settings alone, or None if they cannot be used; and every problem, that of files for sources too."""
+    document, problems = load(path)
+    if document is None:
+        return None, problems
+    settings, more = validate(document, Settings)
+    problems = [*problems, *more]
+    if settings is not None:
+        problems += source_problems(document, settings)
+    return settings, problems
 
 
 def _responders(settings: Settings) -> frozenset[str]:

@@ -21,8 +21,6 @@ from opsbot.pagerduty.settings import PagingSection
 from opsbot.people import Role
 from opsbot.yamlfile import Duration, load, validate
 
-DEFAULT_FILE = Path("opsbot.yaml")
-
 MIN_TOKEN_CHARS = 16
 """Of tokens that a machine shows and nobody has to type."""
 
@@ -40,6 +38,15 @@ class ServingSection(_Section):
     url: str = Field(description="Base URL of its server: /metrics and the control API live there.")
     control_token_env: EnvName = Field(
         default="SERVING_CONTROL_TOKEN", description="Environment variable that holds the control API's token."
+    )
+
+
+class FleetSection(_Section):
+    """The fleet that holds the clusters: its own control API moves traffic between them."""
+
+    url: Annotated[str, AfterValidator(http_url)] = Field(description="Base URL of the fleet.")
+    control_token_env: EnvName = Field(
+        default="SERVING_CONTROL_TOKEN", description="Environment variable that holds its control API's token."
     )
 
 
@@ -205,6 +212,9 @@ class Settings(_Section):
         default=(),
         description="The clusters to act on; they are scraped too unless targets or a Prometheus are named.",
     )
+    fleet: FleetSection | None = Field(
+        default=None, description="The fleet around the clusters, for `serving.route`; none for separate servers."
+    )
     targets_file: Annotated[tuple[Path, ...], OneOrMany] = Field(
         default=(),
         json_schema_extra=as_one_or_many,
@@ -273,6 +283,7 @@ class Secrets:
     personal_tokens: Mapping[str, str]
     slack_bot_token: str | None
     slack_app_token: str | None
+    fleet_token: str = ""
     prometheus_tokens: Mapping[str, str] = field(default_factory=dict)
     """By the server's name."""
     inbound: Mapping[str, str] = field(default_factory=dict)
@@ -323,6 +334,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         target.cluster: need(target.control_token_env, f"the control token of cluster {target.cluster}")
         for target in settings.serving
     }
+    fleet_token = "" if settings.fleet is None else need(settings.fleet.control_token_env, "the fleet's control token")
     for server in settings.prometheus:
         if server.token_env:
             need(server.token_env, f"the token of the Prometheus {server.name}")
@@ -352,6 +364,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
     return Secrets(
         api_token=api_token,
         control_tokens=control,
+        fleet_token=fleet_token,
         personal_tokens=personal,
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from opsbot.action import ControlClient, ServingTarget, shipped_actions
+from opsbot.action import ControlClient, ServingTarget, ShippedParts, shipped_actions
 from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
@@ -92,10 +92,11 @@ class Core:
             {
                 target.cluster: ServingTarget(target.url, secrets.control_tokens[target.cluster])
                 for target in settings.serving
-            }
+            },
+            fleet=ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None,
         )
         prober = asked_source(settings, secrets.prometheus_tokens, clock)
-        registry = shipped_actions(self._control, prober, clock)
+        registry = shipped_actions(ShippedParts(prober, self._control, clock))
         self._library = RunbookLibrary(settings.runbooks, registry)
         self._executor = Executor(
             ExecutorSettings(

@@ -6,11 +6,11 @@ position. An evaluation that ends in CEL's error value raises; it is never taken
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from cel_expr_python import cel
@@ -59,9 +59,8 @@ class Expression:
 
         Raises: ExpressionError with the place of the mistake.
         """
-        environment = cel.NewEnv(variables={name: _TYPES[kind] for name, kind in variables.items()})
         try:
-            program = environment.compile(text)
+            program = _environment(frozenset(variables.items())).compile(text)
         except RuntimeError as error:
             raise _compile_error(str(error), variables) from error
         kind = program.return_type()
@@ -99,6 +98,12 @@ class Expression:
         return value
 
 
+@lru_cache(maxsize=64)
+def _environment(variables: frozenset[tuple[str, VariableType]]) -> Any:
+    """A checker that knows these variables; making one takes fifteen times as long as compiling with it."""
+    return cel.NewEnv(variables={name: _TYPES[kind] for name, kind in variables})
+
+
 def _compile_error(text: str, variables: Variables) -> ExpressionError:
     match = _POSITION.search(text)
     if match is None:
@@ -106,6 +111,8 @@ def _compile_error(text: str, variables: Variables) -> ExpressionError:
     message = match[3]
     undefined = re.match(r"undeclared reference to '([^']*)'", message)
     if undefined:
+        import difflib
+
         near = difflib.get_close_matches(undefined[1], list(variables), n=1, cutoff=0.6)
         hint = f", did you mean {near[0]!r}?" if near else ""
         message = f"undefined name {undefined[1]!r}{hint}"

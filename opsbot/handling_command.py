@@ -9,27 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opsbot.config import DEFAULT_FILE, load_settings
+from opsbot.command_options import CONFIG_OPTION
+from opsbot.config import load_settings
 from opsbot.errors import ConfigError
 from opsbot.yamlfile import parse_duration
 
 if TYPE_CHECKING:
     from opsbot.client import CoreClient
 
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_FILE,
-    show_default=True,
-    help="The settings file.",
-)
-
 
 @click.command()
 @click.argument("incident_id")
 @click.argument("reason")
-@config_option
+@CONFIG_OPTION
 def resolve(incident_id: str, reason: str, config_path: Path) -> None:
     """End INCIDENT_ID by hand, saying REASON; refused while an alert of it fires that no silence hides."""
     with _client(config_path) as client:
@@ -39,7 +31,7 @@ def resolve(incident_id: str, reason: str, config_path: Path) -> None:
 @click.command()
 @click.argument("incident_id")
 @click.argument("into")
-@config_option
+@CONFIG_OPTION
 def merge(incident_id: str, into: str, config_path: Path) -> None:
     """Deal with INCIDENT_ID under the incident INTO; `opsbot unmerge` takes it back."""
     with _client(config_path) as client:
@@ -48,7 +40,7 @@ def merge(incident_id: str, into: str, config_path: Path) -> None:
 
 @click.command()
 @click.argument("incident_id")
-@config_option
+@CONFIG_OPTION
 def unmerge(incident_id: str, config_path: Path) -> None:
     """Deal with INCIDENT_ID by itself again."""
     with _client(config_path) as client:
@@ -59,7 +51,7 @@ def unmerge(incident_id: str, config_path: Path) -> None:
 @click.argument("incident_id")
 @click.argument("other")
 @click.argument("reason", default="")
-@config_option
+@CONFIG_OPTION
 def link(incident_id: str, other: str, reason: str, config_path: Path) -> None:
     """Say that INCIDENT_ID and OTHER have to do with each other, and REASON why."""
     with _client(config_path) as client:
@@ -75,7 +67,7 @@ def silence_group() -> None:
 @click.argument("matchers", nargs=-1, required=True)
 @click.option("--for", "length", required=True, help="How long, such as 30m or 2h.")
 @click.option("--reason", required=True, help="Why: who reads it at 4 a.m. was not there.")
-@config_option
+@CONFIG_OPTION
 def add_silence(matchers: tuple[str, ...], length: str, reason: str, config_path: Path) -> None:
     """Hide new alerts whose labels fit all MATCHERS, such as alertname="TargetDown" or cluster=~"eu-.*"."""
     try:
@@ -87,7 +79,7 @@ def add_silence(matchers: tuple[str, ...], length: str, reason: str, config_path
 
 
 @silence_group.command("list")
-@config_option
+@CONFIG_OPTION
 def list_silences(config_path: Path) -> None:
     """List live silences: whose, why, until when, and what each hides."""
     with _client(config_path) as client:
@@ -100,7 +92,7 @@ def list_silences(config_path: Path) -> None:
 
 @silence_group.command("end")
 @click.argument("silence_id")
-@config_option
+@CONFIG_OPTION
 def end_silence(silence_id: str, config_path: Path) -> None:
     """End SILENCE_ID before its time; what of it still fires opens an incident."""
     with _client(config_path) as client:

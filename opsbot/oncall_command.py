@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from opsbot.config import DEFAULT_FILE, load_settings
+from opsbot.command_options import CONFIG_OPTION
+from opsbot.config import load_settings
 from opsbot.errors import ConfigError
 from opsbot.oncall.loader import load_rota
 from opsbot.oncall.model import Member
@@ -20,14 +21,7 @@ AT_HELP = "Ask about this time: 2026-03-29T02:30 in each schedule's own time zon
 
 @click.command()
 @click.option("--at", "at_text", default=None, help=AT_HELP)
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_FILE,
-    show_default=True,
-    help="The settings file.",
-)
+@CONFIG_OPTION
 def oncall(at_text: str | None, config_path: Path) -> None:
     """Say who is on call in each schedule, until when, and who is next."""
     path = load_settings(config_path).oncall

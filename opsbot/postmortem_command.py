@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from opsbot.config import DEFAULT_FILE, Settings, load_settings
+from opsbot.command_options import CONFIG_OPTION
+from opsbot.config import Settings, load_settings
 from opsbot.errors import ConfigError, SourceError
 
 Json = Mapping[str, Any]
@@ -33,14 +34,7 @@ MOST_CHARTS = 6
     help="Folder to write to.",
 )
 @click.option("--force", is_flag=True, help="Write over a document that is there, and what people wrote into it.")
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_FILE,
-    show_default=True,
-    help="The settings file.",
-)
+@CONFIG_OPTION
 def postmortem(incident_id: str, folder: Path, force: bool, config_path: Path) -> None:
     """Write what is known of INCIDENT_ID as Markdown with charts, with the questions that only people can answer."""
     from opsbot.client import CoreClient

@@ -14,7 +14,8 @@ import click
 import httpx
 
 from opsbot.clock import SystemClock
-from opsbot.config import DEFAULT_FILE, Settings, load_settings, prometheus_tokens
+from opsbot.command_options import CONFIG_OPTION
+from opsbot.config import Settings, load_settings, prometheus_tokens
 from opsbot.errors import SourceError
 
 if TYPE_CHECKING:
@@ -36,14 +37,7 @@ class Finding:
 
 
 @click.command()
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=DEFAULT_FILE,
-    show_default=True,
-    help="The settings file.",
-)
+@CONFIG_OPTION
 def sources(config_path: Path) -> None:
     """Ask each Prometheus each rule, read each list of targets and scrape each target once; say what is wrong."""
     settings = load_settings(config_path)

@@ -7,7 +7,6 @@ base-60 and octal numbers, bare numbers as durations.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import math
 import re
@@ -120,6 +119,8 @@ class Document:
 
 def suggest(word: str, candidates: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest candidate; empty when none is near."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
     return f", did you mean {near[0]!r}?" if near else ""
 

@@ -14,7 +14,7 @@ from opsbot.runbook.probe import Prober, Promql
 class QueryArguments(BaseModel):
     """What `prometheus.query` takes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     query: Promql = Field(description="PromQL that yields one number.")
 

@@ -1,11 +1,11 @@
 """`wait.until`: lets a run go on once a PromQL condition has held for a while.
 
-It changes nothing, and the step's `timeout` bounds it. A crash begins the wait anew.
+It changes nothing, and the step's `timeout` bounds it. A crash begins the wait anew. The wait
+itself imports asyncio: who reads runbooks needs only the name and the arguments.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +20,7 @@ from opsbot.yamlfile import Duration, format_duration
 class WaitArguments(BaseModel):
     """What `wait.until` takes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, defer_build=True)
 
     expr: Promql = Field(description="PromQL; it holds when it yields at least one series.")
     for_: Duration = Field(default=0.0, alias="for", description="How long it must hold without a break.")
@@ -40,6 +40,8 @@ class WaitUntil(Action[WaitArguments]):
         self._poll_s = poll_s
 
     async def act(self, arguments: WaitArguments, context: ActionContext) -> Outcome:
+        import asyncio
+
         since: float | None = None
         while True:
             if await self._check(arguments.expr) != "holds":

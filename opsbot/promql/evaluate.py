@@ -22,6 +22,7 @@ from opsbot.promql.functions import (
     quantile,
 )
 from opsbot.promql.histogram import histogram_quantile
+from opsbot.promql.instants import instants
 from opsbot.promql.labelset import EMPTY, LabelSet
 from opsbot.promql.matrix import over_windows, samples
 from opsbot.promql.node import Node, When, certain_labels, is_of_presence, prepared
@@ -30,7 +31,7 @@ from opsbot.promql.relabel import label_join, label_replace
 from opsbot.promql.remembered import Remembered
 from opsbot.promql.sheet import Window, round_ms
 from opsbot.promql.source import SeriesSource
-from opsbot.promql.subquery import instants, window_of
+from opsbot.promql.subquery import window_of
 from opsbot.promql.syntax import QueryError, parse
 from opsbot.promql.vector import Element, Value, Vector, vector_of
 

@@ -9,10 +9,10 @@ from typing import Literal
 import promql_parser as tree
 
 from opsbot.errors import SourceError
+from opsbot.promql.instants import DEFAULT_STEP_S, num_steps
 from opsbot.promql.labelset import NAME
 from opsbot.promql.matcher import Matcher
 from opsbot.promql.pattern import PatternError, compiled
-from opsbot.promql.subquery import DEFAULT_STEP_S, num_steps
 from opsbot.promql.support import unknown_function, unsupported
 
 ResultType = Literal["vector", "number", "range", "text"]

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from opsbot.expression import Variables, VariableType
-from opsbot.incident.incident import Incident
-from opsbot.runbook.action import ActionRegistry, Facts
-from opsbot.runbook.model import Runbook, Step
-from opsbot.runbook.run import Run
+
+if TYPE_CHECKING:
+    from opsbot.incident.incident import Incident
+    from opsbot.runbook.action import ActionRegistry, Facts
+    from opsbot.runbook.model import Runbook, Step
+    from opsbot.runbook.run import Run
 
 INCIDENT_VARIABLES: Mapping[str, VariableType] = {
     "incident.id": "string",

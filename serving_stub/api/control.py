@@ -179,7 +179,7 @@ class Control:
     async def list_leases(self, request: Request) -> Response:
         """GET /control/v1/leases, filtered by state, owner, knob and idempotency_key."""
         must_read(request)
-        wanted = _filters(request, FILTERS)
+        wanted = filters(request, FILTERS)
         if wanted.get("state", LeaseState.LIVE) not in set(LeaseState):
             states = ", ".join(LeaseState)
             raise ApiError(
@@ -221,7 +221,7 @@ class Control:
 
     async def release(self, request: Request) -> Response:
         """DELETE /control/v1/leases/{lease_id}, with ?now=true at once whatever its end means."""
-        now = _filters(request, ("now",)).get("now", "false")
+        now = filters(request, ("now",)).get("now", "false")
         if now not in ("true", "false"):
             raise ApiError(422, "invalid_request", f"now is '{now}', expected true or false", param="now")
         lease = self._desk.book.get(request.path_params["lease_id"])
@@ -232,7 +232,7 @@ class Control:
     async def list_notes(self, request: Request) -> Response:
         """GET /control/v1/audit, from `since` on and about `knob`, the newest `limit`."""
         must_read(request)
-        wanted = _filters(request, ("since", "knob", "limit"))
+        wanted = filters(request, ("since", "knob", "limit"))
         notes = self._desk.audit.notes(
             since=_number(wanted, "since", 0.0),
             knob=wanted.get("knob"),
@@ -289,7 +289,11 @@ def must_read(request: Request) -> None:
         raise insufficient(principal, "read")
 
 
-def _filters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
+def filters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
+    """The query's filters.
+
+    Raises: ApiError 422 for one that is not among *known*.
+    """
     wanted = dict(request.query_params)
     unknown = sorted(set(wanted) - set(known))
     if unknown:

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from serving_stub.api.body import read
-from serving_stub.api.control import MAX_BODY_BYTES, ControlDesk, must_read
-from serving_stub.api.control_schema import CommandView, ReadmitBody, RestartBody
+from serving_stub.api.control import MAX_BODY_BYTES, ControlDesk, filters, must_read
+from serving_stub.api.control_schema import CommandList, CommandView, ReadmitBody, RestartBody
 from serving_stub.api.errors import json_response
 from serving_stub.api.inflight import InFlight
 from serving_stub.frontdoor.command import Command, CommandKind, CommandRequest, CommandState
@@ -89,6 +89,7 @@ class Commands:
         return [
             Route("/restart", self.restart, methods=["POST"]),
             Route("/readmit", self.readmit, methods=["POST"]),
+            Route("/commands", self.list_commands, methods=["GET"]),
             Route("/commands/{command_id}", self.get_command, methods=["GET"]),
         ]
 
@@ -115,6 +116,18 @@ class Commands:
         async with self._control.doing(request, "drain", owner=body.owner) as name:
             command = await self._desk.readmit(wanted, (DRAIN.name, FENCE.name), by=name)
         return json_response(CommandView.of(command))
+
+    async def list_commands(self, request: Request) -> Response:
+        """GET /control/v1/commands, filtered by owner and idempotency_key."""
+        must_read(request)
+        wanted = filters(request, ("owner", "idempotency_key"))
+        commands = [
+            CommandView.of(one)
+            for one in self._desk.book.commands.values()
+            if wanted.get("owner", one.request.owner) == one.request.owner
+            and wanted.get("idempotency_key", one.request.idempotency_key) == one.request.idempotency_key
+        ]
+        return json_response(CommandList(commands=commands))
 
     async def get_command(self, request: Request) -> Response:
         """GET /control/v1/commands/{command_id}."""

@@ -254,6 +254,12 @@ class CommandView(BaseModel):
         )
 
 
+class CommandList(BaseModel):
+    """Commands, the oldest first."""
+
+    commands: list[CommandView]
+
+
 class AuditList(BaseModel):
     """Changes and refusals, the oldest first."""
 

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from serving_stub.api.account_events import Batch
 from serving_stub.api.control_schema import (
     AuditList,
+    CommandList,
     CommandView,
     GrantBody,
     KnobList,
@@ -186,6 +187,14 @@ _OPERATIONS = (
         CommandView,
         ReadmitBody,
         (*_CONTROL_ERRORS, 409, 413, 422, 503),
+    ),
+    _Operation(
+        "/control/v1/commands",
+        "get",
+        "Commands, filtered by owner and idempotency key: how an unknown outcome is probed.",
+        CommandList,
+        errors=(*_CONTROL_ERRORS, 422),
+        query=("owner", "idempotency_key"),
     ),
     _Operation(
         "/control/v1/commands/{command_id}",

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from opsbot.action import ControlClient, shipped_actions
-from opsbot.clock import SystemClock
-from opsbot.errors import SourceError
+from opsbot.action import names_only
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.loader import loads_runbook
 from opsbot.runbook.model import Runbook
-from opsbot.runbook.probe import Verdict
-
-
-class NoMetrics:
-    """Implements Prober where nobody measures anything."""
-
-    async def check(self, expr: str, /) -> Verdict:
-        return "unknown"
-
-    async def value(self, expr: str, /) -> float | None:
-        raise SourceError("there are no metrics here")
 
 
 def registry() -> ActionRegistry:
     """The shipped actions, with nothing behind them."""
-    return shipped_actions(ControlClient({}), NoMetrics(), SystemClock())
+    return names_only()
 
 
 def runbook(text: str) -> Runbook:

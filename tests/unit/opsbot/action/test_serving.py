@@ -55,7 +55,7 @@ async def test_a_grant_tells_before_and_after() -> None:
     """The outcome carries the lease, and the numbers that later steps may use."""
     outcome = await action(lambda request: httpx.Response(201, json=LEASE)).act(ARGUMENTS, CONTEXT)
     assert outcome.text == "Batch limit of east set from 32 to 8"
-    assert outcome.outputs == {"limit": 8, "limit_before": 32}
+    assert outcome.outputs == {"limit": 8, "limit_before": 32, "lease_id": "l-1"}
     assert outcome.lease_id == "l-1"
 
 
@@ -143,7 +143,7 @@ async def test_a_release_tells_the_value_now_in_force(in_force: int, text: str) 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "DELETE":
             return error(404)
-        knob = {"knob": "batch_limit", "base": 32, "in_force": in_force, "minimum": 1, "maximum": 32}
+        knob = {"knob": "batch_limit", "kind": "number", "base": 32, "in_force": in_force, "minimum": 1, "maximum": 32}
         return httpx.Response(200, json={"knobs": [knob]})
 
     assert await action(answer).release(ARGUMENTS, "l-1") == text
@@ -171,7 +171,15 @@ async def test_a_mitigation_stacks_on_what_others_have_set() -> None:
 
 async def test_knobs_that_are_no_numbers_are_passed_over() -> None:
     """The server has switches and layers beside the number that is asked for."""
-    number = {"knob": "batch_limit", "base": 32, "in_force": 8, "minimum": 1, "maximum": 32}
+    number = {
+        "knob": "batch_limit",
+        "kind": "number",
+        "leases": ["l-1"],
+        "base": 32,
+        "in_force": 8,
+        "minimum": 1,
+        "maximum": 32,
+    }
     knobs = [{"knob": "drain", "kind": "switch", "in_force": False}, {"knob": "shed", "layers": []}, number]
     prior = await action(lambda request: httpx.Response(200, json={"knobs": knobs})).prior(ARGUMENTS)
-    assert prior == {"in_force": 8, "base": 32}
+    assert prior == {"in_force": 8, "base": 32, "num_leases": 1}

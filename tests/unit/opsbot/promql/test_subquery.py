@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from opsbot.promql.instants import instants, num_steps
 from opsbot.promql.labelset import LabelSet
 from opsbot.promql.matrix import samples
-from opsbot.promql.subquery import instants, num_steps, window_of
+from opsbot.promql.subquery import window_of
 from opsbot.promql.vector import Element
 
 A, B = LabelSet.of({"__name__": "m", "id": "a"}), LabelSet.of({"__name__": "m", "id": "b"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from opsbot.errors import SourceError
@@ -39,16 +37,17 @@ class Script:
         return None
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
+class SleptClock(ManualClock):
     """A clock that sleeping moves."""
-    clock = ManualClock(START)
 
-    async def sleep(seconds: float) -> None:
-        clock.advance(seconds)
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    return clock
+
+@pytest.fixture
+def clock() -> SleptClock:
+    """Its clock, at the start."""
+    return SleptClock(START)
 
 
 @pytest.mark.parametrize(
@@ -67,22 +66,26 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> ManualClock:
     ],
 )
 async def test_a_condition_must_hold_without_a_break(
-    clock: ManualClock, answers: str, expected: str, after_s: float
+    clock: SleptClock, answers: str, expected: str, after_s: float
 ) -> None:
     """Answers of one second each lead to the outcome at that second."""
 
     async def never() -> bool:
         return False
 
-    seen = await watch(VERIFY, [VERIFY.expr], Script(clock, answers), clock, START + VERIFY.timeout_s, never)
+    seen = await watch(
+        VERIFY, [VERIFY.expr], Script(clock, answers), clock, START + VERIFY.timeout_s, never, sleep=clock.sleep
+    )
     assert (seen, clock.now() - START) == (expected, after_s)
 
 
-async def test_an_interruption_ends_it(clock: ManualClock) -> None:
+async def test_an_interruption_ends_it(clock: SleptClock) -> None:
     """Somebody who presses Undo does not wait for the end."""
 
     async def after_three_seconds() -> bool:
         return clock.now() >= START + 3
 
-    seen = await watch(VERIFY, [VERIFY.expr], Script(clock, "f"), clock, START + 60, after_three_seconds)
+    seen = await watch(
+        VERIFY, [VERIFY.expr], Script(clock, "f"), clock, START + 60, after_three_seconds, sleep=clock.sleep
+    )
     assert (seen, clock.now() - START) == ("interrupted", 3)

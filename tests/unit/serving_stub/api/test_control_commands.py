@@ -186,3 +186,12 @@ async def test_an_unknown_command_is_not_found(control: httpx.AsyncClient) -> No
     """As an unknown lease is not."""
     answer = await control.get("/control/v1/commands/c-none")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "command_not_found")
+
+
+async def test_a_command_is_found_by_its_key(control: httpx.AsyncClient) -> None:
+    """Whoever lost the answer asks for the key; what was never taken is not there, and no other filter is known."""
+    done = (await control.post("/control/v1/readmit", json={**BY, "idempotency_key": "asked-for"})).json()
+    found = await control.get("/control/v1/commands", params={"idempotency_key": "asked-for"})
+    assert found.json() == {"commands": [done]}
+    assert (await control.get("/control/v1/commands", params={"idempotency_key": "never"})).json() == {"commands": []}
+    assert (await control.get("/control/v1/commands", params={"kind": "restart"})).status_code == 422
