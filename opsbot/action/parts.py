@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from opsbot.action.control import ControlClient
+from opsbot.action.incident_record import Pager, Record
+from opsbot.action.silence import Silences
+from opsbot.action_settings import ActionsSection
 from opsbot.clock import Clock, SystemClock
 from opsbot.errors import SourceError
 from opsbot.runbook.probe import Prober, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class ShippedParts:
-    """The parts of every shipped action; only those without a default are needed to know names and arguments.
-
-    Args:
-        prober: the metrics.
-        control: the clusters' control APIs.
-    """
-
-    prober: Prober
-    control: ControlClient = field(default_factory=lambda: ControlClient({}))
-    clock: Clock = field(default_factory=SystemClock)
 
 
 class NoMetrics:
@@ -32,3 +22,34 @@ class NoMetrics:
 
     async def value(self, expr: str, /) -> float | None:
         raise SourceError("there are no metrics here")
+
+
+def _nobody() -> None:
+    """Wakes nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedParts:
+    """The parts of every shipped action; without any, the actions know their names and arguments and can do nothing.
+
+    Args:
+        prober: the metrics.
+        control: the clusters' control APIs.
+        settings: the section `actions` of opsbot.yaml.
+        doors: where clients of a cluster ask, by cluster.
+        record: the incidents' timeline.
+        pager: None where none is set up.
+        longest_silence_s: `alerting.max_silence`.
+        wake: has what was written delivered now.
+    """
+
+    prober: Prober = field(default_factory=NoMetrics)
+    control: ControlClient = field(default_factory=lambda: ControlClient({}))
+    clock: Clock = field(default_factory=SystemClock)
+    settings: ActionsSection = field(default_factory=ActionsSection)
+    doors: Mapping[str, str] = field(default_factory=dict)
+    record: Record | None = None
+    silences: Silences | None = None
+    pager: Pager | None = None
+    longest_silence_s: float = 0.0
+    wake: Callable[[], None] = _nobody
