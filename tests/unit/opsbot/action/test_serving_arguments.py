@@ -225,3 +225,15 @@ def test_every_serving_action_has_another_name() -> None:
     """The registry refuses two of one name."""
     names = [action.name for action in serving_actions(ControlClient({}))]
     assert len(names) == len(set(names)) == 24
+
+
+def test_what_hits_people_needs_a_second_person() -> None:
+    """Whoever asked for a block or another prompt does not approve it; a prompt is for trust and safety to judge."""
+    risky = {action.name for action in registry() if action.is_risky}
+    assert risky == {"serving.block", "serving.fallback_prompt", "process.run"}
+    assert {action.name: action.role for action in registry() if action.role != "responder"} == {
+        "serving.fallback_prompt": "trust_and_safety",
+        "process.run": "commander",
+        "loadtest.run": "commander",
+        **{action.name: "commander" for action in registry() if action.is_for_drills},
+    }
