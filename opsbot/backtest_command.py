@@ -188,7 +188,7 @@ def _rules(paths: Sequence[Path]) -> tuple[Files, list[Problem]]:
 
 def _runbooks(paths: Sequence[Path]) -> tuple[list[Runbook], list[Problem]]:
     """The sound runbooks, the first of each id, and the problems of the others."""
-    from opsbot.action import names_only
+    from opsbot.action.registry import names_only
     from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
 
     registry = names_only()
