@@ -15,8 +15,8 @@ from opsbot.oncall.loader import load_rota
 from opsbot.oncall.wire import RotaWire
 from opsbot.rule.loader import check_rules, yaml_files
 from opsbot.rule.model import RuleFileWire
-from opsbot.runbook import wire
 from opsbot.runbook.action import ActionRegistry
+from opsbot.runbook.action_schema import runbook_schema
 from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
 from opsbot.yamlfile import Problem, load, validate
 
@@ -74,7 +74,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {
         "opsbot": _titled(Settings.model_json_schema(by_alias=True), "opsbot settings"),
         "alerts": _titled(RuleFileWire.model_json_schema(by_alias=True), "opsbot alert rules"),
-        "runbook": wire.json_schema(),
+        "runbook": runbook_schema(names_only()),
         "oncall": _titled(RotaWire.model_json_schema(by_alias=True), "opsbot on-call rota"),
     }
 

@@ -9,9 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from opsbot.runbook.action import Action, ActionRegistry
+from opsbot.runbook.wire import RunbookFile
 
 EXPRESSION: Mapping[str, Any] = {"type": "string", "pattern": r"\$\{\{"}
 Json = dict[str, Any]
+
+
+def runbook_schema(registry: ActionRegistry) -> Json:
+    """JSON Schema of a runbook file, for editors: `with` is checked by what `uses` names."""
+    schema = RunbookFile.model_json_schema(by_alias=True)
+    for name in ("StepField", "UndoField"):
+        schema["$defs"][name]["allOf"] = [{"$ref": "#/$defs/Action"}]
+    schema["$defs"]["Action"] = {"properties": {"uses": uses_schema(registry)}, "allOf": step_schemas(registry)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "opsbot runbook"}
 
 
 def step_schemas(registry: ActionRegistry) -> list[Json]:
