@@ -143,12 +143,16 @@ def workspace(config_path: Path, port: int | None, exit_with_parent: bool) -> No
 
 
 @main.command()
+@click.argument("runbooks", nargs=-1, type=click.Path(path_type=Path))
 @CONFIG_OPTION
-def check(config_path: Path) -> None:
-    """Check settings, runbooks and alert rules; print every problem of every file as file:line:column: message."""
-    from opsbot.check import check_files
+def check(runbooks: tuple[Path, ...], config_path: Path) -> None:
+    """Check settings, runbooks and alert rules; print every problem of every file as file:line:column: message.
 
-    problems, count = check_files(config_path)
+    With RUNBOOKS, only these files and folders of runbooks.
+    """
+    from opsbot.check import check_files, check_these
+
+    problems, count = check_these(runbooks) if runbooks else check_files(config_path)
     for problem in problems:
         click.echo(problem)
     if problems:

@@ -40,6 +40,8 @@ from opsbot.runbook.wire import (
 from opsbot.yamlfile import Document, Problem, load, loads, validate
 
 SUFFIXES = (".yaml", ".yml")
+TEST_SUFFIX = ".test"
+"""Of a file's stem: `NAME.test.yaml` holds the tests of the runbook beside it."""
 
 
 def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
@@ -48,7 +50,11 @@ def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
     problems: list[Problem] = []
     for path in paths:
         if path.is_dir():
-            found |= {child for child in path.rglob("*") if child.suffix in SUFFIXES and child.is_file()}
+            found |= {
+                child
+                for child in path.rglob("*")
+                if child.suffix in SUFFIXES and not child.stem.endswith(TEST_SUFFIX) and child.is_file()
+            }
         elif path.exists():
             found.add(path)
         else:
@@ -126,7 +132,9 @@ def _read(
     if document is None:
         return None, problems
     file, more = validate(document, RunbookFile)
-    problems = [*problems, *more]
+    # A value that YAML could not read is missing for the shape too; the first says why.
+    told = {(problem.line, problem.column) for problem in problems}
+    problems = [*problems, *(problem for problem in more if (problem.line, problem.column) not in told)]
     if file is None:
         return None, sorted(problems)
     runbook = to_runbook(file, document.digest, json.dumps(document.data, ensure_ascii=False, sort_keys=True))

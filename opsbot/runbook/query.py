@@ -27,6 +27,14 @@ PLACEHOLDER = "x"
 _WHOLE = re.compile(r"\s*\$\{\{(?:(?!\}\}).)*\}\}\s*", re.DOTALL)
 
 
+class TemplateError(QueryError):
+    """A `${{ }}` stands where none may; *part* is the text at which the mistake begins."""
+
+    def __init__(self, message: str, part: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
 @dataclass(frozen=True, slots=True)
 class _Hole:
     """An expression in a query; *is_all* where it is the whole query, as an input may be."""
@@ -58,9 +66,11 @@ def compile_query(text: str, names: Variables) -> Query:
     at = 0
     for token in _TOKEN.finditer(text):
         if token["template"]:
-            raise QueryError(f"`{token['template']}` may stand only within a label's value: " + '{cluster="${{ … }}"}')
+            why = f"`{token['template']}` may stand only within a label's value: "
+            raise TemplateError(why + '{cluster="${{ … }}"}', token["template"])
         if token["string"] and "${{" in token["string"]:
-            raise QueryError(f"`${{{{ }}}}` may stand only within a label's value, not in {token['string']}")
+            why = f"`${{{{ }}}}` may stand only within a label's value, not in {token['string']}"
+            raise TemplateError(why, "${{")
         if not token["value"]:
             continue
         for template in _TEMPLATE.finditer(text, token.start(), token.end()):
@@ -68,6 +78,9 @@ def compile_query(text: str, names: Variables) -> Query:
             parts.append(_Hole(Expression.compile(template[1].strip(), names), token["op"] in ("=~", "!~")))
             at = template.end()
     parts.append(text[at:])
+    unclosed = next((part for part in parts if isinstance(part, str) and "${{" in part), None)
+    if unclosed is not None:
+        raise TemplateError("`${{` without `}}`", unclosed[unclosed.index("${{") :])
     parse("".join(part if isinstance(part, str) else PLACEHOLDER for part in parts))
     return Query(tuple(parts))
 
