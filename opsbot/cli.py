@@ -22,6 +22,7 @@ from opsbot.errors import OpsbotError
 from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
 from opsbot.oncall_command import oncall
+from opsbot.plan_command import plan
 from opsbot.postmortem_command import postmortem
 from opsbot.sources_command import sources
 from opsbot.supervisor import leave_with_parent
@@ -68,7 +69,7 @@ def main() -> None:
 
 main.add_command(capacity)
 main.add_command(import_group)
-for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall, sources):
+for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall, sources, plan):
     main.add_command(one)
 
 
