@@ -19,8 +19,10 @@ from opsbot import __version__
 from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
+from opsbot.graph_command import graph
 from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
+from opsbot.new_command import new
 from opsbot.oncall_command import oncall
 from opsbot.plan_command import plan
 from opsbot.postmortem_command import postmortem
@@ -69,7 +71,7 @@ def main() -> None:
 
 main.add_command(capacity)
 main.add_command(import_group)
-for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall, sources, plan):
+for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall, sources, plan, graph, new):
     main.add_command(one)
 
 
