@@ -137,7 +137,7 @@ def _read(
     problems = [*problems, *(problem for problem in more if (problem.line, problem.column) not in told)]
     if file is None:
         return None, sorted(problems)
-    runbook = to_runbook(file, document.digest, json.dumps(document.data, ensure_ascii=False, sort_keys=True))
+    runbook = to_runbook(file, document.digest, json.dumps(document.data, ensure_ascii=False))
     problems += check(runbook, document, registry)
     return (None, sorted(problems)) if problems else (runbook, [])
 

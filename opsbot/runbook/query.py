@@ -37,11 +37,16 @@ class TemplateError(QueryError):
 
 @dataclass(frozen=True, slots=True)
 class _Hole:
-    """An expression in a query; *is_all* where it is the whole query, as an input may be."""
+    """An expression in a query; *is_all* where it is the whole query, as an input may be.
+
+    Args:
+        quote: the mark that ends the label's value: it alone is escaped, for PromQL refuses to escape the other.
+    """
 
     expression: Expression
     is_pattern: bool
     is_all: bool = False
+    quote: str = '"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,9 @@ def compile_query(text: str, names: Variables) -> Query:
             continue
         for template in _TEMPLATE.finditer(text, token.start(), token.end()):
             parts.append(text[at : template.start()])
-            parts.append(_Hole(Expression.compile(template[1].strip(), names), token["op"] in ("=~", "!~")))
+            quote = '"' if token["single"] is None else "'"
+            expression = Expression.compile(template[1].strip(), names)
+            parts.append(_Hole(expression, token["op"] in ("=~", "!~"), quote=quote))
             at = template.end()
     parts.append(text[at:])
     unclosed = next((part for part in parts if isinstance(part, str) and "${{" in part), None)
@@ -107,4 +114,5 @@ def _quoted(hole: _Hole, values: Mapping[str, object]) -> str:
     texts = [str(one) for one in many]
     if hole.is_pattern:
         texts = [_SPECIAL.sub(lambda special: "\\" + special[0], text) for text in texts]
-    return "|".join(texts).replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("\n", "\\n")
+    escaped = "|".join(texts).replace("\\", "\\\\").replace(hole.quote, f"\\{hole.quote}")
+    return escaped.replace("\n", "\\n")

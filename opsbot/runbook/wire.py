@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from opsbot.alert.matching import label_match
+from opsbot.alert.matching import MAX_MATCHERS, label_match
 from opsbot.errors import ConfigError
 from opsbot.people import Role
 from opsbot.promql.pattern import PatternError, compiled
@@ -99,6 +99,7 @@ class TriggerField(WireModel):
     matchers: list[Matcher] | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_MATCHERS,
         description='Label matchers that must all hold, such as `severity=~"high|critical"`.',
     )
 
