@@ -24,6 +24,8 @@ MARKS: dict[MarkKind, str] = {
     "lease": "#8a6d1a", "verify": "#2e7d4f", "undo": "#b3261e", "reads": "#6b8299", "with": "#b7791f",
 }  # fmt: skip
 
+FONTS = ["DejaVu Sans", "Verdana", "sans-serif"]
+"""All as wide; an SVG names them and keeps its text as text."""
 WIDTH = 10.4
 LEFT, CARD_W = 0.35, 6.1
 OUT_X, OUT_W = 7.15, 2.9
@@ -58,7 +60,7 @@ def draw(flow: Flow, form: Literal["svg", "png"]) -> bytes:
     held = _wrapped(f"Afterwards: {flow.held}", CARD_CHARS, 9)
     start_h, end_h = PAD * 2 + ROW * len(starts), PAD * 2 + ROW * max(len(broken), len(held))
     height = 0.95 + start_h + sum(GAP + one.height for one in (*blocks, *finals)) + GAP + end_h + 0.2
-    with matplotlib.rc_context({"svg.hashsalt": flow.title, "font.family": "DejaVu Sans"}):
+    with matplotlib.rc_context({"svg.hashsalt": flow.title, "svg.fonttype": "none", "font.sans-serif": FONTS}):
         figure = Figure(figsize=(WIDTH, height), dpi=110)
         FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))

@@ -108,9 +108,8 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
     """The data of a whole file."""
     names = [f"s{number}" for number in range(draw(st.integers(1, 5)))]
     match = st.dictionaries(WORDS, SENTENCES, min_size=1, max_size=3)
-    alert = st.fixed_dictionaries({"type": st.just("alert"), "match": match}, optional={
-        "matchers": st.lists(st.sampled_from(['severity=~"high|critical"', 'cluster!="eu-1"']), min_size=1, max_size=16),
-    })  # fmt: skip
+    matchers = st.lists(st.sampled_from(['severity=~"high|critical"', 'cluster!="eu-1"']), min_size=1, max_size=16)
+    alert = st.fixed_dictionaries({"type": st.just("alert"), "match": match}, optional={"matchers": matchers})
     found: dict[str, Any] = {
         "version": 1,
         "id": draw(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True)),
