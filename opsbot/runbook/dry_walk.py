@@ -133,7 +133,8 @@ class DryWalk:
     def _standing(self, step: Step, action: Action[Any], shown: DryStep, depends: str) -> tuple[Standing, str]:
         if depends:
             return "depends", f"whether it is made {depends}"
-        if shown.all_problems:
+        # What cannot be verified is made all the same, and is a problem of its own.
+        if shown.problems or any(call.problem for call in shown.calls):
             return "fails", ""
         if any(call.unknown for call in shown.calls):
             return "acts", "with arguments that are not known yet"

@@ -85,8 +85,15 @@ def check_runbooks(paths: Sequence[Path], registry: ActionRegistry) -> list[Prob
             continue
         first = owner.setdefault(runbook.runbook_id, path)
         if first != path:
-            problems.append(Problem(str(path), 1, 1, f"the id {runbook.runbook_id!r} is already used by {first}"))
+            problems.append(double(path, runbook.runbook_id, first))
     return sorted(problems)
+
+
+def double(path: Path, runbook_id: str, first: Path) -> Problem:
+    """Two files claim one id: the problem of the later, at its `id`."""
+    message = f"the id {runbook_id!r} is already used by {first}; take another one"
+    document, _ = load(path)
+    return Problem(str(path), 1, 1, message) if document is None else document.problem(("id",), message)
 
 
 def pinned_runbook(runbook_json: str, revision: str) -> Runbook:

@@ -316,3 +316,10 @@ def test_the_transport_of_a_dry_run_only_asks(method: str) -> None:
 
     with pytest.raises(ActionError, match=f"a dry run sends no {method} /control/v1/leases"):
         asyncio.run(send())
+
+
+def test_what_cannot_be_verified_is_made_all_the_same() -> None:
+    """The step stands, its verification is the problem."""
+    found = dry_run(text(USAGE, RESIZE), Metrics({"usage": 0.9}), server())
+    assert step_of(found, "resize").standing == "acts"
+    assert found.all_problems == ("resize: verify: it cannot be asked: the metrics source does not answer",)

@@ -213,7 +213,7 @@ def test_two_files_with_one_id_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yml").write_text(GOOD)
     (problem,) = check_runbooks([tmp_path], registry())
-    assert str(problem) == f"{tmp_path}/b.yml:1:1: the id 'kv' is already used by {tmp_path}/a.yaml"
+    assert str(problem) == f"{tmp_path}/b.yml:2:5: the id 'kv' is already used by {tmp_path}/a.yaml; take another one"
 
 
 def test_a_path_that_does_not_exist_is_reported(tmp_path: Path) -> None:
