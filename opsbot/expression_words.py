@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 
@@ -71,6 +70,8 @@ def _undefined(name: str, text: str, line: int, column: int, variables: Mapping[
 
 
 def _near(name: str, variables: Mapping[str, object]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(name, list(variables), n=1, cutoff=0.6)
     head, _, key = name.rpartition(".")
     if (not near or variables[near[0]] == "map") and head:

@@ -5,7 +5,6 @@ The validator's own words are about its types; nobody who edits YAML at night sh
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -65,6 +64,8 @@ class KeyProblem(ValueError):
 
 def suggest(word: str, candidates: Iterable[str]) -> str:
     """`, did you mean 'x'?` for the nearest candidate; empty when none is near."""
+    import difflib
+
     near = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
     return f", did you mean {near[0]!r}?" if near else ""
 

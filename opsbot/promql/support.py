@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 import promql_parser as tree
@@ -35,6 +34,8 @@ def unsupported(node: tree.Expr) -> str:
 
 def unknown_function(name: str) -> str:
     """The refusal of a function, also of one that nobody has."""
+    import difflib
+
     near = difflib.get_close_matches(name, [*SUPPORTED_FUNCTIONS, *AGGREGATIONS], n=1, cutoff=0.8)
     if near:
         return f"the function '{name}' is not supported, did you mean '{near[0]}'?"
