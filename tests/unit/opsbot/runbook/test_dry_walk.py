@@ -83,7 +83,7 @@ def test_what_is_known_now_is_told() -> None:
     assert usage.calls[0].reading == "usage is 0.9"
     assert resize.standing == "acts"
     (call,) = resize.calls
-    assert call.prior == {"in_force": 16, "base": 16}
+    assert call.prior == {"in_force": 16, "base": 16, "num_leases": 0}
     assert call.will_do.startswith("set the batch limit of east from 16 to 8 for 1m at a time")
     assert (call.cluster, resize.locks) == ("east", ("east/batch_limit",))
     assert resize.verify is not None
@@ -299,7 +299,7 @@ def test_json_is_plain() -> None:
     """Programs read the same: it survives JSON, and says whether it could run."""
     plain: Mapping[str, Any] = json.loads(json.dumps(dry_run(text(USAGE, RESIZE), metrics(), server()).as_json()))
     assert plain["could_run"] is True
-    assert plain["steps"][1]["calls"][0]["prior"] == {"in_force": 16, "base": 16}
+    assert plain["steps"][1]["calls"][0]["prior"] == {"in_force": 16, "base": 16, "num_leases": 0}
     assert plain["clusters"] == ["east"]
 
 
