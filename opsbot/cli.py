@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from opsbot import __version__
+from opsbot import __version__, halt_command, run_control_command
 from opsbot.capacity_command import capacity
 from opsbot.config import DEFAULT_FILE, Secrets, Settings, load_secrets, load_settings
 from opsbot.errors import OpsbotError
@@ -23,6 +23,7 @@ from opsbot.handling_command import link, merge, resolve, silence_group, unmerge
 from opsbot.import_command import import_group
 from opsbot.oncall_command import oncall
 from opsbot.postmortem_command import postmortem
+from opsbot.run_command import retry, run, runs
 from opsbot.sources_command import sources
 from opsbot.supervisor import leave_with_parent
 
@@ -70,6 +71,8 @@ main.add_command(capacity)
 main.add_command(import_group)
 for one in (resolve, merge, unmerge, link, silence_group, postmortem, oncall, sources):
     main.add_command(one)
+for more in (run, runs, retry, *run_control_command.COMMANDS, *halt_command.COMMANDS):
+    main.add_command(more)
 
 
 def _prepare(role: str, config_path: Path, *, exit_with_parent: bool = False) -> tuple[Settings, Secrets]:
@@ -207,29 +210,6 @@ def ack(incident_id: str, config_path: Path) -> None:
 
     with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
         click.echo(client.acknowledge(incident_id))
-
-
-@main.command()
-@click.argument("approval_id")
-@click.option("--refuse", is_flag=True, help="Refuse instead of granting.")
-@CONFIG_OPTION
-def approve(approval_id: str, refuse: bool, config_path: Path) -> None:
-    """Grant (or refuse) APPROVAL_ID with your personal token."""
-    from opsbot.client import CoreClient
-
-    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
-        click.echo(client.decide(approval_id, is_granted=not refuse))
-
-
-@main.command()
-@click.argument("run_id")
-@CONFIG_OPTION
-def undo(run_id: str, config_path: Path) -> None:
-    """Take back what RUN_ID has changed, with your personal token."""
-    from opsbot.client import CoreClient
-
-    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
-        click.echo(client.undo(run_id))
 
 
 @main.command()

@@ -64,7 +64,9 @@ async def running_role(core: Core, settings: SlackSettings) -> AsyncIterator[Sla
     def person_for(user_id: str) -> Person:
         return Person(user_id, frozenset({"responder"}) if user_id.endswith("ONCALL") else frozenset())
 
-    role = SlackRole(settings, core.commands, person_for, core.outbox, core.view, core.entry, SystemClock())
+    role = SlackRole(
+        settings, core.commands, person_for, core.outbox, core.view, core.entry, SystemClock(), core.commands
+    )
     await role.start()
     try:
         yield role

@@ -18,7 +18,7 @@ STRANGER = Person("U0STRANGER")
 
 def slash_commands(commands: RecordedCommands) -> SlashCommands:
     """The listener without Slack around it."""
-    return SlashCommands(commands, lambda user_id: Person(user_id), Work(), lambda: None, ManualClock(OPENED_AT))
+    return SlashCommands(commands, lambda user_id: Person(user_id), Work(), lambda: None, ManualClock(OPENED_AT), commands)
 
 
 @pytest.mark.parametrize("text", ["ack INC-1", "ack inc-1", "ACK 1", "acknowledge  INC1", "ack inc 1"])
