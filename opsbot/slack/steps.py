@@ -105,9 +105,9 @@ def step_line(step: StepView) -> str:
 
 def approval_text(approval: ApprovalView) -> str:
     """What is asked, of whom, until when, with both consequences in full."""
-    late = " If nobody decides, it is done." if approval.on_timeout == "proceed" else ""
+    late = ". If nobody decides, it is done" if approval.on_timeout == "proceed" else ""
     return (
-        f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}.{late}\n"
+        f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}{late}\n"
         f"*Will do:* {escape(shorten(approval.will_do, MAX_SENTENCE))}\n"
         f"*Taken back:* {escape(shorten(approval.undo, MAX_SENTENCE))}"
     )

@@ -14,8 +14,7 @@ import pytest
 from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
-from opsbot.people import Person, Role, person_for
-from opsbot.runbook.store import ApprovalRow, Change
+from opsbot.people import Role, person_for
 from opsbot.store.database import Database
 from opsbot.store.repositories import Repositories
 from opsbot.telemetry import CoreMetrics

@@ -173,7 +173,13 @@ async def test_a_workspace_that_lost_everything_gets_the_message_again() -> None
     async with running(workspace_settings(port)) as first:
         address = settings(first)
         role = SlackRole(
-            address, core.commands, lambda user: Person(user), core.outbox, core.view, core.entry, SystemClock(),
+            address,
+            core.commands,
+            lambda user: Person(user),
+            core.outbox,
+            core.view,
+            core.entry,
+            SystemClock(),
             core.commands,
         )
         await role.start()
@@ -296,7 +302,13 @@ async def start(workspace: Workspace, url: str) -> tuple[RealCore, Callable[[], 
         return Person(user_id, frozenset({"responder"}))
 
     role = SlackRole(
-        settings(workspace), desk, person_for, stores.outbox, stores.views.view, stores.incidents.entry, clock,
+        settings(workspace),
+        desk,
+        person_for,
+        stores.outbox,
+        stores.views.view,
+        stores.incidents.entry,
+        clock,
         run_desk,
     )
     roles.append(role)
