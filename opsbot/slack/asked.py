@@ -103,7 +103,7 @@ def announcement_text(said: AnnouncementView) -> str:
     )
     call = "\nWhoever has capacity to spare: say so below, and there is more time." if said.calls_for_capacity else ""
     offers = f"\nCapacity offered by {', '.join(person(one) for one in said.offers[:10])}" if said.offers else ""
-    return f"📣 *Announced:* {escape(shorten(said.message, MAX_SENTENCE))}\n{when}{call}{offers}"
+    return f"*Announced:* {escape(shorten(said.message, MAX_SENTENCE))}\n{when}{call}{offers}"
 
 
 def _announcement(said: AnnouncementView) -> Question:

@@ -156,7 +156,7 @@ def _open(view: IncidentView, now: float) -> Sequence[Block]:
 def halt_text(halt: HaltView) -> str:
     """The global stop, in a few words that cannot be overlooked."""
     return (
-        f"⛔ *All runs are stopped* by {person(halt.created_by)} since {date(halt.created_at)}: "
+        f"■ *All runs are stopped* by {person(halt.created_by)} since {date(halt.created_at)}: "
         f"{escape(shorten(halt.reason, MAX_LABEL * 4))}\n"
         "No run changes anything by itself, and nothing is given back. `/ops go-on` lifts it."
     )

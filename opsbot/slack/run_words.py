@@ -121,7 +121,7 @@ def runs_text(found: Sequence[RunView], halt: Halt | None) -> str:
     """Runs with their steps, and what each asks, in mrkdwn."""
     parts = []
     if halt is not None:
-        parts.append(f"⛔ *All runs are stopped* by {person(halt.created_by)}: {escape(halt.reason)}. `/ops go-on`")
+        parts.append(f"■ *All runs are stopped* by {person(halt.created_by)}: {escape(halt.reason)}. `/ops go-on`")
     for run in found[:MOST_RUNS]:
         lines = [f"{run.incident_id} {run_text(run)}"]
         lines += [f"waits for `{one.approval_id}`: {escape(shorten(one.will_do, 200))}" for one in run.approvals]

@@ -69,7 +69,7 @@ def run_line(run: RunView) -> str:
     words = RUN_WORDS.get(run.state, run.state)
     if run.paused_by is not None and run.ended_at is None:
         why = escape(shorten(run.pause_reason or "", MAX_DETAIL))
-        words, detail = f"⏸ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
+        words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
     by = f", asked for by {person(run.requester)}" if run.requester else ""
     name = escape(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
