@@ -76,7 +76,7 @@ def run_menu(run: RunView) -> OverflowMenuElement | None:
     entries: list[tuple[str, str]] = []
     if run.state in UNDER_WAY:
         entries.append(("resume", "Resume") if run.paused_by else ("pause", "Pause …"))
-        if run.state is not RunState.QUEUED and skippable(run):
+        if run.state != RunState.QUEUED and skippable(run):
             entries.append(("skip", "Leave a step out …"))
         entries.append(("cancel", "Cancel and take back …"))
     elif run.state in (*OVER, RunState.HOLDING, RunState.NEEDS_PERSON):

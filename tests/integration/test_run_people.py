@@ -152,7 +152,7 @@ async def test_a_step_that_has_not_acted_can_be_left_out(world: RunPeople) -> No
         assert (await desk.skip(handle, "first", OTHER, "again")).startswith(
             f"The step first of {handle} is left out already."
         )
-        with pytest.raises(InvalidTransition, match="the step second of .* is succeeded and cannot be left out"):
+        with pytest.raises(InvalidTransition, match=r"the step second of .* is succeeded and cannot be left out"):
             await desk.skip(handle, "second", RESPONDER, "no")
     assert world.note.written() == ["second"]
     assert world.run_view(run_id).steps[0].detail == "left out by U0RESPONDER: it was done by hand"
@@ -173,7 +173,7 @@ async def test_a_person_says_what_came_of_an_act(
         await desk.settle(handle, "first", has_happened, RESPONDER)
         await desk.settle(handle, "first", has_happened, RESPONDER)
         await world.until_run(run_id, "succeeded")
-        with pytest.raises(InvalidTransition, match="what came of first of .* is known: it is succeeded"):
+        with pytest.raises(InvalidTransition, match=r"what came of first of .* is known: it is succeeded"):
             await desk.settle(handle, "first", not has_happened, RESPONDER)
     assert world.note.written() == ["first hello", "second"]
     assert len(set(world.note.keys)) == len(world.note.keys) == num_acts
