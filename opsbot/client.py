@@ -12,21 +12,9 @@ import httpx
 
 from opsbot.config import Settings
 from opsbot.errors import ApprovalError, ConfigError, NotFoundError, OpsbotError, SourceError
+from opsbot.run_text import format_run
 
 TIMEOUT_S = 5.0
-STEP_MARKS: Mapping[str, str] = {
-    "pending": "○",
-    "waiting_approval": "?",
-    "acting": "…",
-    "verifying": "…",
-    "succeeded": "✓",
-    "not_verified": "!",
-    "skipped": "-",
-    "failed": "✗",
-    "undoing": "↩",
-    "undone": "↩",
-}
-
 Json = Mapping[str, Any]
 
 
@@ -74,14 +62,15 @@ class CoreClient:
         """Take an incident; answers one sentence."""
         return str(self._call("POST", f"/api/v1/incidents/{incident_id}/acknowledge", self._person())["message"])
 
-    def decide(self, approval_id: str, *, is_granted: bool) -> str:
-        """Grant or refuse an approval; answers one sentence."""
-        body = {"decision": "grant" if is_granted else "refuse"}
-        return str(self._call("POST", f"/api/v1/approvals/{approval_id}", self._person(), body)["message"])
+    def ask(self, path: str) -> Json:
+        """What core answers there."""
+        found: Json = self._call("GET", path, self._api_token)
+        return found
 
-    def undo(self, run_id: str) -> str:
-        """Take back what a run has changed; answers one sentence."""
-        return str(self._call("POST", f"/api/v1/runs/{run_id}/undo", self._person())["message"])
+    def tell(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Do something in the person's name; its `message` is one sentence for them."""
+        answer: Json = self._call(method, path, self._person(), body)
+        return answer
 
     def incident(self, incident_id: str) -> Json:
         """One incident with its runs, alerts and timeline."""
@@ -151,12 +140,11 @@ def format_incident(view: Json) -> str:
         lines.append(f"  {incident['num_firing']} of {incident['num_alerts']} alerts fire")
     if incident["hold"] is not None and incident["hold"]["reason"]:
         lines.append(f"  stays open: {incident['hold']['reason']}")
+    if view.get("halt"):
+        halt = view["halt"]
+        lines.append(f"  ALL RUNS ARE STOPPED by {halt['created_by']}: {halt['reason']} (`opsbot go-on` lifts it)")
     for merged in view["merged"]:
         lines.append(f"  dealt with here too: {merged['incident_id']}  {merged['title']}")
     for run in view["runs"]:
-        lines.append(f"  {run['runbook_name']}: {run['state']}  {run['detail']}  ({run['run_id']})".rstrip())
-        lines += [f"    {STEP_MARKS.get(step['state'], '·')} {step['name']}  {step['detail']}" for step in run["steps"]]
-        for approval in run["approvals"]:
-            lines.append(f"    waits for approval {approval['approval_id']}: {approval['will_do']}")
-            lines.append(f"      taken back: {approval['undo']}")
+        lines.append(format_run(run, indent="  "))
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from opsbot.errors import ActionError, OpsbotError
+from opsbot.incident.handle import handle_of
 from opsbot.runbook import texts
 from opsbot.runbook.acting import Acting, OutcomeUnknown
 from opsbot.runbook.case import Case, Cases
@@ -78,7 +79,7 @@ class Advance:
                 return await (self._act_on_items(case) if case.items else self._act(case, row))
             case StepState.VERIFYING:
                 return await self._verify(case)
-        return result(Next.WAIT, until=case.run.deadline or self.cases.clock.now() + LOOK_AGAIN_S)
+        return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
 
     async def _before(self, case: Case) -> StepResult | None:
         """What comes before anything that a step that has not acted could do; None if nothing does."""
@@ -197,7 +198,7 @@ class Advance:
         now = self.cases.clock.now()
         text = (
             f"{row.name}: {error}. It may have happened; it is not repeated. Look, then say whether it did: "
-            f"`opsbot settle {case.run.run_id} {row.step_id} happened` or `… not`."
+            f"`opsbot settle {handle_of(case.run.run_id)} {row.step_id} happened` or `… not`."
         )
         said = texts.entry(
             case.run, f"unknown:{texts.short_digest(str(stored.idempotency_key))}", "step.unknown", text, now,
@@ -213,7 +214,7 @@ class Advance:
                 entries=(said,),
             )
         )
-        return result(Next.WAIT, until=case.run.deadline or now + LOOK_AGAIN_S)
+        return result(Next.WAIT, until=now + LOOK_AGAIN_S)
 
     async def _act_on_items(self, case: Case) -> StepResult | None:
         """Act on the items up to the end of the stage; None when the stage is to be verified, or the next begins."""
@@ -223,8 +224,8 @@ class Advance:
             if item.state in STEP_ENDS:
                 continue
             if item.state is StepState.UNKNOWN:
-                return result(Next.WAIT, until=case.run.deadline or self.cases.clock.now() + LOOK_AGAIN_S)
-            if item.idempotency_key is None:
+                return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
+            if item.idempotency_key is None or item.state is StepState.READY:
                 now = await self.cases.read(case.run.run_id, case.step.step_id)
                 if now.is_interrupted:
                     return await self.cases.end(case, StepState.SKIPPED, Next.INTERRUPTED, "no longer needed")

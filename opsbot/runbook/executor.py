@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from opsbot.clock import Clock
 from opsbot.errors import InvalidTransition
+from opsbot.incident.handle import handle_of
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.people import Person
 from opsbot.runbook.acting import Acting
@@ -134,7 +135,9 @@ class Executor:
             is_queued = run.state is RunState.QUEUED and reason is not None
             state = RunState.CANCELLED if is_queued else RunState.UNDOING
             if state not in RUN_TRANSITIONS[run.state] or (reason is None and not self._has_changed(run)):
-                raise InvalidTransition(f"run {run_id} is {run.state.value} and holds nothing that could be undone")
+                raise InvalidTransition(
+                    f"run {handle_of(run_id)} is {run.state.value} and holds nothing that could be undone"
+                )
             what = "undone" if reason is None else "cancelled"
             text = "Asked to undo what the runbook has set" if reason is None else f"Cancelled the run: {reason}"
             said = TimelineEntry(
@@ -158,8 +161,10 @@ class Executor:
     async def _keep_going(self) -> None:
         while True:
             await self._round("starting and waking runs", self._start_and_wake)
+            # Not wait_for: where the event is set in the moment of a cancellation, that would swallow the latter.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._settings.poll_s)
+                async with asyncio.timeout(self._settings.poll_s):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def _keep_leases(self) -> None:

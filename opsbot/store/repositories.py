@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opsbot.alert.policy import AlertPolicy
 from opsbot.oncall.model import Rota
 from opsbot.store.approvals import ApprovalRepository
+from opsbot.store.control import RunControl
 from opsbot.store.database import Database
 from opsbot.store.escalations import EscalationRepository
 from opsbot.store.handling import HandlingRepository
@@ -30,6 +31,7 @@ class Repositories:
     runs: RunRepository
     approvals: ApprovalRepository
     knobs: KnobRepository
+    control: RunControl
     views: ViewRepository
     outbox: OutboxRepository
     notices: NoticeRepository
@@ -47,6 +49,7 @@ class Repositories:
             RunRepository(database, incidents),
             ApprovalRepository(database),
             KnobRepository(database),
+            RunControl(database),
             ViewRepository(database),
             OutboxRepository(database),
             NoticeRepository(database),
