@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import httpx
 
-from opsbot.config import Settings
+from opsbot.core_address import CoreAddress
 from opsbot.errors import ApprovalError, ConfigError, NotFoundError, OpsbotError, SourceError
 from opsbot.run_text import format_run
+
+if TYPE_CHECKING:
+    from opsbot.config import Settings
 
 TIMEOUT_S = 5.0
 Json = Mapping[str, Any]
@@ -32,13 +35,21 @@ class CoreClient:
 
         Raises: ConfigError if the API token is not set.
         """
-        api_token = environ.get(settings.api_token_env, "")
+        personal = tuple(person.token_env for person in settings.people if person.token_env)
+        address = CoreAddress(settings.core.host, settings.core.port, settings.api_token_env, personal)
+        return cls.at(address, environ)
+
+    @classmethod
+    def at(cls, address: CoreAddress, environ: Mapping[str, str]) -> CoreClient:
+        """A client for the core at *address*.
+
+        Raises: ConfigError if the API token is not set.
+        """
+        api_token = environ.get(address.api_token_env, "")
         if not api_token:
-            raise ConfigError(f"environment variable {settings.api_token_env} is not set: the token of core's API")
-        personal = next(
-            (environ[p.token_env] for p in settings.people if p.token_env and environ.get(p.token_env)), None
-        )
-        return cls(f"http://{settings.core.host}:{settings.core.port}", api_token, personal)
+            raise ConfigError(f"environment variable {address.api_token_env} is not set: the token of core's API")
+        personal = next((environ[name] for name in address.personal_envs if environ.get(name)), None)
+        return cls(f"http://{address.host}:{address.port}", api_token, personal)
 
     def __enter__(self) -> CoreClient:
         return self

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def client_of(config_path: Path) -> CoreClient:
     """A client of the core that the settings describe; imported late, so that `--help` starts at once."""
     from opsbot.client import CoreClient
-    from opsbot.config import load_settings
+    from opsbot.core_address import core_address
 
-    return CoreClient.from_settings(load_settings(config_path), os.environ)
+    return CoreClient.at(core_address(config_path), os.environ)
 
 
 def path_of(kind: str, name: str, verb: str = "") -> str:

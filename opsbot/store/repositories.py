@@ -16,6 +16,7 @@ from opsbot.store.incidents import IncidentRepository
 from opsbot.store.knobs import KnobRepository
 from opsbot.store.notices import NoticeRepository
 from opsbot.store.outbox import OutboxRepository
+from opsbot.store.run_starts import RunStarts
 from opsbot.store.runs import RunRepository
 from opsbot.store.silences import SilenceRepository
 from opsbot.store.views import ViewRepository
@@ -32,6 +33,7 @@ class Repositories:
     approvals: ApprovalRepository
     knobs: KnobRepository
     control: RunControl
+    starts: RunStarts
     views: ViewRepository
     outbox: OutboxRepository
     notices: NoticeRepository
@@ -50,6 +52,7 @@ class Repositories:
             ApprovalRepository(database),
             KnobRepository(database),
             RunControl(database),
+            RunStarts(database),
             ViewRepository(database),
             OutboxRepository(database),
             NoticeRepository(database),

@@ -25,12 +25,12 @@ from opsbot.runbook.store import AnnouncementRow, ApprovalRow
 from opsbot.store import schema
 from opsbot.store.alerts import FIRING, to_record
 from opsbot.store.approvals import to_announcement, to_approval
-from opsbot.store.control import find_run
 from opsbot.store.database import Database
 from opsbot.store.escalations import escalation_view
 from opsbot.store.handling import linked, merged_into
 from opsbot.store.knobs import halt
 from opsbot.store.rows import get_incident, incident_id, incident_number, to_entry, to_incident
+from opsbot.store.run_names import find_run
 
 UNDOABLE = frozenset({RunState.HOLDING, RunState.RUNNING, RunState.WAITING, RunState.NEEDS_PERSON})
 

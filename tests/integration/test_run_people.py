@@ -314,6 +314,22 @@ async def test_several_must_consent_and_a_commander_may_alone(world: RunPeople) 
     assert world.kinds(run_id).count("approval.glass_broken") == 1
 
 
+async def test_a_broken_glass_pages_somebody(tmp_path: Path) -> None:
+    """Where there is a pager, in the transaction that grants; Slack's outbox does not have it."""
+    world = RunPeople(tmp_path, is_paging=True)
+    run_id = world.fire("page", notes(first=ASKS))
+    async with world.executing() as executor:
+        await world.until_run(run_id, "waiting")
+        approval = approval_id(run_id, "first")
+        await world.desk(executor).break_glass(approval, COMMANDER, "all asleep")
+        await world.until_run(run_id, "succeeded")
+    item = world.stores.outbox.item(f"page_entry:{approval}:glass")
+    assert item is not None
+    assert (item.kind, item.incident_id) == ("page_entry", "INC-1")
+    assert "page_entry" not in {one.kind for one in world.stores.outbox.due(9e9, 1000)}
+    await world.close()
+
+
 async def test_an_announcement_is_cut_short_or_objected_to(world: RunPeople) -> None:
     """Each decision holds once; what was objected to is not made."""
     said = 'announce: {message: "the note is written", for: 10m, call_for_capacity: true}'

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from opsbot.alert.policy import AlertPolicy
 from opsbot.errors import ActionError
 from opsbot.people import Person
-from opsbot.run_desk import RunDesk, Runs
+from opsbot.desk_tools import Runs
+from opsbot.run_desk import RunDesk
 from opsbot.runbook.action import Action, ActionContext, Outcome
 from opsbot.runbook.commands import RunRequest
 from opsbot.runbook.loader import loads_runbook
