@@ -21,7 +21,6 @@ from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.advance import Advance
 from opsbot.runbook.case import Cases, announcement_id, approval_id
 from opsbot.runbook.consent import Consent
-from opsbot.runbook.durable import DurableRuns, DurableSettings
 from opsbot.runbook.ending import Endings
 from opsbot.runbook.gate import Gate
 from opsbot.runbook.held import Holdings, RunLocks, is_live
@@ -31,7 +30,7 @@ from opsbot.runbook.probe import Prober
 from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, STEP_ENDS, Run, RunState, StepState
 from opsbot.runbook.starting import Starting
 from opsbot.runbook.store import RunStore
-from opsbot.runbook.workflow import Interpreter
+from opsbot.runbook.workflow import Interpreter, RunEngine
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +60,22 @@ class Executor:
     """Executes runs durably. One in a process."""
 
     def __init__(
-        self, settings: ExecutorSettings, store: RunStore, registry: ActionRegistry, prober: Prober, clock: Clock
+        self,
+        settings: ExecutorSettings,
+        store: RunStore,
+        registry: ActionRegistry,
+        prober: Prober,
+        clock: Clock,
+        engine: RunEngine | None = None,
     ) -> None:
+        """Args: engine: what makes runs durable; DBOS unless stated."""
         self._settings = settings
         self._store = store
         self._clock = clock
         locks = RunLocks()
         self._interpreter = interpreter(settings, store, registry, prober, clock, locks)
         self._keeper = LeaseKeeper(store, registry, clock, locks)
-        self._durable = DurableRuns(DurableSettings(settings.dbos_url, settings.executor_id))
+        self._durable = _dbos(settings) if engine is None else engine
         self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
         self._told: dict[str, set[str]] = {}
@@ -231,6 +237,13 @@ class Executor:
                 return "" if said.state == "open" and not said.offers else f"{row.step_id} {said.state} {said.ends_at}"
             waits = waits or row.state is StepState.UNKNOWN
         return "" if waits else "nothing is waited for any more"
+
+
+def _dbos(settings: ExecutorSettings) -> RunEngine:
+    # Imported where it is used: tests of runbooks need no DBOS, and it takes longer to load than a test to run.
+    from opsbot.runbook.durable import DurableRuns, DurableSettings
+
+    return DurableRuns(DurableSettings(settings.dbos_url, settings.executor_id))
 
 
 def workflow_id(run: Run) -> str:
