@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "check_command:check",
         "Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.",
     ),
+    "test": LazyCommand(
+        "test_command:test", "Perform the tests beside runbooks, in virtual time and with mocked actions."
+    ),
     "schema": LazyCommand(
         "check_command:schema", "Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."
     ),
