@@ -184,7 +184,7 @@ class MockedAction(Action[Any]):
     @property
     def can_be_found(self) -> bool:
         """Whether the real action can look up what an earlier call did."""
-        return type(self.real).find is not Action.find
+        return self.real.can_be_found
 
     def text(self, arguments: BaseModel, prior: Facts, ttl_s: float | None) -> str:
         """What it says of itself, unless the mock does."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opsbot.incident.timeline import TimelineEntry
-from opsbot.runbook.run import RunState
+from opsbot.runbook.run import Run, RunState
 from opsbot.testing.case import Case
 from opsbot.testing.perform import Seen
 from opsbot.testing.wire import NOT_STARTED, Expectation, pattern_of
@@ -52,7 +52,7 @@ def judge(case: Case, seen: Seen) -> Verdict:
     messages = _in_order(expect.messages, _timeline(seen))
     failures = [*seen.problems, *_state(expect, seen)]
     if seen.run is not None and expect.state != NOT_STARTED:
-        failures += [*_steps(expect, seen), *_outputs(expect, seen), *_duration(expect, seen)]
+        failures += [*_steps(expect, seen), *_outputs(expect, seen), *_duration(case, seen)]
     failures += [*_calls(expect, seen), *_undone(expect, seen), *_approvals(expect, seen)]
     failures += [_told_missing(wanted, after, seen) for wanted, after in messages.missing]
     failures += _unwanted(expect, seen)
@@ -96,24 +96,29 @@ def _outputs(expect: Expectation, seen: Seen) -> Iterator[str]:
                 yield f"outputs: expected {step_id}.{name} {_json(value)}, was {_json(outputs.get(name))}"
 
 
-def _duration(expect: Expectation, seen: Seen) -> Iterator[str]:
-    if expect.duration is None or seen.run is None:
+def _duration(case: Case, seen: Seen) -> Iterator[str]:
+    most_s = case.test.expect.duration
+    if most_s is None or seen.run is None:
         return
-    over = _steps_over_at(seen)
+    over = _steps_over_at(case, seen, seen.run)
     if over is None:
-        yield f"duration: expected at most {format_duration(expect.duration)}, and its steps are not over"
-    elif over - seen.run.created_at > expect.duration:
+        yield f"duration: expected at most {format_duration(most_s)}, and its steps are not over"
+    elif over - seen.run.created_at > most_s:
         took = format_duration(round(over - seen.run.created_at, 3))
-        yield f"duration: expected at most {format_duration(expect.duration)}, was {took}"
+        yield f"duration: expected at most {format_duration(most_s)}, was {took}"
 
 
-def _steps_over_at(seen: Seen) -> float | None:
-    """When nothing was left to be done: what was said last of a step, before what its end made of it."""
-    assert seen.run is not None
-    if seen.run.state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING):
+def _steps_over_at(case: Case, seen: Seen, run: Run) -> float | None:
+    """When nothing was left to be done: what was said last of a step, before what the run's end made of it."""
+    if run.state in (RunState.QUEUED, RunState.RUNNING, RunState.WAITING):
         return None
-    of_steps = [one.at for one in _timeline(seen) if one.kind.startswith("step.") and one.kind != "step.released"]
-    return max(of_steps, default=seen.run.ended_at or seen.run.created_at)
+    finals = tuple(f"{run.run_id}:{step.step_id}:" for step in case.runbook.finals)
+    of_steps = [
+        one.at
+        for one in _timeline(seen)
+        if one.kind.startswith("step.") and one.kind != "step.released" and not one.key.startswith(finals)
+    ]
+    return max(of_steps, default=run.ended_at or run.created_at)
 
 
 def _calls(expect: Expectation, seen: Seen) -> Iterator[str]:

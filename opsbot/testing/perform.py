@@ -113,6 +113,7 @@ async def _live(world: World, script: Script) -> None:
 async def _watch(world: World, script: Script, process: Process) -> None:
     """Let time pass until the test is over."""
     stop_at = world.case.test.stop_at or STOP_AFTER_S
+    rested_at: int | None = None
     while True:
         await script.look(process)
         if world.case.rules is not None and not script_is_over(world):
@@ -121,8 +122,11 @@ async def _watch(world: World, script: Script, process: Process) -> None:
                 await process.desk.ingest(alerts)
                 process.executor.wake()
         now = world.clock.now() - world.start_s
-        if now >= stop_at or (not script.has_orders and _is_at_rest(world)):
+        is_at_rest = not script.has_orders and _is_at_rest(world)
+        # The bot has had a second to answer what was done last.
+        if now >= stop_at or (is_at_rest and rested_at == world.version):
             return
+        rested_at = world.version if is_at_rest else None
         pause_s = LOOK_EVERY_S
         next_at = script.next_at()
         if next_at is not None:

@@ -145,6 +145,11 @@ class World:
         """Every announcement, the oldest first."""
         return self._known().announcements
 
+    @property
+    def version(self) -> int:
+        """Counts what was written."""
+        return self._database.version
+
     def waits_for_a_word(self, run: Run) -> bool:
         """Whether somebody must say if a step of the run has happened."""
         return run.run_id in self._known().has_unknown

@@ -74,3 +74,51 @@ def test_nothing_is_given_back_while_all_runs_are_stopped_whatever_the_run_was_a
     expect: {state: succeeded, undone: [resize]}
 """
     assert failures(tmp_path, tests, RUNBOOK.replace("timeout: 20m", "timeout: 1h")) == [(), ()]
+
+
+UNDONE = """\
+version: 1
+id: relief
+name: Relief
+owner: tests
+mode: MODE
+triggers: [{type: alert, match: {alertname: Slow}}]
+steps:
+  - id: restart
+    name: Restart
+    uses: serving.restart
+    undo: {uses: serving.release_all, with: {whose: opsbot}}
+finally:
+  - {id: clear, name: Clear up, uses: serving.release_all}
+"""
+PLAIN = HEAD.replace("mock: {resize: {prior: {in_force: 64}}}\n", "")
+
+
+def test_an_undo_is_not_done_twice_when_the_bot_dies_right_after_it(tmp_path: Path) -> None:
+    """It has a key of its own, by which it is looked up."""
+    waiting = "  - {id: wait, name: Wait, uses: wait.until, with: {expr: up == 7}, timeout: 10m}\nfinally:"
+    runbook = UNDONE.replace("MODE", "auto").replace("finally:", waiting)
+    tests = """\
+  - name: one
+    undo: {at: 1m}
+    crash_after: restart.undo
+    expect: {state: undone, calls: [{step: restart}, {step: restart.undo}, {step: clear}], undone: [restart]}
+"""
+    (verdict,) = performed(tmp_path, tests, runbook, PLAIN)
+    assert verdict.failures == ()
+    assert verdict.seen.deaths == ("the act of restart.undo",)
+
+
+def test_a_change_under_finally_is_left_out_where_each_change_is_asked_about(tmp_path: Path) -> None:
+    """Nobody is asked at the end; it once failed six times over fifteen seconds, and nobody was told."""
+    tests = """\
+  - name: one
+    approve: [{step: restart}]
+    expect:
+      state: succeeded
+      steps: {restart: succeeded, clear: skipped}
+      calls: [{step: restart}]
+      messages: ["Not done: put a back to base values"]
+      duration: 10s
+"""
+    assert failures(tmp_path, tests, UNDONE.replace("MODE", "suggest"), PLAIN) == [()]
