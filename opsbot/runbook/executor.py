@@ -47,6 +47,7 @@ class ExecutorSettings:
         max_hold_s: longest time a run renews its leases; past that a person must.
         poll_s: pause between two looks at a condition or at the store.
         clusters: every cluster that opsbot.yaml names.
+        round_s: pause between two rounds of starting, waking and renewing; as long as poll_s unless stated.
     """
 
     dbos_url: str
@@ -54,6 +55,7 @@ class ExecutorSettings:
     max_hold_s: float = 4 * 3600.0
     poll_s: float = ROUND_S
     clusters: tuple[str, ...] = ()
+    round_s: float | None = None
 
 
 class Executor:
@@ -70,6 +72,7 @@ class Executor:
     ) -> None:
         """Args: engine: what makes runs durable; DBOS unless stated."""
         self._settings = settings
+        self._round_s = settings.poll_s if settings.round_s is None else settings.round_s
         self._store = store
         self._clock = clock
         locks = RunLocks()
@@ -165,13 +168,13 @@ class Executor:
         while True:
             await self._round("starting and waking runs", self._start_and_wake)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._settings.poll_s)
+                await asyncio.wait_for(self._woken.wait(), self._round_s)
             self._woken.clear()
 
     async def _keep_leases(self) -> None:
         while True:
             await self._round("renewing leases", self._renew)
-            await asyncio.sleep(self._settings.poll_s)
+            await asyncio.sleep(self._round_s)
 
     async def _round(self, what: str, do: Callable[[], Awaitable[None]]) -> None:
         try:

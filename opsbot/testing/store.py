@@ -6,6 +6,7 @@ virtual time the bot looks at its store more often than anything changes.
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -37,9 +38,15 @@ class QuickDatabase(Database):
     """A database that counts its writes."""
 
     def __init__(self, folder: Path) -> None:
-        (folder / FILE).write_bytes(_template())
+        self._path = folder / FILE
         self.version = 0
-        super().__init__(f"sqlite:///{folder / FILE}")
+        super().__init__(f"sqlite:///{self._path}")
+
+    def empty(self) -> None:
+        """Forget everything."""
+        self.close()
+        self._path.write_bytes(_template())
+        self.version += 1
 
     def _migrate(self) -> None:
         event.listen(self.engine, "connect", _unflushed)
@@ -111,15 +118,23 @@ class TestedStore:
         return write
 
 
+_idle: list[QuickDatabase] = []
+"""Databases that no test uses now: SQLAlchemy compiles each statement once for each, which takes longer than to run."""
+
+
 @contextmanager
 def quick_database() -> Iterator[QuickDatabase]:
-    """A database in a folder of its own, which is removed."""
-    folder = Path(tempfile.mkdtemp(prefix="opsbot-test-"))
+    """An empty database of one's own."""
+    database = _idle.pop() if _idle else QuickDatabase(_folder())
+    database.empty()
     try:
-        database = QuickDatabase(folder)
-        try:
-            yield database
-        finally:
-            database.close()
+        yield database
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        database.close()
+        _idle.append(database)
+
+
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="opsbot-test-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

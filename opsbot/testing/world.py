@@ -19,6 +19,7 @@ from opsbot.alert.policy import AlertPolicy
 from opsbot.desk import Desk
 from opsbot.people import Person, Role
 from opsbot.runbook.executor import Executor, ExecutorSettings
+from opsbot.runbook.model import Runbook
 from opsbot.runbook.run import Run, RunState, StepState
 from opsbot.runbook.select import select
 from opsbot.runbook.store import AnnouncementRow, ApprovalRow, RunStore
@@ -37,6 +38,7 @@ from opsbot.testing.store import QuickDatabase, TestedStore
 from opsbot.testing.virtual import VirtualClock
 from opsbot.testing.wire import EVERY
 
+LONGEST_ROUND_S = 5.0
 ALL_ROLES: frozenset[Role] = frozenset({"viewer", "responder", "commander", "trust_and_safety", "author"})
 
 
@@ -86,7 +88,7 @@ class World:
         real = shipped_actions(ShippedParts(self.metrics, _nobody(), self.clock))
         store = TestedStore(self.stores.runs, self._database, self.deaths, is_slack_down=self.case.test.slack == "down")
         executor = Executor(
-            ExecutorSettings("", "test", clusters=self.case.clusters),
+            ExecutorSettings("", "test", clusters=self.case.clusters, round_s=_round_s(self.case.runbook)),
             cast(RunStore, store),
             mocked(real, self.server),
             self.metrics,
@@ -178,6 +180,12 @@ class World:
         if not self.case.test.requester and not select(alert, [runbook]):
             return []
         return [RunbookToRun(runbook.runbook_id, runbook.name, runbook.revision, runbook.source_json)]
+
+
+def _round_s(runbook: Runbook) -> float:
+    """Whatever people do wakes the executor at once; only leases and cooldowns need its rounds."""
+    leases = [step.lease_s / 6 for step in runbook.steps if step.lease_s is not None]
+    return min([LONGEST_ROUND_S, *leases])
 
 
 def deaths_of(crash_after: Sequence[str]) -> Deaths:
