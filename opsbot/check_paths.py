@@ -62,14 +62,14 @@ def _is_shown(file: Path, folder: Path) -> bool:
 
 
 def _runbooks(paths: Sequence[Path]) -> list[Problem]:
-    from opsbot.action import names_only
+    from opsbot.action.registry import names_only
     from opsbot.runbook.loader import check_runbooks
 
     return check_runbooks(paths, names_only())
 
 
 def _runbook_tests(paths: Sequence[Path]) -> list[Problem]:
-    from opsbot.action import names_only
+    from opsbot.action.registry import names_only
     from opsbot.testing.loader import load_tests
 
     return [problem for path in paths for problem in load_tests(path, names_only())[1]]

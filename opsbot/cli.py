@@ -32,6 +32,17 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "test": LazyCommand(
         "test_command:test", "Perform the tests beside runbooks, in virtual time and with mocked actions."
     ),
+    "plan": LazyCommand(
+        "plan_command:plan",
+        "Say what RUNBOOK (a file, or the id of one in force) would do now, step by step, and change nothing.",
+    ),
+    "graph": LazyCommand(
+        "graph_command:graph",
+        "Draw RUNBOOK, a file: what starts it, its steps with approval, lease and verification, and every way out.",
+    ),
+    "new": LazyCommand(
+        "new_command:new", "Write FOLDER/NAME.yaml and NAME.test.yaml, which pass `opsbot check` as they are."
+    ),
     "schema": LazyCommand(
         "check_command:schema", "Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."
     ),
@@ -76,6 +87,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "capacity": LazyCommand(
         "capacity_command:capacity",
         "Show what each cluster carries, what bounds it, and when its trend meets that bound.",
+    ),
+    "backtest": LazyCommand(
+        "backtest_command:backtest",
+        "Say what would have fired, paged and run over the last days, with the rules and runbooks as they are now.",
     ),
     "demo": LazyCommand(
         "demo_command:demo",

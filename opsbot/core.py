@@ -10,7 +10,10 @@ from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from opsbot.action import ControlClient, ServingTarget, ShippedParts, shipped_actions
+from opsbot.action.control import ControlClient, ServingTarget
+from opsbot.action.parts import ShippedParts
+from opsbot.action.plugin import load_plugins
+from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
@@ -97,7 +100,22 @@ class Core:
             fleet=ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None,
         )
         prober = asked_source(settings, secrets.prometheus_tokens, clock)
-        registry = shipped_actions(ShippedParts(prober, self._control, clock))
+        plugins = load_plugins(settings.actions.plugins, clock)
+        for problem in plugins.problems:
+            logger.error("%s", problem)
+        parts = ShippedParts(
+            prober,
+            self._control,
+            clock,
+            settings.actions,
+            {target.cluster: target.client_url or target.url for target in settings.serving},
+            self._incidents,
+            stores.silences,
+            None if pagerduty is None else PageRepository(database),
+            policy.max_silence_s,
+            self._wake_slack,
+        )
+        registry = shipped_actions(parts, plugins.actions)
         self._library = RunbookLibrary(settings.runbooks, registry, settings.data_dir / "runbooks.last-good")
         self._executor = Executor(
             ExecutorSettings(

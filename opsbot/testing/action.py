@@ -23,7 +23,7 @@ from opsbot.testing.metrics import SeriesMetrics
 from opsbot.testing.notation import Series, series
 from opsbot.testing.wire import CallField, SeriesField
 
-UNMOCKED = frozenset({"prometheus.query", "wait.until"})
+UNMOCKED = frozenset({"prometheus.query", "wait.until", "wait.for"})
 """They ask the metrics, which are the test's series already, unless a test mocks them."""
 _NOTHING_SET: Facts = {"num_leases": 0, "layers": [], "leases": []}
 """What a server says where nobody has set anything, as far as it does not depend on the server."""
@@ -197,9 +197,28 @@ class MockedAction(Action[Any]):
             return f"Done: {self.name}"
 
 
-def mocked(real: ActionRegistry, server: Server) -> ActionRegistry:
-    """Every action of *real*, mocked."""
-    return ActionRegistry(_mocked(action, server) for action in real)
+class MockedRegistry(ActionRegistry):
+    """Every action of another registry, mocked when it is asked for."""
+
+    def __init__(self, real: ActionRegistry, server: Server) -> None:
+        super().__init__(())
+        self._real = real
+        self._server = server
+
+    def __iter__(self) -> Iterator[Action[Any]]:
+        for name in self.names():
+            self.find(name)
+        return super().__iter__()
+
+    def find(self, name: str) -> Action[Any] | None:
+        """The action with that name, or None."""
+        if name not in self._actions and (real := self._real.find(name)) is not None:
+            self._actions[name] = _mocked(real, self._server)
+        return super().find(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Every name, sorted."""
+        return self._real.names()
 
 
 def _mocked(real: Action[Any], server: Server) -> Action[Any]:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from opsbot.action import names_only
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.loader import find_files, load_runbook
 from opsbot.testing.coverage import Coverage, coverage
 from opsbot.testing.expect import Verdict, judge
+from opsbot.testing.known import known_actions
 from opsbot.testing.loader import LoadedTests, find_tests, load_tests
 from opsbot.testing.perform import perform
 from opsbot.yamlfile import Problem
@@ -38,7 +38,7 @@ class Plan:
 
 def plan(paths: Sequence[Path], only: str = "") -> Plan:
     """The tests that *paths* name whose names, or whose files' names, contain *only*."""
-    registry = names_only()
+    registry = known_actions()
     found, problems = find_tests(paths)
     files: list[LoadedTests] = []
     tested: set[str] = set()
@@ -68,7 +68,7 @@ def run(file: LoadedTests, tell: Callable[[Verdict], None]) -> tuple[Verdict, ..
 
 def covered(plan: Plan, verdicts: Sequence[Verdict]) -> tuple[Coverage, ...]:
     """What the tests have shown, by runbook."""
-    registry = names_only()
+    registry = known_actions()
     found: dict[str, Coverage] = {}
     for file in plan.files:
         seen = [one.seen for one in verdicts if one.case.runbook.runbook_id == file.runbook.runbook_id]

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import cast
 
 from sqlalchemy import select as sql_select
 from sqlalchemy import update
 
-from opsbot.action import ControlClient, ShippedParts, shipped_actions
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.alert.policy import AlertPolicy
 from opsbot.desk import Desk
@@ -28,10 +26,11 @@ from opsbot.store.approvals import to_announcement, to_approval
 from opsbot.store.repositories import Repositories
 from opsbot.store.rows import to_run
 from opsbot.store.run_queue import RunbookToRun
-from opsbot.testing.action import Server, mocked
+from opsbot.testing.action import MockedRegistry, Server
 from opsbot.testing.case import Case
 from opsbot.testing.crash import Deaths
 from opsbot.testing.engine import Journal, MemoryEngine
+from opsbot.testing.known import real_actions
 from opsbot.testing.metrics import SeriesMetrics
 from opsbot.testing.rules import RuledAlerts
 from opsbot.testing.store import QuickDatabase, TestedStore
@@ -40,12 +39,6 @@ from opsbot.testing.wire import EVERY
 
 LONGEST_ROUND_S = 5.0
 ALL_ROLES: frozenset[Role] = frozenset({"viewer", "responder", "commander", "trust_and_safety", "author"})
-
-
-@cache
-def _nobody() -> ControlClient:
-    """What real actions would call, were they called."""
-    return ControlClient({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +78,12 @@ class World:
 
     def process(self) -> Process:
         """A new process over what is there."""
-        real = shipped_actions(ShippedParts(self.metrics, _nobody(), self.clock))
+        real = real_actions(self.metrics, self.clock)
         store = TestedStore(self.stores.runs, self._database, self.deaths, is_slack_down=self.case.test.slack == "down")
         executor = Executor(
             ExecutorSettings("", "test", clusters=self.case.clusters, round_s=_round_s(self.case.runbook)),
             cast(RunStore, store),
-            mocked(real, self.server),
+            MockedRegistry(real, self.server),
             self.metrics,
             self.clock,
             MemoryEngine(self._journal, self.clock, self.deaths),

@@ -104,12 +104,12 @@ def test_targets_may_stand_without_a_list(tmp_path: Path) -> None:
     ("line", "problem"),
     [
         ("", "nothing to watch: name serving, targets_file, targets_url or prometheus"),
-        ("prometheus: {url: p}", "opsbot.yaml:2:13: url: 'p' is no address such as https://prometheus.example:9090"),
+        ("prometheus: {url: p}", "opsbot.yaml:2:19: url: 'p' is no address such as https://prometheus.example:9090"),
         ("prometheus: [{url: 'http://a:b@p'}]", "opsbot.yaml:2:20: url: a user or password stands in the address"),
         ("prometheus: {url: 'http://p', token_env: T}", "its token would be sent unencrypted; use https"),
         ("prometheus: {url: 'http://p', labels: {alertname: x}}", "'alertname' cannot be a server's label"),
         ("prometheus: {url: 'http://p', labels: {region: ''}}", "the label 'region' is empty"),
-        ("prometheus: {url: 'http://p', interval: 100ms}", "greater than or equal to 1"),
+        ("prometheus: {url: 'http://p', interval: 100ms}", "interval: at least 1 is needed"),
         ("prometheus: {url: 'http://p', tokn_env: T}", "unknown key 'tokn_env', did you mean 'token_env'?"),
         ("prometheus: [{url: 'http://p'}, {url: 'http://q'}]", "two servers have the name 'prometheus'"),
         ("prometheus: [{url: 'http://p'}, {url: 'http://q', name: q}]", "two servers have the labels {}"),
@@ -137,3 +137,31 @@ def test_the_tokens_of_servers_are_secrets(tmp_path: Path) -> None:
         load_secrets(settings, {"OPSBOT_API_TOKEN": "a", "US": "b"})
     secrets = load_secrets(settings, {"OPSBOT_API_TOKEN": "a", "US": "b", "EU": "c"})
     assert secrets.prometheus_tokens == {"eu": "c", "us": "b", "x": "b"}
+
+
+def test_a_fleet_has_a_token_of_its_own(tmp_path: Path) -> None:
+    """It is asked for where a fleet is named, and nowhere shown."""
+    settings = load_settings(
+        write(tmp_path, GOOD + 'fleet: {url: "http://127.0.0.1:8100", control_token_env: FLEET}\n')
+    )
+    environ = {"OPSBOT_API_TOKEN": "a", "EU_TOKEN": "b", "ANN_TOKEN": "c"}
+    with pytest.raises(ConfigError, match="environment variable FLEET is not set: the fleet's control token"):
+        load_secrets(settings, environ)
+    secrets = load_secrets(settings, {**environ, "FLEET": "hidden"})
+    assert secrets.fleet_token == "hidden"
+    assert "hidden" not in repr(secrets)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("actions: {http: {allow: ['https://a.example']}}", "is none of host, host:port, address"),
+        ("actions: {process: {allow: {it: {argv: [reboot]}}}}", "is no whole path"),
+        ("actions: {secrets: {env: [token]}}", "string should match pattern"),
+        ("actions: {htpp: {}}", "htpp"),
+    ],
+)
+def test_what_runbooks_may_reach_is_checked(tmp_path: Path, text: str, says: str) -> None:
+    """At its place in the file."""
+    with pytest.raises(ConfigError, match=says):
+        load_settings(write(tmp_path, f"{GOOD}{text}\n"))

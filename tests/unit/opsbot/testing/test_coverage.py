@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from opsbot.action import names_only
+from opsbot.action.registry import names_only
 from opsbot.testing.coverage import coverage
 from tests.support.runbook_tests import performed
 

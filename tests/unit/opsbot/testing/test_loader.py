@@ -71,7 +71,7 @@ BROKEN = {
     ),
     "both at and after": (
         "  - {name: one, approve: [{step: resize, at: 1m, after: 1m}], expect: {state: failed}}\n",
-        ["relief.test.yaml:11:27: 0: say either `at` or `after`, not both"],
+        ["relief.test.yaml:11:27: approve: say either `at` or `after`, not both"],
     ),
     "a bare number": (
         "  - {name: one, resolve: 10, expect: {state: failed}}\n",
@@ -102,7 +102,7 @@ BROKEN = {
     ),
     "a pattern that is none": (
         "  - {name: one, expect: {messages: [/a(/]}}\n",
-        ["relief.test.yaml:11:37: 0: '/a(/' is no pattern: missing ), unterminated subpattern at position 1"],
+        ["relief.test.yaml:11:37: messages: '/a(/' is no pattern: missing ), unterminated subpattern at position 1"],
     ),
     "an item of a step without foreach": (
         "  - {name: one, crash_after: 'resize[0]', expect: {state: failed}}\n",
