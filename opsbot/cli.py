@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "check_command:check",
         "Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.",
     ),
+    "test": LazyCommand(
+        "test_command:test", "Perform the tests beside runbooks, in virtual time and with mocked actions."
+    ),
     "plan": LazyCommand(
         "plan_command:plan",
         "Say what RUNBOOK (a file, or the id of one in force) would do now, step by step, and change nothing.",

@@ -59,6 +59,9 @@ class Advance:
         if row.state in STEP_ENDS:
             following = Next(row.following or Next.GO_ON)
             return result(following, row.detail if following is not Next.GO_ON else "")
+        if case.is_interrupted and any(one.state is StepState.UNKNOWN for one in (row, *case.items)):
+            # Nobody has said whether it happened; the end of the run does not wait for that.
+            return result(Next.INTERRUPTED)
         if row.state in _NOT_YET_ACTED:
             answer = await self._before(case)
             if answer is not None:
@@ -221,6 +224,11 @@ class Advance:
         total = len(case.items)
         end = self._stage_end(case, total)
         for item in case.items[case.row.num_done : end]:
+            if item.state is StepState.FAILED and not case.step.continue_on_error:
+                # It broke before a crash, and only that was stored.
+                why = f"{item.name}: {item.detail}"
+                await self.cases.end(case, StepState.FAILED, Next.FAILED, why)
+                return result(Next.FAILED, why)
             if item.state in STEP_ENDS:
                 continue
             if item.state is StepState.UNKNOWN:

@@ -56,7 +56,7 @@ def test_text_is_read_as_the_type_that_is_declared(runbook: Runbook) -> None:
         ({"cluster_from": "EU 1"}, "cluster_from: 'EU 1' does not match the pattern"),
         ({"limit": "many"}, "limit: 'many' is no integer"),
         ({"limit": "9"}, "limit: 9 is more than max 8"),
-        ({"limit": True}, "limit: True is no integer"),
+        ({"limit": True}, "limit: true is no integer"),
         ({"share": []}, "share: [] is no number"),
         ({"is_hard": "perhaps"}, "is_hard: 'perhaps' is no boolean"),
         ({"how": "quick"}, "how: 'quick' is none of 'slow', 'fast'"),
