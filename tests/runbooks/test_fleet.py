@@ -1,0 +1,107 @@
+"""Runbooks that see a whole fleet: four simulated clusters behind a real router, real requests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from opsbot.workspace.app import Workspace
+from tests.support.fleet_server import FleetServer, fleet_serving, lease, state
+from tests.support.proving import ADA, CORA, Ground, Trouble, grounded, state_of
+from tests.support.traffic_process import traffic
+
+pytestmark = [pytest.mark.runbooks, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+
+# The router looks at nothing but weights here: the one of somebody who has no view of KV caches and queues.
+FILE = """
+name: four
+defaults: {gpu: h100, model: llama-3.1-8b, max_num_seqs: 8, max_model_len: 2048}
+clusters:
+  - {name: w, region: west, countries: [US], count: 4}
+router: {spill_kv: 1, spill_batch: 1000, spill_wait: 1h}
+limits: {fleet: 0.25, region: 1, model: 1}
+"""
+CLUSTERS = ("w-1", "w-2", "w-3", "w-4")
+SLOW = "w-2"
+SHORTER = {"traffic-shift": {"verify:half": "12s"}}
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetServer]:
+    """Four clusters alike; one of them may be out."""
+    folder: Path = tmp_path_factory.mktemp("fleet")
+    (folder / "four.yaml").write_text(FILE)
+    (folder / "door.yaml").write_text("ramp: {steps: 5, step: 1s}\n")
+    with fleet_serving(folder / "state", folder / "four.yaml", "--door", str(folder / "door.yaml")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ground(
+    fleet: FleetServer, workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ground]:
+    """The bot with the shipped rules on queues, over all four clusters."""
+    folder = tmp_path_factory.mktemp("bot")
+    clusters = {name: f"{fleet.url}/clusters/{name}" for name in CLUSTERS}
+    settings = {"fleet": {"url": fleet.url}}
+    async with grounded(
+        folder, clusters, workspace, packs=("queue",), shorter=SHORTER, more_settings=settings
+    ) as found:
+        yield found
+
+
+@pytest.fixture
+def client(fleet: FleetServer) -> Iterator[httpx.Client]:
+    """Somebody with the control token."""
+    with fleet.client() as http:
+        yield http
+
+
+def share(client: httpx.Client, cluster: str) -> float:
+    """What the router gives the cluster of its weight."""
+    return float(state(client)[cluster]["weight"])
+
+
+async def queue(client: httpx.Client, cluster: str) -> float:
+    """Requests that wait there, by its own metrics."""
+    text = client.get(f"/clusters/{cluster}/metrics").text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("vllm:num_requests_waiting{"))
+
+
+async def test_traffic_shift(ground: Ground, fleet: FleetServer, client: httpx.Client) -> None:
+    """One cluster is slow: the shipped rule sees it, half of its share is still too much, and it gets nothing."""
+    since = ground.now()
+    fault = lease(client, "fault.slow_step_ms", 100, cluster=SLOW, on_end="release").raise_for_status().json()
+    load = ("--rate", "16", "--prompt-tokens", "32", "--max-tokens", "48", "--country-header", "", "--seed", "5")
+    async with traffic(fleet.url, *load, "--max-outstanding", "150"):
+        half = await ground.approve("traffic-shift", "half", ADA, since=since, limit_s=120)
+        assert f" {SLOW}" in half["will_do"]
+        await ground.until_step("traffic-shift", "half", "verifying", since=since)
+        assert share(client, SLOW) == 0.5
+        nothing = await ground.asked("traffic-shift", "nothing", since=since)
+        assert (await ground.decide(nothing, ADA)).status_code == 403
+        assert (await ground.decide(nothing, CORA)).status_code == 200
+        await ground.until_step("traffic-shift", "nothing", "verifying", since=since)
+        assert share(client, SLOW) == 0
+        longest = await queue(client, SLOW)
+        run = await ground.until_settled("traffic-shift", "holding", since=since, limit_s=180)
+        assert state_of(run, "nothing") == "succeeded"
+        left = await queue(client, SLOW)
+        others = [await queue(client, name) for name in CLUSTERS if name != SLOW]
+        print(f"seen: {longest:.0f} waited on {SLOW}, then {left:.0f}; on the others {others}")
+        assert left < 5 <= longest
+        assert max(others) < 5
+        client.delete(f"/clusters/{SLOW}/control/v1/leases/{fault['lease_id']}?now=true").raise_for_status()
+        await ground.until_ended("traffic-shift", "succeeded", since=since, limit_s=120)
+        await ground.bot.until("its weight is back", lambda: weight(client), lambda found: found == 1)
+    await ground.until_at_base()
+    await ground.until_quiet()
+
+
+async def weight(client: httpx.Client) -> float:
+    """What the slow one gets."""
+    return share(client, SLOW)
