@@ -16,13 +16,13 @@ from tests.support.traffic_process import traffic
 
 pytestmark = [pytest.mark.runbooks, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
-# The router looks at nothing but weights here: the one of somebody who has no view of KV caches and queues.
+# A router that sends people on late: the one of somebody who has no view of KV caches and queues.
 FILE = """
 name: four
 defaults: {gpu: h100, model: llama-3.1-8b, max_num_seqs: 8, max_model_len: 2048}
 clusters:
-  - {name: w, region: west, countries: [US], count: 4}
-router: {spill_kv: 1, spill_batch: 1000, spill_wait: 1h}
+  - {name: w, region: west, countries: [US, JP, IN, DE, BR, GB, FR, KR, ES, AU], count: 4}
+router: {spill_kv: 1, spill_batch: 10, spill_wait: 10m}
 limits: {fleet: 0.25, region: 1, model: 1}
 """
 CLUSTERS = ("w-1", "w-2", "w-3", "w-4")
@@ -75,8 +75,8 @@ async def queue(client: httpx.Client, cluster: str) -> float:
 async def test_traffic_shift(ground: Ground, fleet: FleetServer, client: httpx.Client) -> None:
     """One cluster is slow: the shipped rule sees it, half of its share is still too much, and it gets nothing."""
     since = ground.now()
-    fault = lease(client, "fault.slow_step_ms", 100, cluster=SLOW, on_end="release").raise_for_status().json()
-    load = ("--rate", "16", "--prompt-tokens", "32", "--max-tokens", "48", "--country-header", "", "--seed", "5")
+    fault = lease(client, "fault.slow_step_ms", 100, cluster=SLOW, ttl_s=900).raise_for_status().json()
+    load = ("--rate", "16", "--prompt-tokens", "32", "--max-tokens", "48", "--seed", "5")
     async with traffic(fleet.url, *load, "--max-outstanding", "150"):
         half = await ground.approve("traffic-shift", "half", ADA, since=since, limit_s=120)
         assert f" {SLOW}" in half["will_do"]
