@@ -44,12 +44,12 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetServer]:
 async def ground(
     fleet: FleetServer, workspace: Workspace, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Ground]:
-    """The bot with the shipped rules on queues, over all four clusters."""
+    """The bot over all four clusters."""
     folder = tmp_path_factory.mktemp("bot")
     clusters = {name: f"{fleet.url}/clusters/{name}" for name in CLUSTERS}
     settings = {"fleet": {"url": fleet.url}}
     async with grounded(
-        folder, clusters, workspace, packs=("queue",), shorter=SHORTER, more_settings=settings
+        folder, clusters, workspace, packs=("serving",), shorter=SHORTER, more_settings=settings
     ) as found:
         yield found
 
@@ -73,12 +73,14 @@ async def queue(client: httpx.Client, cluster: str) -> float:
 
 
 async def test_traffic_shift(ground: Ground, fleet: FleetServer, client: httpx.Client) -> None:
-    """One cluster is slow: the shipped rule sees it, half of its share is still too much, and it gets nothing."""
-    since = ground.now()
+    """One cluster is slow: half of its share is still too much, so it gets nothing, and its queue drains."""
+    trouble = Trouble(ground, "ClusterOverloaded", cluster=SLOW)
     fault = lease(client, "fault.slow_step_ms", 100, cluster=SLOW, ttl_s=900).raise_for_status().json()
     load = ("--rate", "16", "--prompt-tokens", "32", "--max-tokens", "48", "--seed", "5")
     async with traffic(fleet.url, *load, "--max-outstanding", "150"):
-        half = await ground.approve("traffic-shift", "half", ADA, since=since, limit_s=120)
+        await ground.bot.until("a queue", lambda: queue(client, SLOW), lambda found: found > 15)
+        since = await trouble.begin()
+        half = await ground.approve("traffic-shift", "half", ADA, since=since)
         assert f" {SLOW}" in half["will_do"]
         await ground.until_step("traffic-shift", "half", "verifying", since=since)
         assert share(client, SLOW) == 0.5
@@ -96,7 +98,8 @@ async def test_traffic_shift(ground: Ground, fleet: FleetServer, client: httpx.C
         assert left < 5 <= longest
         assert max(others) < 5
         client.delete(f"/clusters/{SLOW}/control/v1/leases/{fault['lease_id']}?now=true").raise_for_status()
-        await ground.until_ended("traffic-shift", "succeeded", since=since, limit_s=120)
+        await trouble.end()
+        await ground.until_ended("traffic-shift", "succeeded", since=since)
         await ground.bot.until("its weight is back", lambda: weight(client), lambda found: found == 1)
     await ground.until_at_base()
     await ground.until_quiet()

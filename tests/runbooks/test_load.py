@@ -280,7 +280,7 @@ def release(server: ServingServer, lease_id: str) -> None:
 
 
 async def test_batch_starved(ground: Ground, server: ServingServer, slow: None, load: tuple[str, ...]) -> None:
-    """Somebody left the batch at one: it is released, then held at the ridge, and the queue is served."""
+    """Somebody left the batch at one: it is released, and the queue is served."""
     trouble = Trouble(ground, "BatchStarved")
     grant(server, "batch_limit", 1, ttl_s=600)
     async with traffic(server.url, *load, "--rate", "3", "--max-outstanding", "40"):
@@ -288,14 +288,13 @@ async def test_batch_starved(ground: Ground, server: ServingServer, slow: None, 
         slow_before = await per_s(ground, server, 5)
         since = await trouble.begin()
         await ground.approve("batch-starved", "release", ADA, since=since)
-        ridge = await ground.approve("batch-starved", "at_the_ridge", ADA, since=since)
         run = await ground.until_step("batch-starved", "relieved", "succeeded", since=since, limit_s=120)
         assert state_of(run, "release") == "succeeded"
-        limit = ground.knob("batch_limit")["in_force"]
+        left = counted(server, "vllm:num_requests_waiting")
         after = await per_s(ground, server, 5)
-        print(f"seen: {slow_before:.0f} -> {after:.0f} tokens/s, batch 1 -> {limit};", ridge["will_do"])
-        assert 1 < limit < BATCH
-        assert counted(server, "vllm:num_requests_waiting") < 2
+        print(f"seen: {slow_before:.0f} -> {after:.0f} tokens/s, {left:.0f} wait")
+        assert ground.knob("batch_limit")["in_force"] == BATCH
+        assert left < 2
         assert after > 3 * slow_before
     await end(ground, trouble, "batch-starved")
     assert ground.knob("batch_limit")["in_force"] == BATCH
