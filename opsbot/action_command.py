@@ -17,16 +17,22 @@ import click
 )
 def actions(name: str | None, page: Path | None) -> None:
     """List what steps of runbooks may use; or show the action NAME alone."""
-    from opsbot.action import names_only
+    from opsbot.action.plugin import load_plugins
     from opsbot.action.reference import BEGIN, reference
+    from opsbot.action.registry import names_only
+    from opsbot.clock import SystemClock
     from opsbot.runbook.action import ActionRegistry
 
-    registry = names_only()
+    # A page of ours has ours alone; who asks in a terminal wants all that is installed.
+    plugins = None if page is not None else load_plugins({}, SystemClock())
+    registry = names_only(plugins.actions if plugins else ())
     if name is not None:
         registry = ActionRegistry([registry.get(name)])
     text = reference(registry)
     if page is None:
         click.echo(text)
+        for problem in plugins.problems if plugins else ():
+            click.echo(problem, err=True)
         return
     head, marker, _ = page.read_text(encoding="utf-8").partition(BEGIN)
     if not marker:

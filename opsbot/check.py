@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from opsbot.action import names_only
+from opsbot.action.plugin import load_plugins
+from opsbot.action.registry import names_only
 from opsbot.check_sources import source_problems
+from opsbot.clock import SystemClock
 from opsbot.config import Settings
 from opsbot.oncall.loader import load_rota
 from opsbot.oncall.wire import RotaWire
 from opsbot.rule.loader import check_rules, yaml_files
 from opsbot.rule.model import RuleFileWire
-from opsbot.runbook import wire
 from opsbot.runbook.action import ActionRegistry
+from opsbot.runbook.action_schema import runbook_schema
 from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
 from opsbot.yamlfile import Problem, load, validate
 
@@ -32,7 +34,8 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     runbooks = settings.runbooks if settings else _default("runbooks")
     rules = settings.alert_rules if settings else _default("alert_rules")
     # Nothing is called: the actions are only asked for their names and arguments.
-    registry = names_only()
+    plugins = load_plugins(settings.actions.plugins if settings else {}, SystemClock())
+    registry = names_only(plugins.actions)
     wrong = check_runbooks(runbooks, registry)
     # A runbook that cannot be read may be the one that a rule names.
     ids = None if wrong else _runbook_ids(runbooks, registry)
@@ -41,7 +44,8 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
         problems += load_rota(settings.oncall, _responders(settings))[1]
     num_oncall = int(settings is not None and settings.oncall is not None)
     num_files = 1 + num_oncall + len(find_files(runbooks)[0]) + len(yaml_files(rules))
-    return [str(problem) for problem in problems], num_files
+    at_settings = [f"{config_path}:1:1: {problem}" for problem in plugins.problems]
+    return [*(str(problem) for problem in problems), *at_settings], num_files
 
 
 def check_settings(path: Path) -> tuple[Settings | None, list[Problem]]:
@@ -70,7 +74,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {
         "opsbot": _titled(Settings.model_json_schema(by_alias=True), "opsbot settings"),
         "alerts": _titled(RuleFileWire.model_json_schema(by_alias=True), "opsbot alert rules"),
-        "runbook": wire.json_schema(),
+        "runbook": runbook_schema(names_only()),
         "oncall": _titled(RotaWire.model_json_schema(by_alias=True), "opsbot on-call rota"),
     }
 

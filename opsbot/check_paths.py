@@ -62,7 +62,7 @@ def _is_shown(file: Path, folder: Path) -> bool:
 
 
 def _runbooks(paths: Sequence[Path]) -> list[Problem]:
-    from opsbot.action import names_only
+    from opsbot.action.registry import names_only
     from opsbot.runbook.loader import check_runbooks
 
     return check_runbooks(paths, names_only())

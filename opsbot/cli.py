@@ -74,6 +74,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "capacity_command:capacity",
         "Show what each cluster carries, what bounds it, and when its trend meets that bound.",
     ),
+    "backtest": LazyCommand(
+        "backtest_command:backtest",
+        "Say what would have fired, paged and run over the last days, with the rules and runbooks as they are now.",
+    ),
     "demo": LazyCommand(
         "demo_command:demo",
         "Run the whole loop on a real model: overload, incident, runbook, recovery, and everything put back.",

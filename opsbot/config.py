@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from opsbot.action_settings import ActionsSection
 from opsbot.alert_settings import AlertingSection
 from opsbot.config_form import OneOrMany, as_one_or_many, http_url, is_loopback, label_names
 from opsbot.errors import ConfigError
@@ -38,6 +39,9 @@ class ServingSection(_Section):
     url: str = Field(description="Base URL of its server: /metrics and the control API live there.")
     control_token_env: EnvName = Field(
         default="SERVING_CONTROL_TOKEN", description="Environment variable that holds the control API's token."
+    )
+    client_url: Annotated[str, AfterValidator(http_url)] | None = Field(
+        default=None, description="Where its clients ask, for `loadtest.run`; `url` unless stated."
     )
 
 
@@ -243,6 +247,9 @@ class Settings(_Section):
         default=(), max_length=64, description="Receivers of webhooks, beside the alert door for Alertmanager."
     )
     runs: RunsSection = RunsSection()
+    actions: ActionsSection = Field(
+        default=ActionsSection(), description="What runbooks may reach outside of opsbot; nothing unless named."
+    )
     alerting: AlertingSection = AlertingSection()
     paging: PagingSection = PagingSection()
     history: HistorySection = HistorySection()

@@ -10,7 +10,10 @@ from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from opsbot.action import ControlClient, ServingTarget, ShippedParts, shipped_actions
+from opsbot.action.control import ControlClient, ServingTarget
+from opsbot.action.parts import ShippedParts
+from opsbot.action.plugin import load_plugins
+from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
@@ -32,6 +35,7 @@ from opsbot.readiness import WriteProbe
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
+from opsbot.runbook_shelf import RunbookShelf
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.source_settings import asked_source
@@ -96,8 +100,23 @@ class Core:
             fleet=ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None,
         )
         prober = asked_source(settings, secrets.prometheus_tokens, clock)
-        registry = shipped_actions(ShippedParts(prober, self._control, clock))
-        self._library = RunbookLibrary(settings.runbooks, registry)
+        plugins = load_plugins(settings.actions.plugins, clock)
+        for problem in plugins.problems:
+            logger.error("%s", problem)
+        parts = ShippedParts(
+            prober,
+            self._control,
+            clock,
+            settings.actions,
+            {target.cluster: target.client_url or target.url for target in settings.serving},
+            self._incidents,
+            stores.silences,
+            None if pagerduty is None else PageRepository(database),
+            policy.max_silence_s,
+            self._wake_slack,
+        )
+        registry = shipped_actions(parts, plugins.actions)
+        self._library = RunbookLibrary(settings.runbooks, registry, settings.data_dir / "runbooks.last-good")
         self._executor = Executor(
             ExecutorSettings(
                 f"sqlite:///{settings.data_dir}/dbos.sqlite",
@@ -114,6 +133,7 @@ class Core:
             stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock, lambda: self._rota.rota
         )
         self._stores = stores
+        self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
         self._metrics = CoreMetrics()
         self._paging = None
@@ -164,9 +184,8 @@ class Core:
         async with AsyncExitStack() as stack:
             stack.callback(self._database.close)
             stack.push_async_callback(self._control.close)
-            await asyncio.to_thread(self._library.reload)
+            await asyncio.to_thread(self._shelf.open)
             await asyncio.to_thread(self._rota.reload)
-            logger.info("%d runbooks in force", len(self._library.runbooks()))
             stack.push_async_callback(self._executor.stop)
             await self._executor.start()
             stack.push_async_callback(self._slack.stop)
@@ -226,14 +245,9 @@ class Core:
         self._slack.wake()
 
     async def _reload(self) -> None:
-        before = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
-        await asyncio.to_thread(self._library.reload)
+        await asyncio.to_thread(self._shelf.look)
         await asyncio.to_thread(self._rota.reload)
-        now = {runbook.runbook_id: runbook.revision for runbook in self._library.runbooks()}
-        for runbook_id in sorted(now.keys() | before.keys()):
-            if now.get(runbook_id) != before.get(runbook_id):
-                revision = now.get(runbook_id)
-                logger.info("runbook %s: %s", runbook_id, f"revision {revision[:12]}" if revision else "out of force")
+        self._slack.wake()
 
     def _trend_answered(self) -> None:
         self._executor.wake()

@@ -34,7 +34,9 @@ def _row(action: Action[Any]) -> str:
     if action.is_read_only:
         changes, undo, approval = "nothing", "none needed", "nobody"
     else:
-        changes = "a lease" if action.takes_lease else "once, with a key" if action.is_idempotent else "once"
+        changes = (
+            "a lease" if action.takes_lease else "once" if action.is_idempotent else "once; lost, a person must look"
+        )
         undo = "release" if action.takes_lease else "by a step's `undo`" if action.is_reversible else "none"
         approval = f"{action.role}, not whoever asked" if action.is_risky else action.role
     if action.is_for_drills:

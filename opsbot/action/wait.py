@@ -1,7 +1,7 @@
-"""`wait.until`: lets a run go on once a PromQL condition has held for a while.
+"""`wait.until` lets a run go on once a PromQL condition has held for a while, `wait.for` after a time.
 
-It changes nothing, and the step's `timeout` bounds it. A crash begins the wait anew. The wait
-itself imports asyncio: who reads runbooks needs only the name and the arguments.
+They change nothing, and the step's `timeout` bounds them. A crash begins the wait anew. The waits
+themselves import asyncio: who reads runbooks needs only the names and the arguments.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class WaitUntil(Action[WaitArguments]):
         self._clock = clock
         self._poll_s = poll_s
 
+    def needs_s(self, arguments: WaitArguments) -> float:
+        return arguments.for_
+
     async def act(self, arguments: WaitArguments, context: ActionContext) -> Outcome:
         import asyncio
 
@@ -58,3 +61,29 @@ class WaitUntil(Action[WaitArguments]):
         except SourceError:
             # Not seeing is no reason to go on, nor to give up before the step's time is over.
             return "unknown"
+
+
+class PauseArguments(BaseModel):
+    """What `wait.for` takes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    duration: Duration = Field(gt=0, le=3600, description="How long; the step's `timeout` must be longer.")
+
+
+class WaitFor(Action[PauseArguments]):
+    """Waits for a while."""
+
+    name: ClassVar[str] = "wait.for"
+    summary: ClassVar[str] = "Wait for a while."
+    arguments = PauseArguments
+    is_read_only: ClassVar[bool] = True
+
+    def needs_s(self, arguments: PauseArguments) -> float:
+        return arguments.duration
+
+    async def act(self, arguments: PauseArguments, context: ActionContext) -> Outcome:
+        import asyncio
+
+        await asyncio.sleep(arguments.duration)
+        return Outcome(f"Waited for {format_duration(arguments.duration)}")

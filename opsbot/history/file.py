@@ -5,7 +5,7 @@ Everything here is one thread's. Errors of SQLite go to the caller; what was not
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,12 @@ import numpy as np
 
 from opsbot.history.compact import compacted, due
 from opsbot.history.level import COARSE, FINE, LEVELS, Level
+from opsbot.history.reading import read_span
 from opsbot.history.schema import schema
-from opsbot.history.series import NONE, Ids, SeriesTable
-from opsbot.history.span import Span, joined, stored_chunks, thinned, unpacked_spans, write_tail
-from opsbot.history.thin import is_counter
+from opsbot.history.series import NONE, SeriesTable
+from opsbot.history.span import Span, write_tail
 from opsbot.promql.block import Block
-from opsbot.promql.labelset import NAME, LabelSet
+from opsbot.promql.labelset import LabelSet
 from opsbot.promql.matcher import Matchers
 from opsbot.promql.reach import SLACK_S
 from opsbot.promql.sheet import is_stale
@@ -164,25 +164,9 @@ class HistoryFile:
         return None if newest is None else newest / 1000
 
     def _span(self, sheet: int, level: Level, labels: dict[int, LabelSet], start_ms: int, end_ms: int) -> Span:
-        names = {one[NAME] for one in labels.values()}
-        wanted = np.array(sorted(labels), dtype=np.int64)
-        spans = self._spans(sheet, level, names, wanted, start_ms, end_ms)
-        if level is COARSE:
-            # The last hours are not there yet at this level.
-            since_ms = max((int(span.times_ms[-1]) + 1 for span in spans), default=start_ms)
-            fine = self._spans(sheet, FINE, names, wanted, since_ms, end_ms)
-            if fine:
-                counters = {number for number, one in labels.items() if is_counter(one[NAME])}
-                spans.append(thinned(joined(fine).since(since_ms), counters, COARSE))
-        return joined(spans)
-
-    def _spans(
-        self, sheet: int, level: Level, names: Collection[str], wanted: Ids, start_ms: int, end_ms: int
-    ) -> list[Span]:
-        stored = stored_chunks(self._db, level, sheet, start_ms, end_ms, names)
-        spans, num_damaged = unpacked_spans(stored, wanted)
+        span, num_damaged = read_span(self._db, sheet, level, labels, start_ms, end_ms)
         self.num_damaged += num_damaged
-        return spans
+        return span
 
     def _write(self, batch: Batch) -> int:
         block = batch.block

@@ -50,6 +50,7 @@ def document(view: Json, decisions: Sequence[Json], charts: Sequence[tuple[str, 
         *_runs(view["runs"]),
         *_related(view),
         *_decisions(decisions),
+        *_reviews(view["timeline"]),
     ]
     for title, question in FOR_PEOPLE:
         lines += [f"## {title}", "", f"_{question}_", ""]
@@ -142,6 +143,17 @@ def _decisions(decisions: Sequence[Json]) -> Iterator[str]:
     for decision in decisions:
         name = decision["alertname"] or decision["fingerprint"]
         yield f"- {_time(decision['at'])} {_cell(name)} {words_of(decision['kind'])}: {_cell(decision['text'])}"
+    yield ""
+
+
+def _reviews(timeline: Sequence[Json]) -> Iterator[str]:
+    found = [entry for entry in timeline if entry["kind"] == "review.opened"]
+    if not found:
+        return
+    yield "## To review"
+    yield ""
+    for entry in found:
+        yield f"- [ ] {_cell(entry['text'].removeprefix('DRILL: ').removeprefix('To review: '))}"
     yield ""
 
 

@@ -139,7 +139,7 @@ class Acting:
         said = texts.entry(
             case.run, "acted:1", kind, outcome.text, now, step_id=row.step_id, is_broadcast=not action.is_read_only
         )
-        change = Change(case.run.run_id, now, (done,), entries=(said,), frees_locks=bool(case.step.locks))
+        change = Change(case.run.run_id, now, (done,), entries=(said,))
         await self.cases.commit(change)
         return done
 

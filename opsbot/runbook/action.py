@@ -120,6 +120,10 @@ class Action(ABC, Generic[A]):
         """The knobs that `act` turns, each `<cluster>/<knob>`: only one run at a time may have one."""
         return ()
 
+    def needs_s(self, arguments: A) -> float:
+        """Seconds that one `act` takes at least: a step whose `timeout` is not longer can never succeed."""
+        return 0.0
+
     @abstractmethod
     async def act(self, arguments: A, context: ActionContext) -> Outcome:
         """Do it.
@@ -179,9 +183,9 @@ class ActionRegistry:
 
         Raises: ActionError if there is none (any more).
         """
-        action = self._actions.get(name)
+        action = self.find(name)
         if action is None:
-            raise ActionError(f"there is no action {name!r} here; known are {', '.join(sorted(self._actions))}")
+            raise ActionError(f"there is no action {name!r} here; known are {', '.join(self.names())}")
         return action
 
     def names(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from opsbot.runbook.model import Runbook, Share, Step
 from opsbot.runbook.probe import promql_fields
 from opsbot.runbook.query import compile_query
 from opsbot.runbook.scope import result_variables, variables
-from opsbot.yamlfile import Document, Problem, suggest
+from opsbot.yamlfile import Document, Problem, format_duration, suggest
 
 
 def check(runbook: Runbook, document: Document, registry: ActionRegistry) -> list[Problem]:
@@ -82,6 +82,7 @@ class _Checker:
         self._approval(at, step)
         if action is not None:
             self._fits_action(at, step, action)
+            self._has_time(at, step, action)
         if step.undo is not None and not (action and action.is_read_only):
             undo = self._action((*at, "undo"), step.undo.uses, step.undo.arguments, self._undo_names(step, names))
             if undo is not None and (undo.is_read_only or undo.takes_lease):
@@ -131,6 +132,16 @@ class _Checker:
         for key, value in (("approval", step.approval), ("undo", step.undo), ("announce", step.announce)):
             if value is not None:
                 self.add((*at, key), f"{action.name} only reads; it needs no {key}", at_key=True)
+
+    def _has_time(self, at: Location, step: Step, action: Action[Any]) -> None:
+        """A call that is known to last longer than the step allows can only break."""
+        try:
+            needed_s = action.needs_s(action.arguments.model_validate(step.arguments))
+        except ValidationError:
+            return
+        if needed_s and needed_s >= step.timeout_s:
+            needed = format_duration(needed_s)
+            self.add((*at, "timeout"), f"{action.name} takes {needed} or more: give the step a longer `timeout`")
 
     def _action(self, at: Location, uses: str, arguments: Mapping[str, object], names: Variables) -> Action[Any] | None:
         action = self._registry.find(uses)

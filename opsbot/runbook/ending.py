@@ -22,6 +22,7 @@ from opsbot.runbook.result import Next
 from opsbot.runbook.run import Run, RunState, StepState
 from opsbot.runbook.store import Change, RunStore, StepRow
 
+_VERIFIED_OR_NOT = frozenset({StepState.SUCCEEDED, StepState.NOT_VERIFIED})
 LOOK_AGAIN_S = 3600.0
 """A run that holds something is looked at this often even if nothing wakes it."""
 TRY_AGAIN_S = 60.0
@@ -167,8 +168,13 @@ class Endings:
         run = await self._move(run, RunState.HOLDING, f"{held}; {detail}" if detail else held)
         rows = await asyncio.to_thread(self.store.steps, run.run_id)
         runbook = pinned_runbook(run.runbook_json, run.revision)
-        verified = [row for row in rows if runbook.step(row.step_id).verify and row.idempotency_key]
-        is_verified = bool(verified) and all(row.state is StepState.SUCCEEDED for row in verified)
+        # An earlier step that was not enough by itself is what the later one was for.
+        verified = [
+            row
+            for row in rows
+            if "[" not in row.step_id and runbook.step(row.step_id).verify and row.state in _VERIFIED_OR_NOT
+        ]
+        is_verified = bool(verified) and verified[-1].state is StepState.SUCCEEDED
         if ending is Ending.DONE and is_verified and incident.state is not IncidentState.MITIGATED:
             now = self.clock.now()
             text = f"Mitigated by runbook: {runbook.name}. What it set is {held}."

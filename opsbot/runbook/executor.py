@@ -28,7 +28,7 @@ from opsbot.runbook.held import Holdings, RunLocks, is_live
 from opsbot.runbook.keeper import LeaseKeeper
 from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.probe import Prober
-from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, Run, RunState, StepState
+from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, STEP_ENDS, Run, RunState, StepState
 from opsbot.runbook.starting import Starting
 from opsbot.runbook.store import RunStore
 from opsbot.runbook.workflow import Interpreter
@@ -73,10 +73,16 @@ class Executor:
         self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
         self._told: dict[str, set[str]] = {}
+        self._paused: set[str] = set()
+        self._left_behind: frozenset[str] = frozenset()
+        self._is_halted = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Go on with the runs that were under way, and start those that are queued."""
+        runs = await asyncio.to_thread(self._store.unfinished)
+        # They look once: whatever was said while nobody was there to tell them.
+        self._left_behind = frozenset(run.run_id for run in runs if run.state is not RunState.QUEUED)
         await self._durable.start(self._interpreter.interpret)
         await self._adopt()
         self._tasks = [
@@ -187,39 +193,44 @@ class Executor:
         runs = await asyncio.to_thread(self._store.unfinished)
         self._told = {run.run_id: self._told.get(run.run_id, set()) for run in runs}
         halt = await asyncio.to_thread(self._store.halt)
-        is_halted = halt is not None
+        is_lifted, self._is_halted = self._is_halted and halt is None, halt is not None
         for run in runs:
-            why = await asyncio.to_thread(self._why_wake, run, is_halted)
-            if why and why not in self._told[run.run_id]:
+            why = await asyncio.to_thread(self._why_wake, run)
+            if is_lifted or (why and why not in self._told[run.run_id]):
                 await self._durable.wake(workflow_id(run))
                 self._told[run.run_id].add(why)
 
-    def _why_wake(self, run: Run, is_halted: bool) -> str:
+    def _why_wake(self, run: Run) -> str:
         """What happened that the run may not have seen; empty if nothing did."""
         if run.state is RunState.UNDOING:
             return f"undo: {run.detail}"
         if run.state is RunState.QUEUED:
             return ""
-        if not is_halted and self._store.incident(run.incident_id).is_resolved:
+        if not self._is_halted and self._store.incident(run.incident_id).is_resolved:
             return f"resolved while {run.state.value}"
-        if run.state not in (RunState.RUNNING, RunState.WAITING) or run.paused_by:
+        if run.paused_by:
+            self._paused.add(run.run_id)
             return ""
-        return self._what_changed(run, is_halted)
+        if run.run_id in self._paused:
+            self._paused.discard(run.run_id)
+            return f"resumed until {run.deadline}"
+        if run.run_id in self._left_behind:
+            return "core was started"
+        return self._what_people_said(run) if run.state is RunState.WAITING else ""
 
-    def _what_changed(self, run: Run, is_halted: bool) -> str:
-        facts = [f"halted {is_halted}", f"resumed {run.deadline}"]
+    def _what_people_said(self, run: Run) -> str:
+        waits = False
         for row in self._store.steps(run.run_id):
-            if row.skipped_by:
-                facts.append(f"skip {row.step_id}")
+            if row.skipped_by and row.state not in STEP_ENDS:
+                return f"{row.step_id} is left out"
             if row.state is StepState.WAITING_APPROVAL:
                 decided = self._store.approval(approval_id(run.run_id, row.step_id, row.num_asked)).state
-                facts.append(f"{row.step_id} {decided}")
-            elif row.state is StepState.ANNOUNCING:
+                return "" if decided == "open" else f"{row.step_id} {row.num_asked} {decided}"
+            if row.state is StepState.ANNOUNCING:
                 said = self._store.announcement(announcement_id(run.run_id, row.step_id))
-                facts.append(f"{row.step_id} {said.state} {said.ends_at}")
-            elif row.state is not StepState.PENDING:
-                facts.append(f"{row.step_id} {row.state.value if row.state is StepState.UNKNOWN else 'known'}")
-        return " ".join(facts)
+                return "" if said.state == "open" and not said.offers else f"{row.step_id} {said.state} {said.ends_at}"
+            waits = waits or row.state is StepState.UNKNOWN
+        return "" if waits else "nothing is waited for any more"
 
 
 def workflow_id(run: Run) -> str:

@@ -97,7 +97,14 @@ class LeaseKeeper:
     async def _take(self, run: Run, step: Step, row: StepRow, action: Action[Any]) -> None:
         assert row.idempotency_key is not None
         incident = await asyncio.to_thread(self._store.incident, run.incident_id)
-        context = ActionContext(run.run_id, row.idempotency_key, f"{incident.incident_id}: {row.name}", step.lease_s)
+        context = ActionContext(
+            run.run_id,
+            row.idempotency_key,
+            f"{incident.incident_id}: {row.name}",
+            step.lease_s,
+            incident.incident_id,
+            run.is_drill,
+        )
         outcome = await action.act(action.arguments.model_validate(row.arguments), context)
         said = self._say(run, row, "again", "step.acted", f"Set again: {outcome.text}")
         await self._put(run, replace(row, lease_id=outcome.lease_id), said)

@@ -1,10 +1,12 @@
 """The runbooks in force: loaded from files, read again when they change.
 
-A file that turns bad keeps its last good revision in force and is reported; a deleted file is taken out of force.
+A file that turns bad keeps its last good revision in force and is reported, also over a restart: a copy of each good
+one is kept. A deleted file is taken out of force.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +30,14 @@ class _Loaded:
 class RunbookLibrary:
     """Every runbook in force, by id."""
 
-    def __init__(self, paths: Sequence[Path], registry: ActionRegistry) -> None:
+    def __init__(self, paths: Sequence[Path], registry: ActionRegistry, copies: Path | None = None) -> None:
+        """A library over files.
+
+        Args:
+            copies: the folder of the last good revisions; None keeps none over a restart.
+        """
         self._paths = tuple(paths)
+        self._copies = copies
         self._registry = registry
         self._loaded: dict[Path, _Loaded] = {}
         self._problems: tuple[Problem, ...] = ()
@@ -74,9 +82,32 @@ class RunbookLibrary:
         if known is not None and known.stamp == stamp:
             return known
         runbook, problems = load_runbook(path, self._registry)
-        if runbook is None and known is not None:
-            runbook = known.runbook
+        if runbook is not None:
+            self._keep_copy(path)
+        else:
+            runbook = known.runbook if known is not None else self._last_good(path)
         return _Loaded(stamp, runbook, tuple(problems))
+
+    def _copy_of(self, path: Path) -> Path | None:
+        if self._copies is None:
+            return None
+        return self._copies / f"{hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:16]}.yaml"
+
+    def _keep_copy(self, path: Path) -> None:
+        copy = self._copy_of(path)
+        if copy is None:
+            return
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            written = copy.with_suffix(".new")
+            written.write_bytes(path.read_bytes())
+            written.replace(copy)
+        except OSError as error:
+            logger.warning("no copy of %s could be kept: %s", path, error.strerror)
+
+    def _last_good(self, path: Path) -> Runbook | None:
+        copy = self._copy_of(path)
+        return load_runbook(copy, self._registry)[0] if copy is not None and copy.exists() else None
 
     def _doubles(self) -> list[Problem]:
         owner: dict[str, Path] = {}

@@ -6,7 +6,7 @@ Only the loader reads these; everything else sees the frozen values of `opsbot.r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
@@ -316,9 +316,3 @@ def why_unfit(field: Input, value: object) -> str:
     if field.pattern is not None and isinstance(value, str) and not compiled(field.pattern).fullmatch(value):
         return f"{value!r} does not match the pattern {field.pattern}"
     return ""
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema of a runbook file, for editors."""
-    schema = RunbookFile.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "opsbot runbook"}

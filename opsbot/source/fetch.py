@@ -19,6 +19,10 @@ from opsbot.errors import SourceError
 _GZIP = 16 + zlib.MAX_WBITS
 
 
+class TooLargeError(SourceError):
+    """There is more than is read; ask for less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back: the status, the media type in lower case (empty if none is stated), and the body, unpacked."""
@@ -101,7 +105,7 @@ async def _body(answer: httpx.Response, max_bytes: int) -> bytes:
         except zlib.error as error:
             raise SourceError(f"the answer cannot be unpacked: {error}") from error
         if len(body) > max_bytes:
-            raise SourceError(f"the answer is larger than {max_bytes} bytes")
+            raise TooLargeError(f"the answer is larger than {max_bytes} bytes")
     if unpacker is not None and not unpacker.eof:
         raise SourceError("the answer ends before it is whole", retryable=True)
     return bytes(body)

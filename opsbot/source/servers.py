@@ -22,6 +22,8 @@ from opsbot.promql.vector import Element, Vector
 from opsbot.source.fetch import Answer, fetch
 
 MAX_BODY_BYTES = 8 << 20
+MAX_RANGE_BYTES = 32 << 20
+"""Of many instants at once."""
 MAX_ELEMENTS = 10_000
 MAX_CONNECTIONS = 8
 REFUSALS = frozenset({"bad_data", "execution", "timeout", "canceled", "not_acceptable"})
@@ -113,6 +115,24 @@ class PrometheusServer:
         )
         return _vector(_body(answer, self.address))
 
+    async def ask_range(
+        self, query: str, start_s: float, end_s: float, step_s: float, timeout_s: float
+    ) -> list[tuple[LabelSet, list[tuple[float, float]]]]:
+        """The series that *query* yields at each step, each with its (seconds since the epoch, value), oldest first.
+
+        Raises: QueryRefused if it is no query for this server, SourceError if there is no whole answer; TooLargeError
+            if it is larger than is read.
+        """
+        answer = await fetch(
+            self._http,
+            f"{self.address.base_url}/api/v1/query_range",
+            headers={"Accept": "application/json", **self.address.headers},
+            form={"query": query, "start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:.3f}"},
+            timeout_s=timeout_s,
+            max_bytes=MAX_RANGE_BYTES,
+        )
+        return _matrix(_body(answer, self.address))
+
 
 def _body(answer: Answer, address: ServerAddress) -> Mapping[str, Any]:
     """What a successful answer says.
@@ -160,6 +180,19 @@ def _vector(found: Mapping[str, Any]) -> Vector:
         return [Element(_labels(one["metric"]), float(one["value"][1])) for one in elements]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise SourceError(f"the answer is no vector: {error!r}", retryable=True) from error
+
+
+def _matrix(found: Mapping[str, Any]) -> list[tuple[LabelSet, list[tuple[float, float]]]]:
+    try:
+        data = found["data"]
+        if data["resultType"] != "matrix":
+            raise ValueError(f"a {data['resultType']}")
+        return [
+            (_labels(one["metric"]), [(float(at), float(value)) for at, value in one.get("values", ())])
+            for one in data["result"]
+        ]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise SourceError(f"the answer is no series over time: {error!r}", retryable=True) from error
 
 
 def _labels(metric: Mapping[str, str]) -> LabelSet:

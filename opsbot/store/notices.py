@@ -11,7 +11,7 @@ from opsbot.store.rows import wish
 
 
 class NoticeRepository:
-    """Reads notices."""
+    """Reads and writes notices."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -23,6 +23,11 @@ class NoticeRepository:
         if row is None:
             return None
         return TimelineEntry(row.key, "", row.at, row.actor, "notice", row.text)
+
+    def say(self, key: str, text: str, at: float) -> None:
+        """Say *text* in the channel, once for each *key*."""
+        with self._database.write() as connection:
+            write_notice(connection, key, text, "opsbot", at)
 
 
 def write_notice(connection: Connection, key: str, text: str, actor: str, at: float) -> None:

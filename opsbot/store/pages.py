@@ -8,11 +8,12 @@ from sqlalchemy import Connection, and_, func, or_, select, update
 
 from opsbot.alert.alert import Severity
 from opsbot.incident.incident import IncidentState
+from opsbot.incident.timeline import TimelineEntry
 from opsbot.notify.outbox import OutboxState
 from opsbot.notify.overdue import LAPSED, NEVER_SENT, SLACK_PAGE, WAKING, Unheard, Untaken
 from opsbot.store import schema
 from opsbot.store.database import Database
-from opsbot.store.rows import incident_id, incident_number, wish, wish_page
+from opsbot.store.rows import incident_id, incident_number, wish, wish_page, write_entry
 
 MOST_LATE = 200
 MOST_UNHEARD = 1000
@@ -30,6 +31,33 @@ class PageRepository:
         with self._database.write() as connection:
             _set_sent(connection, number, "resolve")
             wish_page(connection, number)
+
+    def page_now(self, note: TimelineEntry) -> bool:
+        """Have the pager page for the entry's incident whatever its severity, and write the entry; once for its key.
+
+        Returns: whether the incident still wakes somebody; not if it is over or somebody has it.
+        """
+        number = incident_number(note.incident_id)
+        incident, outbox = schema.incident, schema.outbox
+        with self._database.write() as connection:
+            row = connection.execute(select(incident).where(incident.c.number == number)).one()
+            is_open = row.state == IncidentState.OPEN.value and row.merged_into is None
+            timeline = schema.timeline
+            is_done = connection.execute(select(timeline.c.key).where(timeline.c.key == note.key)).first() is not None
+            if is_done or not is_open:
+                return is_open
+            write_entry(connection, note)
+            wish_page(connection, number)
+            # As if the pager had forgotten it: it is then told again, whatever the severity; one that it has is left.
+            connection.execute(
+                update(outbox)
+                .where(
+                    outbox.c.key == f"page:{incident_id(number)}",
+                    or_(outbox.c.ts.is_(None), outbox.c.ts.not_like("trigger%")),
+                )
+                .values(ts="resolve")
+            )
+            return True
 
     def told(self, text: str, sent: str) -> None:
         """The pager knows *sent* of an incident without having been sent it; nothing where it was never paged."""

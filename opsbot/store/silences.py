@@ -49,6 +49,12 @@ class SilenceRepository:
             assert done.inserted_primary_key is not None
             return _get(connection, int(done.inserted_primary_key[0]))
 
+    def by_request(self, request_id: str) -> Silence | None:
+        """The silence that was set under that id; None if there is none."""
+        with self._database.read() as connection:
+            row = connection.execute(select(schema.silence).where(schema.silence.c.request_id == request_id)).first()
+            return None if row is None else _to_silence(connection, row)
+
     def end(self, silence_id: str, user_id: str, now: float) -> Silence:
         """End a silence before its time.
 

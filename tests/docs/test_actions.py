@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from opsbot.action.reference import BEGIN, reference
+from opsbot.action_settings import ActionsSection
+from opsbot.yamlfile import loads
 from tests.support.runbooks import problems_of, registry
 
 FILE = Path(__file__).parents[2] / "docs/actions.md"
@@ -40,3 +42,17 @@ def test_every_example_loads(example: str) -> None:
     """A reader can copy any example into a step."""
     step = "".join(f"    {line}\n" for line in example.splitlines())
     assert problems_of(RUNBOOK + step) == []
+
+
+def test_the_settings_on_the_page_load() -> None:
+    """A reader can copy the section `actions`, and it has every key that there is."""
+    (text,) = re.findall(r"^```yaml\n(actions:.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    document, problems = loads(text, "actions.yaml")
+    assert document is not None
+    assert problems == []
+    assert isinstance(document.data, dict)
+    section = ActionsSection.model_validate(document.data["actions"])
+    assert section.model_fields_set == set(ActionsSection.model_fields)
+    for name in ("http", "secrets", "loadtest"):
+        part = getattr(section, name)
+        assert part.model_fields_set == set(type(part).model_fields)

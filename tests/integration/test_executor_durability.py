@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 from pydantic import BaseModel
 
-from opsbot.action import PrometheusQuery
+from opsbot.action.prometheus import PrometheusQuery
 from opsbot.errors import ConfigError
 from opsbot.runbook import durable
 from opsbot.runbook.action import Action, ActionContext, Outcome

@@ -9,8 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opsbot.action import ControlClient, ServingTarget
-from opsbot.action.control import FLEET
+from opsbot.action.control import FLEET, ControlClient, ServingTarget
 from opsbot.errors import ActionError
 from opsbot.runbook.action import LeaseEnded
 from tests.support.cut_transport import CutTransport

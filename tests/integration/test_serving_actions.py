@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from opsbot.action import ControlClient, ServingTarget
+from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.action.control_answers import LeaseAnswer
 from opsbot.errors import ActionError
 from opsbot.runbook.action import Action, ActionContext, LeaseEnded

@@ -5,7 +5,9 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from opsbot.action import ControlClient, serving_actions
+from opsbot.action.control import ControlClient
+from opsbot.action.parts import ShippedParts
+from opsbot.action.registry import shipped_actions
 from opsbot.runbook.action import Action, ActionContext
 
 NOTICE = "7fbdded5d8c779b7b0fb59bc725c9deeda47eaf1c64a4a428e277898a87e47b5"
@@ -42,7 +44,7 @@ _NUMBERS = count(1)
 
 def action_named(control: ControlClient, name: str) -> Action[Any]:
     """The action with that name."""
-    return next(one for one in serving_actions(control) if one.name == name)
+    return shipped_actions(ShippedParts(control=control)).get(name)
 
 
 def context(key: str | None = None, *, ttl_s: float = 60.0, run_id: str = "run:test:1:1:1") -> ActionContext:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsbot.action import names_only
+from opsbot.action.registry import names_only
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.loader import loads_runbook
 from opsbot.runbook.model import Runbook

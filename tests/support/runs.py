@@ -12,8 +12,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from opsbot.action import PrometheusQuery, ServingSetBatch, ServingTarget, WaitUntil
-from opsbot.action.control import ControlClient
+from opsbot.action.control import ControlClient, ServingTarget
+from opsbot.action.prometheus import PrometheusQuery
+from opsbot.action.serving import ServingSetBatch
+from opsbot.action.wait import WaitUntil
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.clock import SystemClock
 from opsbot.errors import SourceError

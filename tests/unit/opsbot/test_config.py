@@ -137,3 +137,31 @@ def test_the_tokens_of_servers_are_secrets(tmp_path: Path) -> None:
         load_secrets(settings, {"OPSBOT_API_TOKEN": "a", "US": "b"})
     secrets = load_secrets(settings, {"OPSBOT_API_TOKEN": "a", "US": "b", "EU": "c"})
     assert secrets.prometheus_tokens == {"eu": "c", "us": "b", "x": "b"}
+
+
+def test_a_fleet_has_a_token_of_its_own(tmp_path: Path) -> None:
+    """It is asked for where a fleet is named, and nowhere shown."""
+    settings = load_settings(
+        write(tmp_path, GOOD + 'fleet: {url: "http://127.0.0.1:8100", control_token_env: FLEET}\n')
+    )
+    environ = {"OPSBOT_API_TOKEN": "a", "EU_TOKEN": "b", "ANN_TOKEN": "c"}
+    with pytest.raises(ConfigError, match="environment variable FLEET is not set: the fleet's control token"):
+        load_secrets(settings, environ)
+    secrets = load_secrets(settings, {**environ, "FLEET": "hidden"})
+    assert secrets.fleet_token == "hidden"
+    assert "hidden" not in repr(secrets)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("actions: {http: {allow: ['https://a.example']}}", "is none of host, host:port, address"),
+        ("actions: {process: {allow: {it: {argv: [reboot]}}}}", "is no whole path"),
+        ("actions: {secrets: {env: [token]}}", "string should match pattern"),
+        ("actions: {htpp: {}}", "htpp"),
+    ],
+)
+def test_what_runbooks_may_reach_is_checked(tmp_path: Path, text: str, says: str) -> None:
+    """At its place in the file."""
+    with pytest.raises(ConfigError, match=says):
+        load_settings(write(tmp_path, f"{GOOD}{text}\n"))

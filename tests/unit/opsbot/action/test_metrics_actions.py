@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
-from opsbot.action import PrometheusQuery, WaitUntil
-from opsbot.action.prometheus import QueryArguments
-from opsbot.action.wait import WaitArguments
+from opsbot.action.prometheus import PrometheusQuery, QueryArguments
+from opsbot.action.wait import PauseArguments, WaitArguments, WaitFor, WaitUntil
 from opsbot.clock import SystemClock
 from opsbot.errors import ActionError
 from opsbot.runbook.action import ActionContext
@@ -44,3 +44,20 @@ async def test_a_wait_lasts_until_the_condition_holds(verdict: str | None) -> No
     assert (await asyncio.wait({waiting}, timeout=0.05))[0] == set()
     metrics.verdict = "holds"
     assert (await asyncio.wait_for(waiting, 5)).text == "up == 1 held for 0s"
+
+
+async def test_a_pause_lasts_as_long_as_it_says() -> None:
+    """And a step is told how long that is, so that its timeout can be longer."""
+    pause = WaitFor()
+    arguments = PauseArguments.model_validate({"duration": "50ms"})
+    began = time.monotonic()
+    assert (await pause.act(arguments, CONTEXT)).text == "Waited for 50ms"
+    assert time.monotonic() - began >= 0.05
+    assert pause.needs_s(arguments) == 0.05
+
+
+@pytest.mark.parametrize("duration", ["0s", "2h", "5"])
+def test_a_pause_is_bounded(duration: str) -> None:
+    """A longer one is a schedule and no step."""
+    with pytest.raises(ValueError, match="duration"):
+        PauseArguments.model_validate({"duration": duration})

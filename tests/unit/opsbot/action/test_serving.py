@@ -8,8 +8,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from opsbot.action import ControlClient, ServingSetBatch, ServingTarget
-from opsbot.action.serving import SetBatchArguments
+from opsbot.action.control import ControlClient, ServingTarget
+from opsbot.action.serving import ServingSetBatch, SetBatchArguments
 from opsbot.errors import ActionError
 from opsbot.runbook.action import ActionContext, LeaseEnded
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opsbot.action import ControlClient, serving_actions
+from opsbot.action.control import ControlClient
 from opsbot.action.selector import Selector, words_of
 from tests.support.lease_actions import LEASES, NOTICE, action_named
 from tests.support.runbooks import problems_of, registry
@@ -221,7 +221,13 @@ def test_networks_are_counted_and_not_shown() -> None:
     assert Selector().words() == "everybody"
 
 
-def test_every_serving_action_has_another_name() -> None:
-    """The registry refuses two of one name."""
-    names = [action.name for action in serving_actions(ControlClient({}))]
-    assert len(names) == len(set(names)) == 24
+def test_what_hits_people_needs_a_second_person() -> None:
+    """Whoever asked for a block or another prompt does not approve it; a prompt is for trust and safety to judge."""
+    risky = {action.name for action in registry() if action.is_risky}
+    assert risky == {"serving.block", "serving.fallback_prompt", "process.run"}
+    assert {action.name: action.role for action in registry() if action.role != "responder"} == {
+        "serving.fallback_prompt": "trust_and_safety",
+        "process.run": "commander",
+        "loadtest.run": "commander",
+        **{action.name: "commander" for action in registry() if action.is_for_drills},
+    }

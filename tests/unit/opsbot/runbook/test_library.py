@@ -84,3 +84,18 @@ def test_a_file_that_was_never_good_is_not_in_force(library: RunbookLibrary, tmp
     write(tmp_path / "b.yaml", "version: 1\n", 2)
     assert library.reload()
     assert titles(library) == ["First"]
+
+
+def test_the_last_good_revision_survives_a_restart(tmp_path: Path) -> None:
+    """A copy of what was in force is kept; a library that starts over a bad file uses it, and reports the file."""
+    file, copies = tmp_path / "books/a.yaml", tmp_path / "copies"
+    file.parent.mkdir()
+    write(file, TEXT.format(name="a", title="First"), 1)
+    RunbookLibrary([file.parent], registry(), copies).reload()
+    write(file, TEXT.format(name="a", title="Second").replace("observe", "obsrve"), 2)
+    restarted = RunbookLibrary([file.parent], registry(), copies)
+    assert len(restarted.reload()) == 1
+    assert titles(restarted) == ["First"]
+    file.unlink()
+    restarted.reload()
+    assert titles(restarted) == []

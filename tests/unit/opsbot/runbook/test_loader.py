@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from opsbot.errors import ConfigError
+from opsbot.runbook.action_schema import runbook_schema
 from opsbot.runbook.loader import check_runbooks, pinned_runbook
 from opsbot.runbook.model import Approval, Verify
-from opsbot.runbook.wire import RunbookFile, json_schema
+from opsbot.runbook.wire import RunbookFile
 from tests.support.runbooks import problems_of, registry, runbook
 
 GOOD = """\
@@ -231,9 +233,21 @@ def test_the_shipped_runbooks_are_right() -> None:
     assert list(folder.glob("*.yaml"))
 
 
+def test_the_schema_checks_arguments_by_action() -> None:
+    """Editors underline an argument that the named action does not take, also under `undo`."""
+    validator = Draft202012Validator(runbook_schema(registry()))
+    good = json.loads(runbook(GOOD).source_json)
+    assert list(validator.iter_errors(good)) == []
+    step = next(one for one in good["steps"] if one["uses"] == "serving.set_batch")
+    step["with"]["limt"] = 3
+    assert any("limt" in error.message for error in validator.iter_errors(good))
+    step["uses"] = "serving.set_bach"
+    assert list(validator.iter_errors(good)) != []
+
+
 def test_the_schema_has_every_key_of_a_file() -> None:
     """Editors are offered the keys as they are written, aliases included."""
-    schema = json_schema()
+    schema = runbook_schema(registry())
     assert set(schema["properties"]) == {field.alias or name for name, field in RunbookFile.model_fields.items()}
     assert {"if", "with", "uses", "lease"} <= set(schema["$defs"]["StepField"]["properties"])
     assert schema["additionalProperties"] is False
