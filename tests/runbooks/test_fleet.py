@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from opsbot.workspace.app import Workspace
-from tests.support.fleet_server import FleetServer, fleet_serving, lease, state
+from tests.support.fleet_server import FleetServer, complete, fleet_serving, lease, state
 from tests.support.proving import ADA, CORA, Ground, Trouble, grounded, state_of
 from tests.support.traffic_process import traffic
 
@@ -108,3 +108,39 @@ async def test_traffic_shift(ground: Ground, fleet: FleetServer, client: httpx.C
 async def weight(client: httpx.Client) -> float:
     """What the slow one gets."""
     return share(client, SLOW)
+
+
+async def test_recover_all(ground: Ground, client: httpx.Client) -> None:
+    """After a bad night everything that people and runs have set on any cluster is put back, and what stays is said."""
+    trouble = Trouble(ground, "asked-for-recover-all", severity="info")
+    set_by = {"ttl_s": 900, "owner": "person:ada"}
+    lease(client, "batch_limit", 2, cluster="w-1", **set_by).raise_for_status()
+    lease(client, "token_budget", 64, cluster="w-2", **{**set_by, "owner": "run:gone"}).raise_for_status()
+    lease(client, "shed", {"fraction": 0.5}, cluster="w-3", **set_by).raise_for_status()
+    lease(client, "failwhale", {}, cluster="w-3", **set_by).raise_for_status()
+    lease(client, "drain", cluster="w-4", **set_by).raise_for_status()
+    lease(client, "route", {"where": "w-1", "factor": 0.5}, **set_by).raise_for_status()
+    assert complete(client, root="/clusters/w-3").status_code == 503
+    since = await trouble.begin()
+    request = await ground.asked("recover-all", "release", since=since)
+    assert (await ground.decide(request, ADA)).status_code == 403
+    assert len([one for name in CLUSTERS for one in ground.leases(name)]) == 5
+    assert (await ground.decide(request, CORA)).status_code == 200
+    await ground.until_ended("recover-all", "succeeded", since=since)
+    await ground.until_at_base()
+    knobs = {(name, knob["knob"]): knob for name in CLUSTERS for knob in ground.control("knobs", name)["knobs"]}
+    assert {key for key, knob in knobs.items() if knob["leases"]} == set()
+    assert {key for key, knob in knobs.items() if knob["kind"] == "number" and knob["in_force"] != knob["base"]} == set()
+    await ground.bot.until("weights are back", lambda: weights(client), lambda found: found == [1, 1, 1, 1])
+    assert [complete(client, root=f"/clusters/{name}").status_code for name in CLUSTERS] == [200] * 4
+    view = await ground.incident_of("recover-all", since=since)
+    assert view is not None
+    stages = [entry["text"] for entry in view["timeline"] if entry["kind"] == "step.stage"]
+    print("seen: 6 leases of 5 knobs on 4 clusters and the router,", stages)
+    await trouble.end()
+    await ground.until_quiet()
+
+
+async def weights(client: httpx.Client) -> list[float]:
+    """What the router gives each cluster."""
+    return [share(client, name) for name in CLUSTERS]

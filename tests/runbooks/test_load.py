@@ -317,7 +317,8 @@ async def test_lease_left_behind(ground: Ground, server: ServingServer) -> None:
     assert ground.knob("batch_limit")["in_force"] == 2
     since = await trouble.begin()
     await ground.approve("lease-left-behind", "release", ADA, since=since)
-    await ground.until_ended("lease-left-behind", "succeeded", since=since)
+    run = await ground.until_ended("lease-left-behind", "succeeded", since=since)
+    assert state_of(run, "rest") == "succeeded"
     await ground.bot.until("one lease is left", lambda: leases(ground), lambda found: len(found) == 1)
     assert ground.knob("batch_limit")["in_force"] == 12
     assert ground.knob("shed")["leases"] == []

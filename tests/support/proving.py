@@ -44,7 +44,7 @@ def token_of(person: str) -> str:
 
 
 def shipped_runbooks(folder: Path, shorter: Mapping[str, Mapping[str, str]]) -> Path:
-    """A copy of the shipped runbooks with shorter durations.
+    """A copy of the shipped runbooks with shorter durations; one that only people start starts by an alert too.
 
     Args:
         shorter: by runbook, `announce` (each countdown), `cooldown`, and `verify:STEP` (that verification's timeout).
@@ -55,6 +55,8 @@ def shipped_runbooks(folder: Path, shorter: Mapping[str, Mapping[str, str]]) -> 
             continue
         runbook = yaml.safe_load(path.read_text(encoding="utf-8"))
         durations = shorter.get(runbook["id"], {})
+        if all(trigger["type"] == "manual" for trigger in runbook["triggers"]):
+            runbook["triggers"].append({"type": "alert", "match": {"alertname": f"asked-for-{runbook['id']}"}})
         if "cooldown" in durations:
             runbook["cooldown"] = durations["cooldown"]
         for step in runbook["steps"]:
@@ -90,6 +92,7 @@ class Ground:
         runbooks: Path,
         rules: Path,
         more_settings: Mapping[str, Any] | None = None,
+        more_environment: Mapping[str, str] | None = None,
     ) -> None:
         self.clusters = dict(clusters)
         settings = {
@@ -106,7 +109,7 @@ class Ground:
             runbooks,
             rules,
             more_settings=settings,
-            more_environment={_variable(who): token_of(who) for who in ROLES},
+            more_environment={_variable(who): token_of(who) for who in ROLES} | dict(more_environment or {}),
         )
 
     # -- time
@@ -249,6 +252,7 @@ async def grounded(
     packs: Sequence[str],
     shorter: Mapping[str, Mapping[str, str]],
     more_settings: Mapping[str, Any] | None = None,
+    more_environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Ground]:
     """The started bot for the length of an async with block.
 
@@ -263,6 +267,7 @@ async def grounded(
         runbooks=shipped_runbooks(folder / "runbooks", shorter),
         rules=shipped_rules(folder / "rules", *packs),
         more_settings=more_settings,
+        more_environment=more_environment,
     )
     try:
         await found.bot.start()

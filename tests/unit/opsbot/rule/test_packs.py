@@ -282,6 +282,16 @@ def test_alerts_end_with_their_cause() -> None:
     assert told.is_over("FirstTokenBudgetBurnsFast")
 
 
+def test_a_lease_left_behind_is_not_over_because_its_own_incident_opened() -> None:
+    """It is when the lease is gone."""
+    told = evaluated({**CALM, LEASES: level(1), OPEN: turns(630, 0, 1)}, RUN_S)
+    assert "LeaseOutlivesIncident" in told.fired
+    assert not told.is_over("LeaseOutlivesIncident")
+    assert evaluated(
+        {**CALM, LEASES: turns(700, 1, 0), OPEN: turns(630, 0, 1)}, RUN_S
+    ).is_over("LeaseOutlivesIncident")
+
+
 def test_every_alert_tells_people_what_it_means() -> None:
     """A summary of one line and a description, both without anything left to fill in."""
     labels = dict.fromkeys(("cluster", "model_name", "instance", "country", "source"), "x")
