@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from opsbot.workspace.app import Workspace, running
 from opsbot.workspace.settings import WorkspaceSettings
-from tests.support.ports import free_port
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--runbooks-subset N` proves N of them, chosen by `--seed S`, by the date unless stated."""
-    parser.addoption("--runbooks-subset", type=int, default=0, help="prove so many, chosen by --seed; all unless stated")
+    parser.addoption(
+        "--runbooks-subset", type=int, default=0, help="prove so many, chosen by --seed; all unless stated"
+    )
     parser.addoption("--seed", default="", help="of --runbooks-subset; the date unless stated")
 
 

@@ -19,7 +19,12 @@ BATCH, BLOCKS = 16, 64
 """Sixteen long requests need 160 blocks; seven fit."""
 LOAD = ("--rate", "5", "--max-outstanding", "40", "--prompt-tokens", "64", "--max-tokens", "96", "--seed", "5")
 SHORTER = {
-    "kv-cache-pressure": {"announce": "3s", "verify:smaller_batch": "8s", "verify:shed_lowest": "12s", "cooldown": "1s"},
+    "kv-cache-pressure": {
+        "announce": "3s",
+        "verify:smaller_batch": "8s",
+        "verify:shed_lowest": "12s",
+        "cooldown": "1s",
+    },
     "preemption-storm": {"verify:smaller": "20s"},
 }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -66,9 +68,14 @@ def share(client: httpx.Client, cluster: str) -> float:
     return float(state(client)[cluster]["weight"])
 
 
+def end_now(client: httpx.Client, cluster: str, lease_id: str) -> None:
+    """End a lease at once."""
+    client.delete(f"/clusters/{cluster}/control/v1/leases/{lease_id}?now=true").raise_for_status()
+
+
 async def queue(client: httpx.Client, cluster: str) -> float:
     """Requests that wait there, by its own metrics."""
-    text = client.get(f"/clusters/{cluster}/metrics").text
+    text = (await asyncio.to_thread(client.get, f"/clusters/{cluster}/metrics")).text
     return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("vllm:num_requests_waiting{"))
 
 
@@ -97,7 +104,7 @@ async def test_traffic_shift(ground: Ground, fleet: FleetServer, client: httpx.C
         print(f"seen: {longest:.0f} waited on {SLOW}, then {left:.0f}; on the others {others}")
         assert left < 5 <= longest
         assert max(others) < 5
-        client.delete(f"/clusters/{SLOW}/control/v1/leases/{fault['lease_id']}?now=true").raise_for_status()
+        end_now(client, SLOW, fault["lease_id"])
         await trouble.end()
         await ground.until_ended("traffic-shift", "succeeded", since=since)
         await ground.bot.until("its weight is back", lambda: weight(client), lambda found: found == 1)
@@ -113,7 +120,7 @@ async def weight(client: httpx.Client) -> float:
 async def test_recover_all(ground: Ground, client: httpx.Client) -> None:
     """After a bad night everything that people and runs have set on any cluster is put back, and what stays is said."""
     trouble = Trouble(ground, "asked-for-recover-all", severity="info")
-    set_by = {"ttl_s": 900, "owner": "person:ada"}
+    set_by: dict[str, Any] = {"ttl_s": 900, "owner": "person:ada"}
     lease(client, "batch_limit", 2, cluster="w-1", **set_by).raise_for_status()
     lease(client, "token_budget", 64, cluster="w-2", **{**set_by, "owner": "run:gone"}).raise_for_status()
     lease(client, "shed", {"fraction": 0.5}, cluster="w-3", **set_by).raise_for_status()
@@ -130,7 +137,9 @@ async def test_recover_all(ground: Ground, client: httpx.Client) -> None:
     await ground.until_at_base()
     knobs = {(name, knob["knob"]): knob for name in CLUSTERS for knob in ground.control("knobs", name)["knobs"]}
     assert {key for key, knob in knobs.items() if knob["leases"]} == set()
-    assert {key for key, knob in knobs.items() if knob["kind"] == "number" and knob["in_force"] != knob["base"]} == set()
+    assert {
+        key for key, knob in knobs.items() if knob["kind"] == "number" and knob["in_force"] != knob["base"]
+    } == set()
     await ground.bot.until("weights are back", lambda: weights(client), lambda found: found == [1, 1, 1, 1])
     assert [complete(client, root=f"/clusters/{name}").status_code for name in CLUSTERS] == [200] * 4
     view = await ground.incident_of("recover-all", since=since)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -35,7 +36,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the server's files and the keys of its users are."""
     found = tmp_path_factory.mktemp("load")
     keys = dict.fromkeys(FREE, "free") | dict.fromkeys(PAID, "paid")
-    classes = [{"name": "free", "priority": 10, "deadline": "60s"}, {"name": "paid", "deadline": "60s"}]
+    classes: list[dict[str, object]] = [
+        {"name": "free", "priority": 10, "deadline": "60s"},
+        {"name": "paid", "deadline": "60s"},
+    ]
     tenants_file(found, keys, classes=classes)
     (found / "door.yaml").write_text("ramp: {steps: 5, step: 1s}\nenrich: {trusted_proxies: [127.0.0.0/8]}\n")
     entries = [{"key": key, "tenant": f"org-{name}", "class": name} for key, name in keys.items()]
@@ -208,6 +212,21 @@ async def test_capacity_exhausted(ground: Ground, server: ServingServer, slow: N
     assert ask(server, key=FREE[0]).status_code == 200
 
 
+async def test_capacity_exhausted_objected(ground: Ground, server: ServingServer) -> None:
+    """Whoever objects in time keeps the failwhale down, though a commander has agreed."""
+    trouble = Trouble(ground, "CapacityExhausted")
+    since = await trouble.begin()
+    await ground.approve("capacity-exhausted", "failwhale", CORA, since=since)
+    await ground.object("capacity-exhausted", BEN, "two nodes are on their way", since=since)
+    run = await ground.until_ended("capacity-exhausted", "succeeded", since=since)
+    assert state_of(run, "failwhale") == "skipped"
+    assert "two nodes are on their way" in run["detail"]
+    assert ground.leases() == []
+    assert ask(server, key=FREE[0]).status_code == 200
+    await trouble.end()
+    await ground.until_quiet()
+
+
 async def test_bad_upstream(ground: Ground, server: ServingServer, load: tuple[str, ...]) -> None:
     """Nine in ten requests fail; with the page up fewer than one caller in four meets an error."""
     trouble = Trouble(ground, "RequestsFail")
@@ -310,7 +329,7 @@ async def per_s(ground: Ground, server: ServingServer, seconds: float) -> float:
 async def test_lease_left_behind(ground: Ground, server: ServingServer) -> None:
     """What a run left is released, in steps where it ramps; what a person set stays."""
     trouble = Trouble(ground, "LeaseOutlivesIncident")
-    left = {"owner": "run:kv-cache-pressure:gone", "ttl_s": 600}
+    left: dict[str, Any] = {"owner": "run:kv-cache-pressure:gone", "ttl_s": 600}
     grant(server, "shed", {"fraction": 0.9}, **left)
     grant(server, "batch_limit", 2, **left)
     of_a_person = grant(server, "batch_limit", 12, ttl_s=600, owner="person:ada")

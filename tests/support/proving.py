@@ -18,6 +18,10 @@ from typing import Any
 import httpx
 import yaml
 
+from opsbot.incident.timeline import TimelineEntry
+from opsbot.people import Person
+from opsbot.store.approvals import ApprovalRepository
+from opsbot.store.database import Database
 from opsbot.workspace.app import Workspace
 from tests.support.bot import Bot, Json
 from tests.support.serving_server import CONTROL
@@ -124,10 +128,6 @@ class Ground:
         """Let something be seen for a while."""
         await asyncio.sleep(seconds)
 
-    def store(self) -> ApprovalRepository:
-        """What core keeps of people's decisions."""
-        return ApprovalRepository(Database(f"sqlite:///{self.bot.folder}/data/opsbot.sqlite"))
-
     # -- the server, from outside
 
     def control(self, path: str, cluster: str | None = None) -> Any:
@@ -212,6 +212,23 @@ class Ground:
         answer = await self.decide(approval, who)
         assert answer.status_code == 200, answer.text
         return approval
+
+    async def object(self, runbook_id: str, who: str, reason: str, *, since: float) -> None:
+        """Object to what the newest run of that runbook has announced, through core's store."""
+        run = await self.until_run(runbook_id, "announces", lambda run: bool(run["announcements"]), since=since)
+        announced, now = run["announcements"][0]["announcement_id"], time.time()
+        view = await self.incident_of(runbook_id, since=since)
+        assert view is not None
+        incident_id = view["incident"]["incident_id"]
+        said = TimelineEntry(f"{announced}:objected", incident_id, now, who, "step.objected", f"Objected: {reason}")
+
+        def write() -> None:
+            database = Database(f"sqlite:///{self.bot.folder}/data/opsbot.sqlite")
+            store = ApprovalRepository(database)
+            store.answer_announcement(announced, "objected", Person(who), reason, now, said)
+            database.close()
+
+        await asyncio.to_thread(write)
 
     async def until_step(
         self, runbook_id: str, step: str, states: str | set[str], *, since: float, limit_s: float = 60.0

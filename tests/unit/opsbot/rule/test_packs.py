@@ -287,9 +287,7 @@ def test_a_lease_left_behind_is_not_over_because_its_own_incident_opened() -> No
     told = evaluated({**CALM, LEASES: level(1), OPEN: turns(630, 0, 1)}, RUN_S)
     assert "LeaseOutlivesIncident" in told.fired
     assert not told.is_over("LeaseOutlivesIncident")
-    assert evaluated(
-        {**CALM, LEASES: turns(700, 1, 0), OPEN: turns(630, 0, 1)}, RUN_S
-    ).is_over("LeaseOutlivesIncident")
+    assert evaluated({**CALM, LEASES: turns(700, 1, 0), OPEN: turns(630, 0, 1)}, RUN_S).is_over("LeaseOutlivesIncident")
 
 
 def test_every_alert_tells_people_what_it_means() -> None:
