@@ -29,6 +29,17 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "check_command:check",
         "Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.",
     ),
+    "plan": LazyCommand(
+        "plan_command:plan",
+        "Say what RUNBOOK (a file, or the id of one in force) would do now, step by step, and change nothing.",
+    ),
+    "graph": LazyCommand(
+        "graph_command:graph",
+        "Draw RUNBOOK, a file: what starts it, its steps with approval, lease and verification, and every way out.",
+    ),
+    "new": LazyCommand(
+        "new_command:new", "Write FOLDER/NAME.yaml and NAME.test.yaml, which pass `opsbot check` as they are."
+    ),
     "schema": LazyCommand(
         "check_command:schema", "Write the JSON Schemas of settings, runbooks and alert rules to FOLDER."
     ),

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from cel_expr_python import cel
 
-from opsbot.errors import OpsbotError
+from opsbot.expression_words import ExpressionError as ExpressionError
+from opsbot.expression_words import compile_error
 
 VariableType = Literal["dyn", "string", "integer", "number", "boolean", "map", "list"]
 Variables = Mapping[str, VariableType]
@@ -31,17 +32,7 @@ _TYPES: Mapping[VariableType, Any] = {
     "map": cel.Type.Map(cel.Type.STRING, cel.Type.DYN),
     "list": cel.Type.List(cel.Type.STRING),
 }
-_POSITION = re.compile(r"<input>:(\d+):(\d+): (.*?)(?: \(in container .*?\))?(?:\n|$)")
 _TEMPLATE = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-
-
-class ExpressionError(OpsbotError):
-    """An expression cannot be compiled or evaluated; line and column are 1-based, within the expression."""
-
-    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
-        super().__init__(message)
-        self.line = line
-        self.column = column
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +53,7 @@ class Expression:
         try:
             program = _environment(frozenset(variables.items())).compile(text)
         except RuntimeError as error:
-            raise _compile_error(str(error), variables) from error
+            raise compile_error(str(error), text, variables) from error
         kind = program.return_type()
         is_list = kind == cel.Type.DYN or str(kind).startswith("LIST")
         return cls(text, program, kind in (cel.Type.BOOL, cel.Type.DYN), is_list)
@@ -102,21 +93,6 @@ class Expression:
 def _environment(variables: frozenset[tuple[str, VariableType]]) -> Any:
     """A checker that knows these variables; making one takes fifteen times as long as compiling with it."""
     return cel.NewEnv(variables={name: _TYPES[kind] for name, kind in variables})
-
-
-def _compile_error(text: str, variables: Variables) -> ExpressionError:
-    match = _POSITION.search(text)
-    if match is None:
-        return ExpressionError(text.removesuffix(" [INVALID_ARGUMENT]"))
-    message = match[3]
-    undefined = re.match(r"undeclared reference to '([^']*)'", message)
-    if undefined:
-        import difflib
-
-        near = difflib.get_close_matches(undefined[1], list(variables), n=1, cutoff=0.6)
-        hint = f", did you mean {near[0]!r}?" if near else ""
-        message = f"undefined name {undefined[1]!r}{hint}"
-    return ExpressionError(message, int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,5 +174,6 @@ def _template(text: str, variables: Variables) -> Template:
     if at < len(text):
         parts.append(text[at:])
     if any(isinstance(part, str) and "${{" in part for part in parts):
-        raise ExpressionError(f"'${{{{' without '}}}}' in {text!r}")
+        rest = next(part for part in reversed(parts) if isinstance(part, str) and "${{" in part)
+        raise ExpressionError("`${{` without `}}`", text=rest[rest.index("${{") :])
     return Template(tuple(parts))

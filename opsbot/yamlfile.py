@@ -10,13 +10,17 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationError, WithJsonSchema
+
+from opsbot.schema_keys import known_keys
+from opsbot.value_words import KeyProblem, message, needed, one_of, yaml_words
+from opsbot.value_words import suggest as suggest
 
 M = TypeVar("M", bound=BaseModel)
 Location = tuple[str | int, ...]
@@ -107,6 +111,33 @@ class Document:
     marks: Mapping[Location, Mark] = field(repr=False)
     key_marks: Mapping[Location, Mark] = field(repr=False)
 
+    def value(self, loc: Sequence[str | int]) -> object:
+        """What stands at *loc*; None if nothing does."""
+        found: object = self.data
+        for part in loc:
+            if isinstance(found, dict):
+                found = found.get(part)
+            else:
+                is_item = isinstance(found, list) and isinstance(part, int) and part < len(found)
+                found = found[part] if is_item else None  # type: ignore[index]
+        return found
+
+    def within(self, loc: Sequence[str | int], offset: int, message: str) -> Problem | None:
+        """A problem at the character *offset* of the text at *loc*; None where the file writes that text differently.
+
+        So it is with escapes, and where a text is folded over several lines.
+        """
+        place = tuple(loc)
+        value = self.value(place)
+        if not isinstance(value, str) or place not in self.marks:
+            return None
+        line, column = self.marks[place]
+        written = self.text.split("\n")[line - 1][column - 1 :]
+        quote = written[:1] if written[:1] in ("'", '"') else ""
+        if not written[len(quote) :].startswith(value):
+            return None
+        return Problem(self.path, line, column + len(quote) + offset, message)
+
     def problem(self, loc: Sequence[str | int], message: str, *, at_key: bool = False) -> Problem:
         """A problem at *loc*, or at the nearest place above it that the file has."""
         place = tuple(loc)
@@ -115,14 +146,6 @@ class Document:
         while place and place not in self.marks:
             place = place[:-1]
         return Problem(self.path, *self.marks.get(place, (1, 1)), message)
-
-
-def suggest(word: str, candidates: Iterable[str]) -> str:
-    """`, did you mean 'x'?` for the nearest candidate; empty when none is near."""
-    import difflib
-
-    near = difflib.get_close_matches(word, list(candidates), n=1, cutoff=0.6)
-    return f", did you mean {near[0]!r}?" if near else ""
 
 
 def load(path: Path, display: str | None = None) -> tuple[Document | None, list[Problem]]:
@@ -150,7 +173,12 @@ def loads(text: str, shown: str) -> tuple[Document | None, list[Problem]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        return None, [Problem(shown, line, column, f"not valid YAML: {error.problem or error.context}")]
+        if error.context_mark is not None and "quoted scalar" in str(error.context):
+            # Where the text begins helps; that the file ends there too does not.
+            line, column = error.context_mark.line + 1, error.context_mark.column + 1
+        is_tab = "".join(text.split("\n")[line - 1 : line])[column - 1 : column] == "\t"
+        why = yaml_words(str(error.problem or error.context), is_tab)
+        return None, [Problem(shown, line, column, f"not valid YAML: {why}")]
     except yaml.YAMLError as error:
         return None, [Problem(shown, 1, 1, f"not valid YAML: {str(error).splitlines()[0]}")]
     if node is None:
@@ -241,76 +269,59 @@ def validate(document: Document, model: type[M]) -> tuple[M | None, list[Problem
         return model.model_validate(document.data), []
     except ValidationError as error:
         errors = error.errors()
-        places = {tuple(problem["loc"]) for problem in errors}
+    places = {tuple(problem["loc"]) for problem in errors}
+    by_place: dict[Location, list[Any]] = {}
+    for problem in errors:
+        loc = tuple(problem["loc"])
         # A list whose only item is wrong is also reported as too short; the item's own problem says it better.
-        telling = [
-            problem
-            for problem in errors
-            if problem["type"] != "too_short"
-            or not any(
-                len(place) > len(problem["loc"]) and place[: len(problem["loc"])] == problem["loc"] for place in places
-            )
-        ]
-        return None, sorted({_explain(document, model, problem) for problem in telling})
+        if problem["type"] == "too_short" and any(len(p) > len(loc) and p[: len(loc)] == loc for p in places):
+            continue
+        by_place.setdefault(_written(document.data, loc), []).append(problem)
+    return None, sorted(
+        {
+            _explain(document, model, loc, found)
+            for loc, found in by_place.items()
+            if not _is_told_below(loc, found, by_place)
+        }
+    )
 
 
-def _explain(document: Document, model: type[BaseModel], error: Any) -> Problem:
-    loc: Location = tuple(error["loc"])
-    kind, context = error["type"], error.get("ctx", {})
-    match kind:
-        case "extra_forbidden":
-            known = _known_keys(model, loc[:-1])
-            return document.problem(loc, f"unknown key {loc[-1]!r}{suggest(str(loc[-1]), known)}", at_key=True)
-        case "missing":
-            return document.problem(loc[:-1], f"the key {loc[-1]!r} is missing")
-        case "literal_error" | "enum":
-            wanted = str(context["expected"])
-            near = suggest(str(error["input"]), re.findall(r"'([^']*)'", wanted))
-            return document.problem(loc, f"{loc[-1]}: {_short(error['input'])} is none of {wanted}{near}")
-        case "value_error":
-            return document.problem(loc, f"{loc[-1] if loc else 'file'}: {context['error']}")
-        case _:
-            shown = _short(error["input"])
-            return document.problem(loc, f"{loc[-1] if loc else 'file'}: {_lower(error['msg'])}, not {shown}")
+def _written(data: object, loc: Location) -> Location:
+    """*loc* without the names of alternatives of a type, which the file does not have."""
+    found: list[str | int] = []
+    value = data
+    for index, part in enumerate(loc):
+        is_item = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if is_item or (isinstance(value, dict) and part in value):
+            value = value[part]  # type: ignore[index]
+        elif index < len(loc) - 1 or not isinstance(value, dict):
+            continue
+        found.append(part)
+    return tuple(found)
 
 
-def _known_keys(model: type[BaseModel], loc: Location) -> list[str]:
-    """The keys that a mapping at *loc* may have, as far as the model's schema tells."""
-    root = model.model_json_schema()
-    found: list[Mapping[str, Any]] = [root]
-    for part in loc:
-        found = [step for schema in found for step in _descend(root, schema, part)]
-    return [key for schema in found for key in _resolve(root, schema).get("properties", {})]
+def _is_told_below(loc: Location, found: Sequence[Any], by_place: Mapping[Location, list[Any]]) -> bool:
+    """Whether a value failed only as another type than the one whose parts are told about."""
+    is_above = any(len(place) > len(loc) and place[: len(loc)] == loc for place in by_place)
+    return is_above and all(needed(error) or error["type"] == "literal_error" for error in found)
 
 
-def _descend(root: Mapping[str, Any], schema: Mapping[str, Any], part: str | int) -> list[Mapping[str, Any]]:
-    alternatives = schema.get("anyOf", [])
-    schema = _resolve(root, schema)
-    options: list[Mapping[str, Any]] = [schema, *alternatives, *schema.get("anyOf", []), *schema.get("oneOf", [])]
-    found: list[Mapping[str, Any]] = []
-    for option in (_resolve(root, option) for option in options):
-        if isinstance(part, int) and "items" in option:
-            found.append(option["items"])
-        elif isinstance(part, str) and part in option.get("properties", {}):
-            found.append(option["properties"][part])
-        elif isinstance(part, str) and isinstance(option.get("additionalProperties"), dict):
-            found.append(option["additionalProperties"])
-    return found
-
-
-def _resolve(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = schema.get("$ref")
-    if reference is None:
-        inner = [option for option in schema.get("anyOf", []) if "$ref" in option]
-        return _resolve(root, inner[0]) if len(inner) == 1 else schema
-    resolved: Mapping[str, Any] = root["$defs"][reference.rsplit("/", 1)[1]]
-    return resolved
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _explain(document: Document, model: type[BaseModel], loc: Location, errors: Sequence[Any]) -> Problem:
+    error = errors[0]
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        known = known_keys(model, loc[:-1])
+        return document.problem(loc, f"unknown key {loc[-1]!r}{suggest(str(loc[-1]), known)}", at_key=True)
+    if kind == "missing":
+        return document.problem(loc[:-1], f"the key {loc[-1]!r} is missing")
+    if loc and loc[-1] == "[key]":
+        return document.problem(loc[:-1], f"the name {loc[-2]!r}: {message(error)}", at_key=True)
+    at_key = False
+    if kind == "value_error" and isinstance(error["ctx"]["error"], KeyProblem):
+        at_key = error["ctx"]["error"].at_key
+        loc = (*loc, error["ctx"]["error"].key)
+    said = one_of(errors, lambda: known_keys(model, loc)) if len(errors) > 1 else None
+    said = said or message(error, lambda: known_keys(model, loc))
+    # An item of a list has no name of its own.
+    name = next((part for part in reversed(loc) if isinstance(part, str)), "file")
+    return document.problem(loc, f"{name}: {said}", at_key=at_key)

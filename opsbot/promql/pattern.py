@@ -10,9 +10,11 @@ import warnings
 from functools import lru_cache
 
 MAX_PATTERN = 500
-_ONLY_PYTHON = re.compile(r"\\[1-9]|\(\?(?:=|!|<=|<!|P=|P>|\()|\(\?#|\\Z")
+_ESCAPE = r"(?<!\\)(?:\\\\)*\\"
+"""A backslash that is not itself escaped."""
+_ONLY_PYTHON = re.compile(_ESCAPE + r"[1-9Z]|\(\?(?:=|!|<=|<!|P=|P>|\()|\(\?#")
 """Back references and looking around, which RE2 does not have."""
-_ONLY_RE2 = re.compile(r"\\[pPQEzC]|\[\[:")
+_ONLY_RE2 = re.compile(_ESCAPE + r"[pPQEzC]|\[\[:")
 
 
 class PatternError(ValueError):

@@ -34,6 +34,11 @@ def unsupported(node: tree.Expr) -> str:
 
 def unknown_function(name: str) -> str:
     """The refusal of a function, also of one that nobody has."""
+    import difflib
+
+    near = difflib.get_close_matches(name, [*SUPPORTED_FUNCTIONS, *AGGREGATIONS], n=1, cutoff=0.8)
+    if near:
+        return f"the function '{name}' is not supported, did you mean '{near[0]}'?"
     return _refused(f"the function '{name}'", SUPPORTED_FUNCTIONS)
 
 

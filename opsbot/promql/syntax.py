@@ -24,6 +24,10 @@ MAX_TREE_DEPTH = 100
 MAX_EVALUATIONS = 500
 """Of what is in subqueries, in one query; over two dozen clusters each takes up to a millisecond of a round."""
 
+_OPERATOR_AT_END = re.compile(r"(==|!=|<=|>=|=|<|>|\+|-|\*|/|%|\^|\band\b|\bor\b|\bunless\b)\s*$")
+_ASSIGNMENT = re.compile(r"(?<![=!<>~])=(?![=~])")
+_UNQUOTED = re.compile(r"\{[^}]*\}|\"[^\"]*\"|'[^']*'")
+"""Braces and quoted texts, in which `=` is right."""
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _UNKNOWN_FUNCTION = re.compile(r"unknown function with name '(\w+)'")
 _MATCH_OPERATORS = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
@@ -44,7 +48,8 @@ def parse(text: str) -> tree.Expr:
         expr = tree.parse(text)
     except ValueError as error:
         unknown = _UNKNOWN_FUNCTION.search(str(error))
-        raise QueryError(unknown_function(unknown[1]) if unknown else f"not valid PromQL: {error}") from error
+        why = unknown_function(unknown[1]) if unknown else f"not valid PromQL: {_words(error, text)}"
+        raise QueryError(why) from error
     for node in walk(expr):
         refusal = unsupported(node)
         if refusal:
@@ -56,6 +61,19 @@ def parse(text: str) -> tree.Expr:
             f"the subqueries take {evaluations} evaluations; {MAX_EVALUATIONS} are allowed: a longer step takes fewer"
         )
     return expr
+
+
+def _words(error: ValueError, text: str) -> str:
+    """The parser's complaint; where it only says that something is wrong, what that most likely is."""
+    said = str(error)
+    if said != "invalid promql query":
+        return said
+    ends = _OPERATOR_AT_END.search(text)
+    if ends:
+        return f"something must follow `{ends[1]}`"
+    if _ASSIGNMENT.search(_UNQUOTED.sub("", text)):
+        return "`=` does not compare; write `==`"
+    return "an operator, or one of its sides, is missing"
 
 
 def _limit(text: str) -> None:

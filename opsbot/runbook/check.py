@@ -17,8 +17,9 @@ from opsbot.promql.syntax import QueryError
 from opsbot.runbook.action import Action, ActionRegistry
 from opsbot.runbook.model import Runbook, Share, Step
 from opsbot.runbook.probe import promql_fields
-from opsbot.runbook.query import compile_query
+from opsbot.runbook.query import TemplateError, compile_query
 from opsbot.runbook.scope import result_variables, variables
+from opsbot.value_words import message
 from opsbot.yamlfile import Document, Problem, format_duration, suggest
 
 
@@ -63,9 +64,12 @@ class _Checker:
         action = self._registry.find(step.uses)
         if action is not None and action.takes_lease:
             self.add((*at, "uses"), f"{action.name} sets a lease, and nobody would give it back after `finally`")
+        # Of a step that only reads, the first two were refused already.
+        is_told = action is not None and action.is_read_only
         for key, value in (("approval", step.approval), ("announce", step.announce), ("verify", step.verify)):
-            if value is not None:
-                self.add((*at, key), f"a step under `finally` takes no {key}: nobody may be there", at_key=True)
+            if value is not None and (key == "verify" or not is_told):
+                why = "nothing would follow from it" if key == "verify" else "nobody may be there to decide"
+                self.add((*at, key), f"a step under `finally` takes no {key}: {why}; leave this out", at_key=True)
 
     def step(self, at: Location, step: Step, names: Variables) -> None:
         action = self._action(at, step.uses, step.arguments, names)
@@ -75,7 +79,8 @@ class _Checker:
         self._each(at, step, outside)
         if step.verify is not None:
             if step.verify.for_s >= step.verify.timeout_s:
-                self.add((*at, "verify", "for"), "`for` must be shorter than the verification's timeout")
+                limit = format_duration(step.verify.timeout_s)
+                self.add((*at, "verify", "for"), f"it must be shorter than the verification's timeout of {limit}")
             self._query((*at, "verify", "expr"), step.verify.expr, names)
         if step.announce is not None:
             self._templates((*at, "announce", "message"), step.announce.message, outside)
@@ -96,29 +101,42 @@ class _Checker:
         if step.foreach is not None:
             expression = self._compiled((*at, "foreach"), step.foreach, names)
             if expression is not None and not expression.can_be_list:
-                self.add((*at, "foreach"), f"`{step.foreach}` is not a list")
+                self.add((*at, "foreach"), f"`{step.foreach}` is not a list; take one, such as `fleet.clusters`")
         elif step.stages:
-            self.add((*at, "stages"), "only a step with `foreach` has stages", at_key=True)
-        shares = [share.amount if share.is_percent else -1 for share in step.stages]
-        if shares and any(0 < later <= earlier for earlier, later in pairwise(shares)):
-            self.add((*at, "stages"), "each stage must reach further than the one before")
-        if step.stages and step.stages[-1] != Share(100, is_percent=True):
-            self.add((*at, "stages"), "the last stage must be `100%`, or some items are never reached")
+            self.add((*at, "stages"), "only a step with `foreach` has stages; leave this out", at_key=True)
+        self._stages(at, step)
         if step.foreach is not None and step.outputs:
-            self.add((*at, "outputs"), "a step with `foreach` has the one output `items`", at_key=True)
+            why = "a step with `foreach` has the one output `items`; leave this out"
+            self.add((*at, "outputs"), why, at_key=True)
+        action = self._registry.find(step.uses)
         for name, text in step.outputs.items():
+            if action is not None and name in action.output_names():
+                why = f"{action.name} yields {name!r} itself; take another name"
+                self.add((*at, "outputs", name), why, at_key=True)
             self._compiled((*at, "outputs", name), text, {**names, **result_variables(step, self._registry)})
+
+    def _stages(self, at: Location, step: Step) -> None:
+        for is_percent in (False, True):
+            alike = [(index, one.amount) for index, one in enumerate(step.stages) if one.is_percent is is_percent]
+            for (_, earlier), (index, later) in pairwise(alike):
+                if later <= earlier:
+                    self.add((*at, "stages", index), "each stage must reach further than the one before")
+        if step.stages and step.stages[-1] != Share(100, is_percent=True):
+            last = (*at, "stages", len(step.stages) - 1)
+            self.add(last, "the last stage must be `100%`, or some items are never reached")
 
     def _approval(self, at: Location, step: Step) -> None:
         approval = step.approval
         if approval is None:
             return
         if approval.on_timeout == "proceed" and approval.count > 1:
-            self.add(
-                (*at, "approval", "on_timeout"), "`proceed` without anybody's decision makes no sense with a count"
-            )
-        if not approval.roles or len(set(approval.roles)) < len(approval.roles):
-            self.add((*at, "approval", "from"), "name each role once, and at least one")
+            why = f"nobody's silence can stand for {approval.count} people; leave out `count`, or write `abort`"
+            self.add((*at, "approval", "on_timeout"), why)
+        if not approval.roles:
+            self.add((*at, "approval", "from"), "name at least one role")
+        for index, role in enumerate(approval.roles):
+            if role in approval.roles[:index]:
+                self.add((*at, "approval", "from", index), f"the role {role!r} is here twice; keep one of them")
 
     def _fits_action(self, at: Location, step: Step, action: Action[Any]) -> None:
         if action.takes_lease and step.lease_s is None:
@@ -126,12 +144,13 @@ class _Checker:
         if not action.takes_lease and step.lease_s is not None:
             self.add((*at, "lease"), f"{action.name} sets no lease; leave this out", at_key=True)
         if step.lease_s is not None and not 5 <= step.lease_s <= 3600:
-            self.add((*at, "lease"), "a lease lives between 5s and 1h without renewal")
+            self.add((*at, "lease"), "a lease lives between 5s and 1h without renewal; take a time in between")
         if not action.is_read_only:
             return
         for key, value in (("approval", step.approval), ("undo", step.undo), ("announce", step.announce)):
             if value is not None:
-                self.add((*at, key), f"{action.name} only reads; it needs no {key}", at_key=True)
+                what = "announcement" if key == "announce" else key
+                self.add((*at, key), f"{action.name} only reads and needs no {what}; leave this out", at_key=True)
 
     def _has_time(self, at: Location, step: Step, action: Action[Any]) -> None:
         """A call that is known to last longer than the step allows can only break."""
@@ -155,14 +174,16 @@ class _Checker:
         for key in queries & arguments.keys():
             if has_template(arguments[key]):
                 self._query((*at, "with", key), str(arguments[key]), names)
-        for problem_loc, message, at_key in argument_problems(action, arguments):
-            self.add((*at, "with", *problem_loc), message, at_key=at_key)
+        for problem_loc, text, at_key in argument_problems(action, arguments):
+            # Without `with` there is no place for what is missing in it.
+            place = (*at, "with", *problem_loc) if arguments or problem_loc else (*at, "uses")
+            self.add(place, text, at_key=at_key)
         return action
 
     def _condition(self, at: Location, text: str, names: Variables) -> None:
         expression = self._compiled(at, text, names)
         if expression is not None and not expression.can_be_boolean:
-            self.add(at, f"`{text}` is neither true nor false")
+            self.add(at, f"`{text}` is neither true nor false; compare it with something")
 
     def _compiled(self, at: Location, text: str, names: Variables) -> Expression | None:
         try:
@@ -180,11 +201,42 @@ class _Checker:
             compile_query(text, names)
         except ExpressionError as error:
             self._expression(at, error)
+        except TemplateError as error:
+            self.problems.append(self._within(at, error.part, 0, str(error)) or self._document.problem(at, str(error)))
         except QueryError as error:
             self.add(at, str(error))
 
     def _expression(self, at: Location, error: ExpressionError) -> None:
-        self.add(at, f"in the expression, at character {error.column}: {error}")
+        why = self._why_unknown(at, error.name)
+        text = f"undefined name {error.name!r}: {why}" if why else str(error)
+        if not error.text.strip():
+            self.add(at, text)
+            return
+        placed = self._within(at, error.text, error.column - 1, text) if error.line == 1 else None
+        if placed is not None:
+            self.problems.append(placed)
+            return
+        line = f"line {error.line}, " if error.line > 1 else ""
+        self.add(at, f"in the expression, at {line}character {error.column}: {text}")
+
+    def _within(self, at: Location, part: str, offset: int, text: str) -> Problem | None:
+        """A problem at *offset* of *part* of the text at *at*; None where that place is not known."""
+        value = self._document.value(at)
+        start = value.find(part) if isinstance(value, str) and part else -1
+        return self._document.within(at, start + offset, text) if start >= 0 else None
+
+    def _why_unknown(self, at: Location, name: str) -> str:
+        """Why a name that is known in other places is not known here; empty for one that nobody knows."""
+        section, index = at[0], at[1] if len(at) > 1 else None
+        if section not in ("steps", "finally") or not isinstance(index, int):
+            return ""
+        step = (self._runbook.steps if section == "steps" else self._runbook.finals)[index]
+        if name == "item":
+            is_each = step.foreach is not None
+            return f"`{at[2]}` is asked once for all items" if is_each else "only a step with `foreach` has one"
+        later = {one.step_id for one in self._runbook.all_steps} - {one.step_id for one in self._runbook.before(step)}
+        found = re.match(r"steps\.(\w+)\.", name)
+        return f"step {found[1]!r} is not made before this one" if found and found[1] in later else ""
 
 
 def argument_problems(action: Action[Any], arguments: Mapping[str, object]) -> list[tuple[Location, str, bool]]:
@@ -206,13 +258,8 @@ def argument_problems(action: Action[Any], arguments: Mapping[str, object]) -> l
                     found.append((loc, f"{action.name} takes no argument {loc[-1]!r}{near}", True))
                 case "missing":
                     found.append((loc[:-1], f"{action.name} needs the argument {loc[-1]!r}", False))
-                case "literal_error":
-                    wanted = str(one["ctx"]["expected"])
-                    near = suggest(str(one["input"]), re.findall(r"'([^']*)'", wanted))
-                    found.append((loc, f"{loc[-1]}: {one['input']!r} is none of {wanted}{near}", False))
                 case _:
-                    message = one["msg"].removeprefix("Value error, ")
-                    found.append((loc, f"{loc[-1] if loc else action.name}: {message}", False))
+                    found.append((loc, f"{loc[-1] if loc else action.name}: {message(one)}", False))
         return found
     return []
 

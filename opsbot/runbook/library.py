@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsbot.runbook.action import ActionRegistry
-from opsbot.runbook.loader import find_files, load_runbook
+from opsbot.runbook.loader import double, find_files, load_runbook
 from opsbot.runbook.model import Runbook
 from opsbot.yamlfile import Problem
 
@@ -118,5 +118,5 @@ class RunbookLibrary:
                 continue
             first = owner.setdefault(runbook.runbook_id, path)
             if first != path:
-                problems.append(Problem(str(path), 1, 1, f"the id {runbook.runbook_id!r} is already used by {first}"))
+                problems.append(double(path, runbook.runbook_id, first))
         return problems

@@ -41,6 +41,8 @@ from opsbot.runbook.wire import (
 from opsbot.yamlfile import Document, Problem, load, loads, validate
 
 SUFFIXES = (".yaml", ".yml")
+TEST_SUFFIX = ".test"
+"""Of a file's stem: `NAME.test.yaml` holds the tests of the runbook beside it."""
 
 
 def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
@@ -49,7 +51,11 @@ def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
     problems: list[Problem] = []
     for path in paths:
         if path.is_dir():
-            found |= {child for child in path.rglob("*") if child.suffix in SUFFIXES and child.is_file()}
+            found |= {
+                child
+                for child in path.rglob("*")
+                if child.suffix in SUFFIXES and not child.stem.endswith(TEST_SUFFIX) and child.is_file()
+            }
         elif path.exists():
             found.add(path)
         else:
@@ -80,8 +86,15 @@ def check_runbooks(paths: Sequence[Path], registry: ActionRegistry) -> list[Prob
             continue
         first = owner.setdefault(runbook.runbook_id, path)
         if first != path:
-            problems.append(Problem(str(path), 1, 1, f"the id {runbook.runbook_id!r} is already used by {first}"))
+            problems.append(double(path, runbook.runbook_id, first))
     return sorted(problems)
+
+
+def double(path: Path, runbook_id: str, first: Path) -> Problem:
+    """Two files claim one id: the problem of the later, at its `id`."""
+    message = f"the id {runbook_id!r} is already used by {first}; take another one"
+    document, _ = load(path)
+    return Problem(str(path), 1, 1, message) if document is None else document.problem(("id",), message)
 
 
 @lru_cache(maxsize=256)
@@ -128,10 +141,12 @@ def _read(
     if document is None:
         return None, problems
     file, more = validate(document, RunbookFile)
-    problems = [*problems, *more]
+    # A value that YAML could not read is missing for the shape too; the first says why.
+    told = {(problem.line, problem.column) for problem in problems}
+    problems = [*problems, *(problem for problem in more if (problem.line, problem.column) not in told)]
     if file is None:
         return None, sorted(problems)
-    runbook = to_runbook(file, document.digest, json.dumps(document.data, ensure_ascii=False, sort_keys=True))
+    runbook = to_runbook(file, document.digest, json.dumps(document.data, ensure_ascii=False))
     problems += check(runbook, document, registry)
     return (None, sorted(problems)) if problems else (runbook, [])
 

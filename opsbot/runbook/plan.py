@@ -82,7 +82,7 @@ def plan_arguments(
     lease_s: float | None,
 ) -> Plan:
     """Render arguments as written. An action that has a `cluster` acts on the alert's unless one is given."""
-    rendered = _render(written, action, names, values)
+    rendered = render_arguments(written, action, names, values)
     if "cluster" in action.arguments.model_fields and "cluster" not in rendered:
         cluster = alert_labels.get("cluster")
         if cluster is None:
@@ -97,9 +97,10 @@ def plan_arguments(
     return Plan(arguments, rendered, digest_of(action.name, rendered, lease_s))
 
 
-def _render(
+def render_arguments(
     written: Mapping[str, object], action: Action[Any], names: Variables, values: Mapping[str, object]
 ) -> dict[str, Any]:
+    """Arguments with their expressions' values, not checked by the action yet; raises ExpressionError."""
     queries = promql_fields(action.arguments)
     compiled, mistakes = compile_value({key: one for key, one in written.items() if key not in queries}, names)
     if mistakes:

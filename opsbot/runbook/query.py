@@ -27,13 +27,26 @@ PLACEHOLDER = "x"
 _WHOLE = re.compile(r"\s*\$\{\{(?:(?!\}\}).)*\}\}\s*", re.DOTALL)
 
 
+class TemplateError(QueryError):
+    """A `${{ }}` stands where none may; *part* is the text at which the mistake begins."""
+
+    def __init__(self, message: str, part: str) -> None:
+        super().__init__(message)
+        self.part = part
+
+
 @dataclass(frozen=True, slots=True)
 class _Hole:
-    """An expression in a query; *is_all* where it is the whole query, as an input may be."""
+    """An expression in a query; *is_all* where it is the whole query, as an input may be.
+
+    Args:
+        quote: the mark that ends the label's value: it alone is escaped, for PromQL refuses to escape the other.
+    """
 
     expression: Expression
     is_pattern: bool
     is_all: bool = False
+    quote: str = '"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +71,23 @@ def compile_query(text: str, names: Variables) -> Query:
     at = 0
     for token in _TOKEN.finditer(text):
         if token["template"]:
-            raise QueryError(f"`{token['template']}` may stand only within a label's value: " + '{cluster="${{ … }}"}')
+            why = f"`{token['template']}` may stand only within a label's value: "
+            raise TemplateError(why + '{cluster="${{ … }}"}', token["template"])
         if token["string"] and "${{" in token["string"]:
-            raise QueryError(f"`${{{{ }}}}` may stand only within a label's value, not in {token['string']}")
+            why = f"`${{{{ }}}}` may stand only within a label's value, not in {token['string']}"
+            raise TemplateError(why, "${{")
         if not token["value"]:
             continue
         for template in _TEMPLATE.finditer(text, token.start(), token.end()):
             parts.append(text[at : template.start()])
-            parts.append(_Hole(Expression.compile(template[1].strip(), names), token["op"] in ("=~", "!~")))
+            quote = '"' if token["single"] is None else "'"
+            expression = Expression.compile(template[1].strip(), names)
+            parts.append(_Hole(expression, token["op"] in ("=~", "!~"), quote=quote))
             at = template.end()
     parts.append(text[at:])
+    unclosed = next((part for part in parts if isinstance(part, str) and "${{" in part), None)
+    if unclosed is not None:
+        raise TemplateError("`${{` without `}}`", unclosed[unclosed.index("${{") :])
     parse("".join(part if isinstance(part, str) else PLACEHOLDER for part in parts))
     return Query(tuple(parts))
 
@@ -94,4 +114,5 @@ def _quoted(hole: _Hole, values: Mapping[str, object]) -> str:
     texts = [str(one) for one in many]
     if hole.is_pattern:
         texts = [_SPECIAL.sub(lambda special: "\\" + special[0], text) for text in texts]
-    return "|".join(texts).replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'").replace("\n", "\\n")
+    escaped = "|".join(texts).replace("\\", "\\\\").replace(hole.quote, f"\\{hole.quote}")
+    return escaped.replace("\n", "\\n")

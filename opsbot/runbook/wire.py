@@ -5,27 +5,54 @@ Only the loader reads these; everything else sees the frozen values of `opsbot.r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
-from opsbot.alert.matching import label_match
+from opsbot.alert.matching import MAX_MATCHERS, label_match
 from opsbot.errors import ConfigError
 from opsbot.people import Role
 from opsbot.promql.pattern import PatternError, compiled
 from opsbot.runbook.model import Input, Scalar
 from opsbot.runbook.query import shape_problem
+from opsbot.value_words import KeyProblem, shown
 from opsbot.yamlfile import Duration
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+
+def _like(pattern: str, needed: str) -> tuple[AfterValidator, WithJsonSchema]:
+    """Marks text that must be like *pattern*; a mistake is told as *needed*."""
+    like = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not like.fullmatch(text):
+            raise ValueError(f"{needed}, not {shown(text)}")
+        return text
+
+    return AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+_ID = "lower-case text that begins with a letter is needed, of letters, digits and"
+Identifier = Annotated[str, *_like(r"[a-z][a-z0-9-]{0,63}", f"{_ID} `-`")]
 """A runbook's id: it stands in run ids, so it has no colon and no slash."""
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Name = Annotated[str, *_like(r"[a-z][a-z0-9_]{0,63}", f"{_ID} `_`")]
 """A step's or an input's id: it is a name in expressions."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 PositiveDuration = Annotated[Duration, Field(gt=0)]
-Percent = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]?|100)%$")]
-LockName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_./-]{0,99}$")]
+Percent = Annotated[str, *_like(r"([1-9][0-9]?|100)%", "a number of items, or `1%` to `100%`, is needed")]
+LockName = Annotated[
+    str, *_like(r"[a-z0-9][a-z0-9_./-]{0,99}", "lower-case text of letters, digits and `_`, `.`, `/`, `-` is needed")
+]
 
 
 def _is_matcher(text: str) -> str:
@@ -72,16 +99,18 @@ class TriggerField(WireModel):
     matchers: list[Matcher] | None = Field(
         default=None,
         min_length=1,
+        max_length=MAX_MATCHERS,
         description='Label matchers that must all hold, such as `severity=~"high|critical"`.',
     )
 
     @model_validator(mode="after")
     def _match_fits_type(self) -> TriggerField:
         has_match = self.match is not None or self.matchers is not None
-        if (self.type == "alert") is not has_match:
-            raise ValueError(
-                "an alert trigger needs `match` or `matchers`" if self.type == "alert" else "only alerts are matched"
-            )
+        if self.type == "alert" and not has_match:
+            raise ValueError("an alert trigger needs `match` or `matchers`: which alerts start a run?")
+        if self.type == "manual" and has_match:
+            key = "matchers" if self.match is None else "match"
+            raise KeyProblem(key, "only a trigger of type `alert` has it; leave this out", at_key=True)
         return self
 
 
@@ -102,21 +131,32 @@ class InputField(WireModel):
 
     @model_validator(mode="after")
     def _default_fits(self) -> InputField:
-        if self.required is (self.default is not None):
-            raise ValueError(
-                "a required input has no default" if self.required else "say `default: …`, or `required: true`"
-            )
+        self._limits_fit()
+        if self.required and self.default is not None:
+            raise KeyProblem("default", "a required input has no default; leave out one of the two")
         if self.required and self.immutable:
-            raise ValueError("an immutable input needs a default, not `required`")
-        if self.pattern is not None and self.type != "string":
-            raise ValueError("only a string has a pattern")
-        if self.type not in ("integer", "number") and (self.min is not None or self.max is not None):
-            raise ValueError(f"a {self.type} has no min and max")
+            raise KeyProblem("required", "an immutable input needs a `default` instead", at_key=True)
+        if not self.required and self.default is None:
+            if "default" in self.model_fields_set:
+                raise KeyProblem("default", "null is no value; give one, or write `required: true` instead")
+            raise ValueError("say `default: …`, or `required: true`")
         if self.default is not None:
             wrong = why_unfit(to_input("", self), self.default)
             if wrong:
-                raise ValueError(f"the default {wrong}")
+                raise KeyProblem("default", wrong)
         return self
+
+    def _limits_fit(self) -> None:
+        if self.pattern is not None and self.type != "string":
+            raise KeyProblem("pattern", f"only a string has a pattern, and this is of type {self.type}", at_key=True)
+        for key, limit in (("min", self.min), ("max", self.max)):
+            if limit is not None and self.type not in ("integer", "number"):
+                raise KeyProblem(key, f"only a number has limits, and this is of type {self.type}", at_key=True)
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise KeyProblem("max", f"{self.max} is less than min {self.min}; no value would be allowed")
+        for one in self.enum or ():
+            if not is_of_type(self.type, one):
+                raise KeyProblem("enum", f"{shown(one)} is no {self.type}, which the input's type is")
 
 
 class ApprovalField(WireModel):
@@ -193,7 +233,7 @@ class StepField(WireModel):
     foreach: str | None = Field(
         default=None, description="CEL that yields a list: the action is called for each `item` of it."
     )
-    stages: list[int | Percent] | None = Field(
+    stages: list[Annotated[int, Field(ge=1)] | Percent] | None = Field(
         default=None,
         min_length=1,
         max_length=10,
@@ -301,11 +341,15 @@ def to_input(name: str, field: InputField) -> Input:
     )  # fmt: skip
 
 
+def is_of_type(kind: str, value: object) -> bool:
+    """Whether *value* is of an input's type; true and false are no numbers."""
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
 def why_unfit(field: Input, value: object) -> str:
     """Why *value* cannot be this input's value; empty when it can."""
-    is_odd_boolean = isinstance(value, bool) and field.type != "boolean"
-    if not isinstance(value, _TYPES[field.type]) or is_odd_boolean:
-        return f"{value!r} is no {field.type}"
+    if not is_of_type(field.type, value):
+        return f"{shown(value)} is no {field.type}"
     if isinstance(value, int | float) and not isinstance(value, bool):
         if field.min is not None and value < field.min:
             return f"{value!r} is less than min {field.min}"

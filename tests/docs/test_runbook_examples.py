@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 from opsbot.runbook.scope import INCIDENT_VARIABLES
-from opsbot.runbook.wire import RunbookFile, StepField
+from opsbot.runbook.wire import (
+    AnnounceField,
+    ApprovalField,
+    ConcurrencyField,
+    InputField,
+    LimitsField,
+    MaxRunsField,
+    RetryField,
+    RunbookFile,
+    StepField,
+    TriggerField,
+    VerifyField,
+)
+from opsbot.yamlfile import loads
 from tests.support.runbooks import problems_of
 
 PAGE = (Path(__file__).parents[2] / "docs/runbooks.md").read_text(encoding="utf-8")
@@ -51,3 +64,29 @@ def test_every_name_of_the_incident_is_listed() -> None:
     """Whatever an expression may name is on the page."""
     listed = _keys("Expressions")
     assert all(name in listed or f"{name}.<label>" in listed for name in INCIDENT_VARIABLES)
+
+
+def test_the_examples_use_every_key() -> None:
+    """A person can write a runbook from this page alone; `undo` waits for an action that is undone by another."""
+    used: set[str] = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            used.update(value)
+            for one in value.values():
+                walk(one)
+        elif isinstance(value, list):
+            for one in value:
+                walk(one)
+
+    for example in EXAMPLES:
+        document, _ = loads(example, "example.yaml")
+        assert document is not None
+        walk(document.data)
+    parts = (RunbookFile, TriggerField, InputField, StepField, ApprovalField, AnnounceField, VerifyField, RetryField)
+    wanted = {
+        field.alias or name
+        for part in (*parts, LimitsField, MaxRunsField, ConcurrencyField)
+        for name, field in part.model_fields.items()
+    }
+    assert wanted - used <= {"undo", "pattern", "required", "enabled"}

@@ -131,7 +131,7 @@ def test_a_file_that_is_named_twice_is_one(tmp_path: Path) -> None:
     assert check(one, tmp_path, tmp_path / "below/../one.yaml") == (0, "1 file, no problems\n")
     two = tmp_path / "two.yaml"
     two.write_text(RUNBOOK.read_text())
-    assert f"{two}:1:1: the id 'kv-cache-pressure' is already used by {one}\n" in check(tmp_path)[1]
+    assert f"{two}:3:5: the id 'kv-cache-pressure' is already used by {one}; take another one\n" in check(tmp_path)[1]
 
 
 def test_a_rule_may_name_a_runbook_of_elsewhere(tmp_path: Path) -> None:

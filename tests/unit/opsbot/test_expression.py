@@ -37,10 +37,16 @@ def test_expressions_have_values(text: str, result: object) -> None:
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("inputs.limt + 1", 7, "undefined name 'inputs.limt', did you mean 'inputs.limit'?"),
-        ("name + 1", 6, "found no matching overload for '_+_' applied to '(string, int)'"),
-        ("value >", 8, "Syntax error: mismatched input '<EOF>'"),
-        ("flag && name", 6, "found no matching overload for '_&&_' applied to '(bool, string)'"),
+        ("inputs.limt + 1", 1, "undefined name 'inputs.limt', did you mean 'inputs.limit'?"),
+        ("name + 1", 6, "`+` cannot take text and a whole number"),
+        ("value >", 8, "the expression ends too early: something must follow"),
+        ("flag && name", 6, "`&&` cannot take true or false and text"),
+        ("flag and name == 'a'", 6, "`and` is not expected here; write `&&`"),
+        ("name = 'a'", 6, "`=` is no operator; write `==`"),
+        ("lower(name) == 'a'", 1, "there is no function 'lower'"),
+        ("1 + lables.region", 5, "undefined name 'lables.region', did you mean 'labels.region'?"),
+        ("${{ flag }}", 1, "this is an expression already: write it without `${{ }}`"),
+        (" ", 1, "the expression is empty; write one, or leave this out"),
     ],
 )
 def test_mistakes_are_found_when_compiling(text: str, column: int, message: str) -> None:
@@ -114,7 +120,7 @@ def test_mistakes_carry_the_path_in_the_value() -> None:
     _, mistakes = compile_value({"a": ["x", "${{ nme }}"], "b": "${{ value"}, VARIABLES)
     assert [(loc, str(error)) for loc, error in mistakes] == [
         (("a", 1), "undefined name 'nme', did you mean 'name'?"),
-        (("b",), "'${{' without '}}' in '${{ value'"),
+        (("b",), "`${{` without `}}`"),
     ]
 
 

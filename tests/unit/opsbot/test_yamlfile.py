@@ -100,13 +100,16 @@ def test_plain_scalars_are_what_they_look_like(text: str, value: object) -> None
             "f.yaml:1:4: tags (!name) are not allowed; the field says what type it takes",
         ),
         ("[a]: 1", "f.yaml:1:1: a key must be plain text"),
-        ("a: [1", "f.yaml:2:1: not valid YAML: did not find expected ',' or ']'"),
-        ("a: 1\n---\nb: 1", "f.yaml:2:1: not valid YAML: but found another document"),
+        (
+            "a: [1",
+            "f.yaml:2:1: not valid YAML: `,` or `]` is expected here: is `[` not closed, or a text not in quotes?",
+        ),
+        ("a: 1\n---\nb: 1", "f.yaml:2:1: not valid YAML: `---` begins another document; a file holds one"),
         ("a: \x00", "f.yaml:1:1: not valid YAML: unacceptable character #x0000: control characters are not allowed"),
         ("", "f.yaml:1:1: the file is empty"),
         ("a: 1234567890123456789", "f.yaml:1:4: the number is too large; quote it if it is text"),
         ("a: 1e999", "f.yaml:1:4: the number is too large; quote it if it is text"),
-        ("\ta: 1", "f.yaml:1:1: not valid YAML: found character that cannot start any token"),
+        ("\ta: 1", "f.yaml:1:1: not valid YAML: a tab cannot indent; use spaces"),
     ],
 )
 def test_surprises_are_refused_at_their_place(text: str, problem: str) -> None:
@@ -151,7 +154,7 @@ def test_all_problems_of_a_model_come_at_once_and_in_order() -> None:
         "f.yaml:2:5: the key 'name' is missing",
         "f.yaml:2:5: unknown key 'nme', did you mean 'name'?",
         "f.yaml:3:11: mode: 'sugest' is none of 'suggest' or 'auto', did you mean 'suggest'?",
-        "f.yaml:4:11: name: input should be a valid string, not 3",
+        "f.yaml:4:11: name: text is needed, not 3; put it in quotes if it is meant as text",
         "f.yaml:5:14: timeout: a duration such as 30s, 5m or 1h30m is needed, not 30",
     ]
 

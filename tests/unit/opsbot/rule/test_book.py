@@ -44,7 +44,7 @@ def test_a_bad_file_keeps_its_last_good_revision(tmp_path: Path) -> None:
     shelf.names()
     shelf.write("a.yaml", rule_text("One", expr="m >"))
     assert shelf.names() == shelf.names() == ["One", "Other"]
-    assert shelf.rejected == ["expr: not valid PromQL: invalid promql query"]
+    assert shelf.rejected == ["expr: not valid PromQL: something must follow `>`"]
     assert not shelf.book.is_complete
     shelf.write("a.yaml", rule_text("New"))
     assert shelf.names() == ["New", "Other"]

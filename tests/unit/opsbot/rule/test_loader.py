@@ -36,7 +36,7 @@ def test_the_shipped_rules_are_sound() -> None:
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({"expr": "m >"}, "r.yaml:5:15: expr: not valid PromQL: invalid promql query"),
+        ({"expr": "m >"}, "r.yaml:5:15: expr: not valid PromQL: something must follow `>`"),
         (
             {"expr": "count_values('v', m) > 1"},
             "r.yaml:5:15: expr: the aggregation 'count_values' is not supported; supported are avg, bottomk, count, "
@@ -50,7 +50,7 @@ def test_the_shipped_rules_are_sound() -> None:
             {"expr": "m[5m]"},
             "r.yaml:5:15: expr: yields a range, which has no labels to alert for; compare series instead",
         ),
-        ({"clear_expr": "m <"}, "r.yaml:7:21: clear_expr: not valid PromQL: invalid promql query"),
+        ({"clear_expr": "m <"}, "r.yaml:7:21: clear_expr: not valid PromQL: something must follow `<`"),
         ({"for_": "30"}, "r.yaml:7:14: for: a duration such as 30s, 5m or 1h30m is needed, not 30"),
         ({"for__": "3s"}, "r.yaml:7:9: unknown key 'for_', did you mean 'for'?"),
         ({"clear_fro": "3s"}, "r.yaml:7:9: unknown key 'clear_fro', did you mean 'clear_for'?"),

@@ -68,24 +68,22 @@ MISTAKES = {
     "wrong type": (
         "${{ inputs.batch_limit }}",
         "many",
-        "runbook.yaml:21:14: limit: Input should be a valid integer",
+        "runbook.yaml:21:14: limit: a whole number is needed, not 'many'",
     ),
     "undefined input": (
         "inputs.batch_limit }}",
         "inputs.batch_limt }}",
-        "runbook.yaml:21:14: in the expression, at character 7: undefined name 'inputs.batch_limt', "
-        "did you mean 'inputs.batch_limit'?",
+        "runbook.yaml:21:18: undefined name 'inputs.batch_limt', did you mean 'inputs.batch_limit'?",
     ),
     "undefined output": (
         "outputs.value",
         "outputs.valu",
-        "runbook.yaml:23:9: in the expression, at character 20: undefined name 'steps.usage.outputs.valu', "
-        "did you mean 'steps.usage.outputs.value'?",
+        "runbook.yaml:23:9: undefined name 'steps.usage.outputs.valu', did you mean 'steps.usage.outputs.value'?",
     ),
     "a later step's output": (
         "query: max(up)",
         "query: max(up)\n    if: steps.resize.outputs.limit > 1",
-        "runbook.yaml:17:9: in the expression, at character 21: undefined name 'steps.resize.outputs.limit'",
+        "runbook.yaml:17:9: undefined name 'steps.resize.outputs.limit': step 'resize' is not made before this one",
     ),
     "condition that is none": (
         "if: steps.usage.outputs.value > 0.5",
@@ -95,12 +93,12 @@ MISTAKES = {
     "bad PromQL in an argument": (
         "query: max(up)",
         "query: maxx(up)",
-        "runbook.yaml:16:14: query: the function 'maxx' is not supported; supported are abs, ",
+        "runbook.yaml:16:14: query: the function 'maxx' is not supported, did you mean 'max'?",
     ),
     "bad PromQL in a verification": (
         "expr: up == 1",
         "expr: up ==",
-        "runbook.yaml:26:20: expr: not valid PromQL: invalid promql query",
+        "runbook.yaml:26:20: expr: not valid PromQL: something must follow `==`",
     ),
     "same id twice": (
         "id: resize",
@@ -125,7 +123,7 @@ MISTAKES = {
     "undo of a question": (
         "query: max(up)",
         "query: max(up)\n    undo: {uses: serving.set_batch, with: {limit: 1}}",
-        "runbook.yaml:17:5: prometheus.query only reads; it needs no undo",
+        "runbook.yaml:17:5: prometheus.query only reads and needs no undo; leave this out",
     ),
     "undo that would need an undo": (
         "lease: 60s",
@@ -136,17 +134,17 @@ MISTAKES = {
     "verification that cannot end": (
         "for: 3s, timeout: 45s",
         "for: 45s, timeout: 45s",
-        "runbook.yaml:26:34: `for` must be shorter than the verification's timeout",
+        "runbook.yaml:26:34: it must be shorter than the verification's timeout of 45s",
     ),
     "default outside its limits": (
         "default: 8",
         "default: 300",
-        "runbook.yaml:10:16: batch_limit: the default 300 is more than max 256",
+        "runbook.yaml:10:41: default: 300 is more than max 256",
     ),
     "default of another type": (
         "default: 8,",
         "default: true,",
-        "runbook.yaml:10:16: batch_limit: the default True is no integer",
+        "runbook.yaml:10:41: default: true is no integer",
     ),
     "bare duration": (
         "lease: 60s",
@@ -166,7 +164,7 @@ MISTAKES = {
     "alert trigger without match": (
         "    match: {alertname: KVCachePressure}\n",
         "",
-        "runbook.yaml:7:5: 0: an alert trigger needs `match`",
+        "runbook.yaml:7:5: triggers: an alert trigger needs `match`",
     ),
     "an id that cannot stand in a run's id": ("id: kv", "id: a:b", "runbook.yaml:2:5: id: "),
 }
@@ -217,7 +215,7 @@ def test_two_files_with_one_id_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yml").write_text(GOOD)
     (problem,) = check_runbooks([tmp_path], registry())
-    assert str(problem) == f"{tmp_path}/b.yml:1:1: the id 'kv' is already used by {tmp_path}/a.yaml"
+    assert str(problem) == f"{tmp_path}/b.yml:2:5: the id 'kv' is already used by {tmp_path}/a.yaml; take another one"
 
 
 def test_a_path_that_does_not_exist_is_reported(tmp_path: Path) -> None:
