@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers bench-runbooks schema screenshots clean
+.PHONY: help setup system model demo demo-fleet test test-all test-runbooks e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers bench-runbooks schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -29,10 +29,13 @@ demo-fleet: setup ## a launch day over 24 simulated clusters; ARGS=--headless en
 	@$(BIN)/opsbot demo-fleet $(ARGS)
 
 test: setup check ## everything a change must pass: lint, types, YAML, unit to end-to-end tests
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e" $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e and not runbooks" $(ARGS)
 	@$(BIN)/pytest -q -m e2e $(ARGS)
 
-test-all: test bench ## tests, then the benches
+test-runbooks: setup ## each shipped runbook on a real server under real load, 20 minutes; ARGS="--runbooks-subset 4" some of them
+	@$(BIN)/pytest -p no:randomly -m runbooks tests/runbooks $(ARGS)
+
+test-all: test test-runbooks bench ## tests, then runbooks, then the benches
 
 e2e: setup ## only the tests that drive processes and a browser
 	@$(BIN)/pytest -m e2e $(ARGS)

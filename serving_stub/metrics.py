@@ -214,6 +214,10 @@ class ServingMetrics:
         if record.num_generated_tokens > 1:
             self._tpot.observe(record.decode_s / (record.num_generated_tokens - 1))
 
+    def count_failure(self) -> None:
+        """A request that failed before the engine saw it: to its user, and so to who watches, it is an error."""
+        self._success["error"].inc()
+
     def watch(
         self,
         stats: Callable[[], EngineStats],

@@ -131,6 +131,7 @@ class Completions:
 
     async def _meet_faults(self) -> None:
         if await self._services.faults.meet():
+            self._services.metrics.count_failure()
             raise ApiError(
                 500, "injected_fault", "a fault was asked for: a share of requests fails until its lease ends"
             )

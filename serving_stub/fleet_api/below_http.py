@@ -57,6 +57,7 @@ class BelowHttp:
         if services.in_flight.is_closed:
             return STOPPING
         if await services.faults.meet():
+            services.metrics.count_failure()
             return ApiError(500, "injected_fault", "a fault was asked for")
         if not services.loop.stats().is_alive:
             return ENGINE_DEAD

@@ -24,7 +24,7 @@ async def approve(page: Page, screenshots: Path) -> None:
     """What an on-call engineer does: wait for the incident, read it, approve, read on."""
     card = page.locator("#channel .card").filter(has_text="KV cache pressure on local").first
     await expect(card.get_by_role("button", name="Approve")).to_be_visible(timeout=PATIENCE_MS)
-    await expect(card).to_contain_text("set the batch limit of local from 24 to 8")
+    await expect(card).to_contain_text("set the batch limit of local from 24 to ")
     await page.locator("#channel .replies").first.click()
     await page.screenshot(path=screenshots / "workspace.png")
     await card.get_by_role("button", name="Approve").click()

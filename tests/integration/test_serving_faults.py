@@ -65,7 +65,9 @@ def test_errors(server: ServingServer) -> None:
             codes = {complete(client).status_code for _ in range(40)}
             assert codes == {200, 500}
         with fault(client, "error_percent", 100):
+            failed = server.metric("vllm:request_success_total", finished_reason="error")
             assert complete(client).json()["error"]["code"] == "injected_fault"
+            assert server.metric("vllm:request_success_total", finished_reason="error") == failed + 1
         assert complete(client).status_code == 200
 
 

@@ -26,15 +26,20 @@ Json = Mapping[str, Any]
 
 
 class Bot:
-    """`opsbot up`, killed and started again at will over one data folder."""
+    """`opsbot up`, killed and started again at will over one data folder.
+
+    Args:
+        runbook: the text of one, or a folder of them.
+        rules: the text of a file of alert rules, or a folder of such files.
+    """
 
     def __init__(
         self,
         folder: Path,
         serving_url: str,
         workspace: Workspace,
-        runbook: str,
-        rules: str,
+        runbook: str | Path,
+        rules: str | Path,
         *,
         more_settings: Mapping[str, Any] | None = None,
         more_environment: Mapping[str, str] | None = None,
@@ -43,15 +48,11 @@ class Bot:
         self.core_port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.core_port}", timeout=10.0, trust_env=False)
-        (folder / "runbooks").mkdir()
-        (folder / "runbooks/one.yaml").write_text(runbook, encoding="utf-8")
-        (folder / "rules").mkdir()
-        (folder / "rules/one.yaml").write_text(rules, encoding="utf-8")
         settings = {
             "version": 1,
             "data_dir": str(folder / "data"),
-            "runbooks": [str(folder / "runbooks")],
-            "alert_rules": [str(folder / "rules")],
+            "runbooks": [str(_as_folder(folder / "runbooks", runbook))],
+            "alert_rules": [str(_as_folder(folder / "rules", rules))],
             "serving": [{"cluster": "local", "url": serving_url}],
             "core": {"port": self.core_port},
             "watch": {"port": free_port()},
@@ -126,12 +127,18 @@ class Bot:
         await self.kill()
         await self._http.aclose()
 
-    async def alert(self, name: str, *, status: str = "firing") -> None:
+    async def alert(
+        self,
+        name: str,
+        *,
+        status: str = "firing",
+        labels: Mapping[str, str] | None = None,
+        started: str = "2026-01-01T00:00:00Z",
+    ) -> None:
         """Post one alert to the alert door, as Alertmanager does."""
-        started = "2026-01-01T00:00:00Z"
         alert = {
             "status": status,
-            "labels": {"alertname": name, "cluster": "local", "severity": "critical"},
+            "labels": {"alertname": name, "cluster": "local", "severity": "critical", **(labels or {})},
             "annotations": {"summary": f"{name} on local"},
             "startsAt": started,
             "endsAt": started if status == "resolved" else "0001-01-01T00:00:00Z",
@@ -142,6 +149,14 @@ class Bot:
             headers={"Authorization": f"Bearer {API_TOKEN}"},
         )
         answer.raise_for_status()
+
+    async def decide(self, approval_id: str, token: str, *, is_granted: bool = True) -> httpx.Response:
+        """Press Approve or Refuse, as the person whose token it is."""
+        return await self._http.post(
+            f"/api/v1/approvals/{approval_id}",
+            json={"decision": "grant" if is_granted else "refuse"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
 
     async def views(self) -> Sequence[Json]:
         """Every incident, newest first."""
@@ -163,9 +178,11 @@ class Bot:
         )
         return found
 
-    async def until(self, what: str, read: Callable[[], Any], is_so: Callable[[Any], bool]) -> Any:
+    async def until(
+        self, what: str, read: Callable[[], Any], is_so: Callable[[Any], bool], limit_s: float = LIMIT_S
+    ) -> Any:
         """Wait until what is read is so; answers it, and shows the logs when it does not happen."""
-        end = time.monotonic() + LIMIT_S
+        end = time.monotonic() + limit_s
         found = None
         while time.monotonic() < end:
             try:
@@ -175,7 +192,7 @@ class Bot:
             except httpx.HTTPError as error:
                 found = error
             await asyncio.sleep(0.05)
-        raise AssertionError(f"not seen within {LIMIT_S} s: {what}; last: {found!r}\n{self.logs()}")
+        raise AssertionError(f"not seen within {limit_s} s: {what}; last: {found!r}\n{self.logs()}")
 
     def logs(self) -> str:
         """The end of every log."""
@@ -184,3 +201,12 @@ class Bot:
 
     async def _answers(self) -> bool:
         return (await self._http.get("/healthz")).is_success
+
+
+def _as_folder(folder: Path, given: str | Path) -> Path:
+    """A folder with one file of that text, unless a folder was given."""
+    if isinstance(given, Path):
+        return given
+    folder.mkdir()
+    (folder / "one.yaml").write_text(given, encoding="utf-8")
+    return folder

@@ -106,6 +106,11 @@ def from_country(code: str) -> str:
     return f'frontdoor_requests_by_country_total{{{TARGET},country="{code}"}}'
 
 
+def sister(series: str, value: float) -> dict[str, Curve]:
+    """The same of another cluster that serves the model."""
+    return {series.replace('cluster="eu"', 'cluster="us"').replace('"eu:1"', '"us:1"'): level(value)}
+
+
 def histogram(name: str, limit: str, fast: Curve, all_of_them: Curve) -> dict[str, Curve]:
     """A histogram with one bucket that counts."""
     return {
@@ -160,6 +165,13 @@ CASES: Mapping[str, tuple[Mapping[str, Curve], set[str]]] = {
     ),
     "the queue grows": ({WAITING: lambda passed: max(0.0, (passed - 200) / 5)}, {"QueueGrows"}),
     "the queue is long but shrinks": ({WAITING: lambda passed: 200 - passed / 5}, set()),
+    "more is asked than can be given": ({WAITING: level(200)}, {"CapacityExhausted"}),
+    "a cluster is overloaded, its sister has room": (
+        {WAITING: level(40), **sister(RUNNING, 8), **sister(WAITING, 0)}, {"ClusterOverloaded"},
+    ),
+    "a cluster is overloaded, and so is its sister": (
+        {WAITING: level(40), **sister(RUNNING, 16), **sister(WAITING, 40)}, set(),
+    ),
     "the cache is nearly full": ({KV: level(0.97)}, {"KVCacheNearlyFull"}),
     "the cache is full now and then": ({KV: lambda passed: 0.97 if passed % 60 else 0.8}, set()),
     "a storm of preemptions": ({PREEMPTED: bends(300, 0, 4)}, {"PreemptionStorm"}),
@@ -268,6 +280,14 @@ def test_alerts_end_with_their_cause() -> None:
     told = evaluated({**CALM, **histogram(TTFT, "2.5", peak(200, 400, 2, 1.4), grows(2))}, 1200)
     assert "FirstTokenBudgetBurnsFast" in told.fired
     assert told.is_over("FirstTokenBudgetBurnsFast")
+
+
+def test_a_lease_left_behind_is_not_over_because_its_own_incident_opened() -> None:
+    """It is when the lease is gone."""
+    told = evaluated({**CALM, LEASES: level(1), OPEN: turns(630, 0, 1)}, RUN_S)
+    assert "LeaseOutlivesIncident" in told.fired
+    assert not told.is_over("LeaseOutlivesIncident")
+    assert evaluated({**CALM, LEASES: turns(700, 1, 0), OPEN: turns(630, 0, 1)}, RUN_S).is_over("LeaseOutlivesIncident")
 
 
 def test_every_alert_tells_people_what_it_means() -> None:

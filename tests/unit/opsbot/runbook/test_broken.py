@@ -15,7 +15,7 @@ from tests.support.runbooks import registry
 
 ROOT = Path(__file__).parents[4]
 BROKEN = sorted((ROOT / "tests/data/runbooks/broken").glob("*.yaml"))
-GOOD = ROOT / "runbooks/kv-cache-pressure.yaml"
+GOOD = ROOT / "tests/data/runbooks/kv-cache-pressure.yaml"
 EXPECT = re.compile(r"^# expect: (.*)$", re.MULTILINE)
 
 

@@ -19,7 +19,7 @@ from opsbot.runbook.flow_picture import draw
 from tests.support.runbooks import registry, runbook
 
 ROOT = Path(__file__).parents[4]
-SMALL = ROOT / "runbooks/kv-cache-pressure.yaml"
+SMALL = ROOT / "tests/data/runbooks/kv-cache-pressure.yaml"
 LARGE = ROOT / "tests/data/runbooks/good/surge.yaml"
 
 
