@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsbot.clock import Clock
 from opsbot.errors import InvalidTransition
@@ -23,14 +23,14 @@ from opsbot.runbook.case import Cases, announcement_id, approval_id
 from opsbot.runbook.consent import Consent
 from opsbot.runbook.durable import DurableRuns, DurableSettings
 from opsbot.runbook.ending import Endings
-from opsbot.runbook.gate import Gate
+from opsbot.runbook.gate import LOCK_WAIT_S, Gate
 from opsbot.runbook.held import Holdings, RunLocks, is_live
 from opsbot.runbook.keeper import LeaseKeeper
 from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.probe import Prober
-from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, Run, RunState, StepState
+from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, STEP_ENDS, Run, RunState, StepState
 from opsbot.runbook.starting import Starting
-from opsbot.runbook.store import RunStore
+from opsbot.runbook.store import Change, RunStore
 from opsbot.runbook.workflow import Interpreter
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ class ExecutorSettings:
         max_hold_s: longest time a run renews its leases; past that a person must.
         poll_s: pause between two looks at a condition or at the store.
         clusters: every cluster that opsbot.yaml names.
+        lock_wait_s: how long a step waits for a knob before it is given up.
     """
 
     dbos_url: str
@@ -55,6 +56,7 @@ class ExecutorSettings:
     max_hold_s: float = 4 * 3600.0
     poll_s: float = ROUND_S
     clusters: tuple[str, ...] = ()
+    lock_wait_s: float = LOCK_WAIT_S
 
 
 class Executor:
@@ -73,10 +75,16 @@ class Executor:
         self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
         self._told: dict[str, set[str]] = {}
+        self._paused: set[str] = set()
+        self._left_behind: frozenset[str] = frozenset()
+        self._is_halted = False
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Go on with the runs that were under way, and start those that are queued."""
+        runs = await asyncio.to_thread(self._store.unfinished)
+        # They look once: whatever was said while nobody was there to tell them.
+        self._left_behind = frozenset(run.run_id for run in runs if run.state is not RunState.QUEUED)
         await self._durable.start(self._interpreter.interpret)
         await self._adopt()
         self._tasks = [
@@ -94,6 +102,7 @@ class Executor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.stop()
         await self._durable.stop()
 
     def wake(self) -> None:
@@ -141,9 +150,15 @@ class Executor:
                 via=person.via,
             )
             detail = f"{what} by {person.user_id}" + (f": {reason}" if reason else "")
-            self._store.move_run(run_id, state, detail, now, entry=said)
+            # A queued run that has begun meanwhile is not simply cancelled: it may have set something.
+            expected = RunState.QUEUED if is_queued else None
+            self._store.commit(Change(run_id, now, state=state, detail=detail, entries=(said,), expected=expected))
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except InvalidTransition:
+            # The run has moved on since it was read; if it still cannot be, that is so.
+            await asyncio.to_thread(write)
         await self.wake_run(run_id)
 
     def _has_changed(self, run: Run) -> bool:
@@ -175,51 +190,62 @@ class Executor:
         await self._durable.begin(run.run_id, workflow_id(run))
 
     async def _adopt(self) -> None:
-        """Go on, under this interpreter, with runs that an older one began: all that they did stands in the store."""
+        """Go on with every run that was under way, also one that an older interpreter began, or whose workflow is lost.
+
+        All that they did stands in the store; one whose workflow is there is not begun twice.
+        """
         for run in await asyncio.to_thread(self._store.unfinished):
-            if run.interpreter_version < INTERPRETER_VERSION and run.state is not RunState.QUEUED:
-                adopted = await asyncio.to_thread(self._store.adopt, run.run_id, INTERPRETER_VERSION)
-                logger.info("run %s goes on under interpreter %d", run.run_id, INTERPRETER_VERSION)
+            adopted = replace(run, interpreter_version=INTERPRETER_VERSION)
+            if run.state is not RunState.QUEUED:
+                # Begun before it is written down as adopted: a crash between the two adopts it again.
                 await self._begin(adopted)
+            if run.interpreter_version < INTERPRETER_VERSION:
+                await asyncio.to_thread(self._store.adopt, run.run_id, INTERPRETER_VERSION)
+                logger.info("run %s goes on under interpreter %d", run.run_id, INTERPRETER_VERSION)
 
     async def _start_and_wake(self) -> None:
         await self._starting.look()
         runs = await asyncio.to_thread(self._store.unfinished)
         self._told = {run.run_id: self._told.get(run.run_id, set()) for run in runs}
         halt = await asyncio.to_thread(self._store.halt)
-        is_halted = halt is not None
+        is_lifted, self._is_halted = self._is_halted and halt is None, halt is not None
         for run in runs:
-            why = await asyncio.to_thread(self._why_wake, run, is_halted)
-            if why and why not in self._told[run.run_id]:
+            why = await asyncio.to_thread(self._why_wake, run)
+            if is_lifted or (why and why not in self._told[run.run_id]):
                 await self._durable.wake(workflow_id(run))
                 self._told[run.run_id].add(why)
 
-    def _why_wake(self, run: Run, is_halted: bool) -> str:
+    def _why_wake(self, run: Run) -> str:
         """What happened that the run may not have seen; empty if nothing did."""
         if run.state is RunState.UNDOING:
             return f"undo: {run.detail}"
         if run.state is RunState.QUEUED:
             return ""
-        if not is_halted and self._store.incident(run.incident_id).is_resolved:
+        if not self._is_halted and self._store.incident(run.incident_id).is_resolved:
             return f"resolved while {run.state.value}"
-        if run.state not in (RunState.RUNNING, RunState.WAITING) or run.paused_by:
+        if run.paused_by:
+            self._paused.add(run.run_id)
             return ""
-        return self._what_changed(run, is_halted)
+        if run.run_id in self._paused:
+            self._paused.discard(run.run_id)
+            return f"resumed until {run.deadline}"
+        if run.run_id in self._left_behind:
+            return "core was started"
+        return self._what_people_said(run) if run.state is RunState.WAITING else ""
 
-    def _what_changed(self, run: Run, is_halted: bool) -> str:
-        facts = [f"halted {is_halted}", f"resumed {run.deadline}"]
+    def _what_people_said(self, run: Run) -> str:
+        waits = False
         for row in self._store.steps(run.run_id):
-            if row.skipped_by:
-                facts.append(f"skip {row.step_id}")
+            if row.skipped_by and row.state not in STEP_ENDS:
+                return f"{row.step_id} is left out"
             if row.state is StepState.WAITING_APPROVAL:
                 decided = self._store.approval(approval_id(run.run_id, row.step_id, row.num_asked)).state
-                facts.append(f"{row.step_id} {decided}")
-            elif row.state is StepState.ANNOUNCING:
+                return "" if decided == "open" else f"{row.step_id} {row.num_asked} {decided}"
+            if row.state is StepState.ANNOUNCING:
                 said = self._store.announcement(announcement_id(run.run_id, row.step_id))
-                facts.append(f"{row.step_id} {said.state} {said.ends_at}")
-            elif row.state is not StepState.PENDING:
-                facts.append(f"{row.step_id} {row.state.value if row.state is StepState.UNKNOWN else 'known'}")
-        return " ".join(facts)
+                return "" if said.state == "open" and not said.offers else f"{row.step_id} {said.state} {said.ends_at}"
+            waits = waits or row.state is StepState.UNKNOWN
+        return "" if waits else "nothing is waited for any more"
 
 
 def workflow_id(run: Run) -> str:
@@ -241,7 +267,7 @@ def interpreter(
     acting = Acting(cases, sleep)
     preparing = Preparing(cases, acting)
     consent = Consent(cases, preparing, sleep, settings.poll_s)
-    gate = Gate(cases, sleep, settings.poll_s)
+    gate = Gate(cases, sleep, settings.poll_s, settings.lock_wait_s)
     advance = Advance(cases, preparing, consent, gate, acting, prober, locks, sleep, settings.poll_s)
-    holdings = Holdings(store, registry, clock, locks, settings.clusters)
+    holdings = Holdings(store, registry, clock, locks, settings.clusters, sleep)
     return Interpreter(advance, Endings(store, holdings, clock, settings.max_hold_s), clock)

@@ -84,7 +84,11 @@ class Interpreter:
             ending, detail = _ENDINGS[Next(answer["next"])], answer["detail"]
             if ending is not Ending.DONE:
                 break
-        return await durable.stage("settle", lambda: self._endings.settle(run_id, ending, detail, step_id))
+        while True:
+            standing = await durable.stage("settle", lambda: self._endings.settle(run_id, ending, detail, step_id))
+            if not standing.get("is_unsettled"):
+                return standing
+            await self._wait(durable, standing["until"])
 
     async def _step(self, run_id: str, step_id: str, durable: Durable) -> StepResult:
         while True:
@@ -95,7 +99,7 @@ class Interpreter:
 
     async def _finish(self, run_id: str, durable: Durable) -> Standing:
         """The steps under `finally`: each is made, whatever became of the one before."""
-        beginning = await durable.stage("finally", lambda: self._endings.begin(run_id))
+        beginning = await self._insist(durable, "finally", lambda: self._endings.begin(run_id))
         for step in pinned_runbook(beginning["runbook_json"], beginning["revision"]).finals:
             try:
                 await self._step(run_id, step.step_id, durable)
@@ -106,7 +110,7 @@ class Interpreter:
     async def _wait(self, durable: Durable, until: float) -> None:
         await durable.wait(max(LEAST_WAIT_S, until - self._clock.now()))
 
-    async def _insist(self, durable: Durable, name: str, call: Callable[[], Awaitable[Standing]]) -> Standing:
+    async def _insist(self, durable: Durable, name: str, call: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
                 return await durable.stage(name, call)
@@ -119,6 +123,7 @@ _ENDINGS = {
     Next.GO_ON: Ending.DONE,
     Next.REFUSED: Ending.REFUSED,
     Next.STOPPED: Ending.STOPPED,
+    Next.LATE: Ending.LATE,
     Next.UNDO_STEP: Ending.UNDO_STEP,
     Next.INTERRUPTED: Ending.INTERRUPTED,
     Next.FAILED: Ending.FAILED,

@@ -69,7 +69,14 @@ class RunRepository:
             connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
             return get_run(connection, run_id)
 
-    def admit(self, run_id: str, group: str, decide: Callable[[Sequence[Earlier]], Admission], now: float) -> Admission:
+    def admit(
+        self,
+        run_id: str,
+        group: str,
+        decide: Callable[[Sequence[Earlier]], Admission],
+        say: Callable[[Admission], TimelineEntry | None],
+        now: float,
+    ) -> Admission:
         """Let *decide* look at the runs of the runbook and of the group, and write what it says."""
         table = schema.run
         with self._database.write() as connection:
@@ -87,6 +94,7 @@ class RunRepository:
             elif run.detail == admission.reason:
                 return admission
             connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
+            self._write_entry(connection, say(admission), is_paged=admission.verdict == "person")
             wish_incident(connection, incident_number(run.incident_id))
             return admission
 
@@ -102,7 +110,7 @@ class RunRepository:
             if change.announcement is not None:
                 approvals.announce(connection, change.announcement)
             for entry in change.entries:
-                write_entry(connection, entry)
+                self._write_entry(connection, entry, is_paged=change.is_paged)
             is_over = change.state is not None and not RUN_TRANSITIONS[change.state]
             if change.frees_locks or is_over:
                 knobs.free(connection, run.run_id, () if is_over else get_steps(connection, run.run_id))
@@ -145,10 +153,12 @@ class RunRepository:
         with self._database.read() as connection:
             return approvals.get_announcement(connection, announcement_id)
 
-    def put_announcement(self, row: AnnouncementRow, *, entry: TimelineEntry | None = None) -> AnnouncementRow:
-        """Write what is known of an announcement that is still open; a decided one is answered as it is."""
+    def put_announcement(
+        self, was: AnnouncementRow, row: AnnouncementRow, *, entry: TimelineEntry | None = None
+    ) -> AnnouncementRow:
+        """Write what is known of an announcement, if it is still as it *was*; answers it as it is then."""
         with self._database.write() as connection:
-            return approvals.put_announcement(connection, row, entry)
+            return approvals.put_announcement(connection, was, row, entry)
 
     def delivery(self, entry_key: str) -> Literal["slack", "page"] | None:
         """Where a timeline entry could be read first; None while it could not."""
@@ -164,8 +174,15 @@ class RunRepository:
         if not self._incidents.is_paging:
             return False
         with self._database.write() as connection:
-            wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(entry.incident_id))
+            _page_entry(connection, entry)
         return True
+
+    def _write_entry(self, connection: Connection, entry: TimelineEntry | None, *, is_paged: bool) -> None:
+        if entry is None:
+            return
+        write_entry(connection, entry)
+        if is_paged and self._incidents.is_paging:
+            _page_entry(connection, entry)
 
     def incident(self, incident: str) -> Incident:
         """One incident; raises NotFoundError."""
@@ -208,8 +225,14 @@ def _order(row: StepRow) -> tuple[int, int]:
     return (row.position, int(index.rstrip("]")) if index else -1)
 
 
+def _page_entry(connection: Connection, entry: TimelineEntry) -> None:
+    wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(entry.incident_id))
+
+
 def _move(connection: Connection, run: Run, change: Change) -> None:
     state = change.state
+    if change.expected is not None and run.state is not change.expected:
+        raise InvalidTransition(f"run {run.run_id} is {run.state.value} and no longer {change.expected.value}")
     if state is not None and run.state is not state and state not in RUN_TRANSITIONS[run.state]:
         raise InvalidTransition(f"run {run.run_id} is {run.state.value} and cannot become {state.value}")
     values: dict[str, Any] = {}
@@ -241,7 +264,9 @@ def _put_step(connection: Connection, run_id: str, step: StepRow, now: float) ->
 
 def _earlier(row: Row[Any]) -> Earlier:
     run = to_run(row)
-    return Earlier(run.run_id, run.runbook_id, run.cluster, row.concurrency_group, run.state, run.admitted_at)
+    return Earlier(
+        run.run_id, run.runbook_id, run.cluster, row.concurrency_group, run.state, run.admitted_at, run.is_drill
+    )
 
 
 def _to_step(row: Row[Any]) -> StepRow:
