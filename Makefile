@@ -32,13 +32,14 @@ test: setup check ## everything a change must pass: lint, types, YAML, unit to e
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e" $(ARGS)
 	@$(BIN)/pytest -q -m e2e $(ARGS)
 
-test-all: test bench ## tests, then the benches
+test-all: export OPSBOT_KILLS = all
+test-all: test bench ## tests, with every moment of a run at which it can be killed; then the benches
 
 e2e: setup ## only the tests that drive processes and a browser
 	@$(BIN)/pytest -m e2e $(ARGS)
 
 fault: setup ## only the tests that kill and cut things
-	@$(BIN)/pytest -m fault $(ARGS)
+	@OPSBOT_KILLS=all $(BIN)/pytest -m fault $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts, shipped YAML
 	@$(BIN)/ruff format --check .

@@ -74,9 +74,9 @@ class Executor:
         self._durable = DurableRuns(DurableSettings(settings.dbos_url, settings.executor_id))
         self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
-        self._told: dict[str, set[str]] = {}
+        self._told: dict[str, str] = {}
         self._paused: set[str] = set()
-        self._left_behind: frozenset[str] = frozenset()
+        self._left_behind: set[str] = set()
         self._is_halted = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -84,7 +84,7 @@ class Executor:
         """Go on with the runs that were under way, and start those that are queued."""
         runs = await asyncio.to_thread(self._store.unfinished)
         # They look once: whatever was said while nobody was there to tell them.
-        self._left_behind = frozenset(run.run_id for run in runs if run.state is not RunState.QUEUED)
+        self._left_behind = {run.run_id for run in runs if run.state is not RunState.QUEUED}
         await self._durable.start(self._interpreter.interpret)
         await self._adopt()
         self._tasks = [
@@ -206,14 +206,16 @@ class Executor:
     async def _start_and_wake(self) -> None:
         await self._starting.look()
         runs = await asyncio.to_thread(self._store.unfinished)
-        self._told = {run.run_id: self._told.get(run.run_id, set()) for run in runs}
+        self._told = {run.run_id: self._told.get(run.run_id, "") for run in runs}
+        self._left_behind &= self._told.keys()
         halt = await asyncio.to_thread(self._store.halt)
         is_lifted, self._is_halted = self._is_halted and halt is None, halt is not None
         for run in runs:
             why = await asyncio.to_thread(self._why_wake, run)
-            if is_lifted or (why and why not in self._told[run.run_id]):
+            if is_lifted or (why and why != self._told[run.run_id]):
                 await self._durable.wake(workflow_id(run))
-                self._told[run.run_id].add(why)
+            # Only the last: what happens a second time, such as another question answered, is told a second time.
+            self._told[run.run_id] = why
 
     def _why_wake(self, run: Run) -> str:
         """What happened that the run may not have seen; empty if nothing did."""
@@ -230,6 +232,8 @@ class Executor:
             self._paused.discard(run.run_id)
             return f"resumed until {run.deadline}"
         if run.run_id in self._left_behind:
+            # Once; from then on it is woken for what it waits for.
+            self._left_behind.discard(run.run_id)
             return "core was started"
         return self._what_people_said(run) if run.state is RunState.WAITING else ""
 

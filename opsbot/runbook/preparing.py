@@ -173,7 +173,10 @@ class Preparing:
 
     def _described(self, case: Case, action: Action[Any], row: StepRow) -> Description:
         arguments = action.arguments.model_validate(row.arguments)
-        return action.describe(arguments, row.prior or {}, case.step.lease_s)
+        described = action.describe(arguments, row.prior or {}, case.step.lease_s)
+        if case.step.undo is None or action.takes_lease:
+            return described
+        return replace(described, undo=f"Undo takes it back by {case.step.undo.uses}")
 
     async def _ask(
         self,
