@@ -68,7 +68,10 @@ class Advance:
         row = case.row
         if row.state in STEP_ENDS:
             following = Next(row.following or Next.GO_ON)
-            return result(following, row.detail if following is not Next.GO_ON else "")
+            # As it was answered when it ended, before a crash.
+            is_named = row.state is StepState.FAILED and following is Next.FAILED and not case.items
+            detail = f"{row.name}: {row.detail}" if is_named else row.detail
+            return result(following, detail if following is not Next.GO_ON else "")
         if row.state in _NOT_YET_ACTED:
             answer = await self._before(case)
             if answer is not None:
