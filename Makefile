@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers schema screenshots clean
+.PHONY: help setup system model demo demo-fleet test test-all e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-runbooks bench-fleet bench-fleet-live bench-calibration bench-peers schema screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -68,6 +68,9 @@ bench-watch: setup ## the watching path beside Prometheus and Alertmanager: cost
 	@$(BIN)/python -m bench.rules_scale
 	@$(BIN)/python -m bench.alert_storm
 	@$(BIN)/python -m bench.breach
+
+bench-runbooks: setup ## what durability costs a runbook's step, and a hundred runs at once; a minute
+	@$(BIN)/python -m bench.runbook_engine
 
 bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
 	@$(BIN)/python bench/fleet_speed.py $(ARGS)

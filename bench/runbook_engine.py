@@ -14,6 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,7 +43,9 @@ class Nothing(Note):
 
 def book(runbook_id: str, num_steps: int) -> str:
     """A runbook of *num_steps* such steps."""
-    return runbook("\n".join(note(f"s{index}", uses="tests.nothing") for index in range(num_steps)), runbook_id=runbook_id)
+    return runbook(
+        "\n".join(note(f"s{index}", uses="tests.nothing") for index in range(num_steps)), runbook_id=runbook_id
+    )
 
 
 def world_in(folder: Path) -> NotedWorld:
@@ -71,7 +74,7 @@ async def one_step(folder: Path) -> tuple[float, float, float]:
         num_statements = 0
         await world.ended(run_id)
         entries = [entry.at for entry in world.view(run_id).timeline if entry.kind == "step.acted"]
-        gaps = [later - earlier for earlier, later in zip(entries, entries[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(entries)]
         ours = statistics.median(gaps)
         theirs = await _dbos_step()
     await world.close()
@@ -103,8 +106,7 @@ async def many(folder: Path) -> float:
     async with world.executing():
         begun = time.perf_counter()
         runs = [world.fire(f"r{index}", book(f"book{index}", NUM_STEPS_EACH)) for index in range(NUM_RUNS)]
-        while any(not world.runs.run(run_id).is_finished for run_id in runs[-1:]) or world.runs.unfinished():
-            await asyncio.sleep(0.1)
+        await world.until(world.runs.unfinished, lambda left: not left, lambda: f"{len(runs)} runs do not end")
         took = time.perf_counter() - begun
     await world.close()
     return took
@@ -112,8 +114,12 @@ async def many(folder: Path) -> float:
 
 def main() -> None:
     """Measure, print, and say whether the aims are met."""
-    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print(f"{NUM_STEPS} steps in one run; then {NUM_RUNS} runs of {NUM_STEPS_EACH} steps; SQLite, WAL, synchronous=FULL")
+    print(
+        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    print(
+        f"{NUM_STEPS} steps in one run; then {NUM_RUNS} runs of {NUM_STEPS_EACH} steps; SQLite, WAL, synchronous=FULL"
+    )
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs, statements = asyncio.run(one_step(Path(folder) / "one"))
         print(f"a step of a run: {ours:.2f} ms, {statements:.0f} statements; a DBOS step: {theirs:.2f} ms; ", end="")

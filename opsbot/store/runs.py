@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from opsbot.errors import InvalidTransition, NotFoundError
 from opsbot.incident.incident import Incident, IncidentState
@@ -101,10 +101,10 @@ class RunRepository:
     def commit(self, change: Change) -> None:
         """Write everything of *change*, or nothing."""
         with self._database.write() as connection:
-            run = get_run(connection, change.run_id)
+            run = _standing(connection, change.run_id)
             _move(connection, run, change)
             for step in change.steps:
-                _put_step(connection, run.run_id, step, change.now)
+                _put_step(connection, change.run_id, step, change.now)
             if change.approval is not None:
                 approvals.ask(connection, change.approval)
             if change.announcement is not None:
@@ -113,8 +113,8 @@ class RunRepository:
                 self._write_entry(connection, entry, is_paged=change.is_paged)
             is_over = change.state is not None and not RUN_TRANSITIONS[change.state]
             if change.frees_locks or is_over:
-                knobs.free(connection, run.run_id, () if is_over else get_steps(connection, run.run_id))
-            wish_incident(connection, incident_number(run.incident_id))
+                knobs.free(connection, change.run_id, () if is_over else get_steps(connection, change.run_id))
+            wish_incident(connection, run.incident_number)
 
     def move_run(
         self, run_id: str, state: RunState, detail: str, now: float, *, entry: TimelineEntry | None = None
@@ -180,7 +180,7 @@ class RunRepository:
     def _write_entry(self, connection: Connection, entry: TimelineEntry | None, *, is_paged: bool) -> None:
         if entry is None:
             return
-        write_entry(connection, entry)
+        write_entry(connection, entry, is_part=True)
         if is_paged and self._incidents.is_paging:
             _page_entry(connection, entry)
 
@@ -225,16 +225,38 @@ def _order(row: StepRow) -> tuple[int, int]:
     return (row.position, int(index.rstrip("]")) if index else -1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Of a run, what a change to it looks at; its pinned text, which is long, is not read."""
+
+    state: RunState
+    incident_number: int
+    started_at: float | None
+    ended_at: float | None
+
+
+_STANDING = select(
+    schema.run.c.state, schema.run.c.incident_number, schema.run.c.started_at, schema.run.c.ended_at
+).where(schema.run.c.run_id == bindparam("wanted"))
+
+
+def _standing(connection: Connection, run_id: str) -> _Standing:
+    row = connection.execute(_STANDING, {"wanted": run_id}).first()
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id!r}")
+    return _Standing(RunState(row.state), row.incident_number, row.started_at, row.ended_at)
+
+
 def _page_entry(connection: Connection, entry: TimelineEntry) -> None:
     wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(entry.incident_id))
 
 
-def _move(connection: Connection, run: Run, change: Change) -> None:
+def _move(connection: Connection, run: _Standing, change: Change) -> None:
     state = change.state
     if change.expected is not None and run.state is not change.expected:
-        raise InvalidTransition(f"run {run.run_id} is {run.state.value} and no longer {change.expected.value}")
+        raise InvalidTransition(f"run {change.run_id} is {run.state.value} and no longer {change.expected.value}")
     if state is not None and run.state is not state and state not in RUN_TRANSITIONS[run.state]:
-        raise InvalidTransition(f"run {run.run_id} is {run.state.value} and cannot become {state.value}")
+        raise InvalidTransition(f"run {change.run_id} is {run.state.value} and cannot become {state.value}")
     values: dict[str, Any] = {}
     if state is not None:
         values["state"] = state.value
@@ -249,7 +271,7 @@ def _move(connection: Connection, run: Run, change: Change) -> None:
     if change.ends_as is not None:
         values["ends_as"] = change.ends_as.value
     if values:
-        connection.execute(update(schema.run).where(schema.run.c.run_id == run.run_id).values(**values))
+        connection.execute(update(schema.run).where(schema.run.c.run_id == change.run_id).values(**values))
 
 
 def _put_step(connection: Connection, run_id: str, step: StepRow, now: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ async def test_of_one_group_only_one_is_admitted(world: NotedWorld) -> None:
         for run_id in runs:
             await world.ended(run_id)
     spans = sorted((run.started_at or 0.0, run.ended_at or 0.0) for run in map(world.runs.run, runs))
-    assert all(later[0] >= earlier[1] for earlier, later in zip(spans, spans[1:], strict=False)), spans
+    assert all(later[0] >= earlier[1] for earlier, later in pairwise(spans)), spans
     assert world.notes.said() == ["do a"] * 5
 
 

@@ -1,4 +1,4 @@
-"""What else steers a run: pauses, skips, attempts, steps under finally, modes, outputs, retries and unknown outcomes."""
+"""What else steers a run: pauses, skips, attempts, finally, modes, outputs, retries and unknown outcomes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.integration
 UNDO = "undo: {uses: tests.unnote, with: {what: undone}}"
 WAITS = "approval: {from: responder, timeout: 1m}"
 LAST = "finally:\n  - {id: last, name: Last, uses: tests.note, with: {what: last}}\n"
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[NotedWorld]:
@@ -101,7 +102,9 @@ async def test_steps_under_finally_are_made_however_it_ends(
 async def test_a_broken_last_step_does_not_change_the_end(world: NotedWorld, fault: str) -> None:
     """Nor one of which nobody knows whether it happened."""
     world.actions = [one for one in world.actions if one.name != "tests.note"] + [
-        type("Note", (type(one),), {"name": "tests.note"})(world.notes) for one in world.actions if one.name == "tests.blind"
+        type("Note", (type(one),), {"name": "tests.note"})(world.notes)
+        for one in world.actions
+        if one.name == "tests.blind"
     ]
     world.notes.fail("last", fault)  # type: ignore[arg-type]
     run_id = world.fire(fault, runbook(note("a"), more=LAST))
@@ -121,7 +124,7 @@ async def test_an_observing_run_asks_nobody_and_does_nothing(world: NotedWorld) 
 async def test_a_step_publishes_outputs_of_its_own(world: NotedWorld) -> None:
     """CEL over what the action yielded."""
     after = '{id: after, name: After, uses: tests.note, with: {what: "${{ steps.a.outputs.twice }}"}}'
-    published = '{id: a, name: A, uses: tests.note, with: {what: a}, outputs: {twice: result.line + result.line}}'
+    published = "{id: a, name: A, uses: tests.note, with: {what: a}, outputs: {twice: result.line + result.line}}"
     run_id = world.fire("outputs", runbook(f"{published}\n{after}"))
     async with world.executing():
         await world.ended(run_id)

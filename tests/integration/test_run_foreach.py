@@ -35,7 +35,9 @@ def each(items: str = "['a', 'b', 'c', 'd']", more: str = "") -> str:
 
 async def test_items_are_done_in_order_and_publish_what_they_yield(world: NotedWorld) -> None:
     """A later step sees the outputs of every call."""
-    after = "{id: after, name: After, uses: tests.note, with: {what: \"${{ steps.each.outputs.items[1].line + 'x' }}\"}}"
+    after = (
+        "{id: after, name: After, uses: tests.note, with: {what: \"${{ steps.each.outputs.items[1].line + 'x' }}\"}}"
+    )
     run_id = world.fire("order", runbook(f"{each()}\n{after}"))
     async with world.executing():
         await world.ended(run_id)
@@ -70,7 +72,9 @@ async def test_each_stage_is_verified_before_the_next(world: NotedWorld) -> None
         ("undo", "undone", ["do a", "do b", "undo b", "undo a"]),
     ],
 )
-async def test_a_stage_that_did_not_help_is_the_last(world: NotedWorld, policy: str, state: str, said: list[str]) -> None:
+async def test_a_stage_that_did_not_help_is_the_last(
+    world: NotedWorld, policy: str, state: str, said: list[str]
+) -> None:
     """What is done so far is kept, or taken back from the youngest on; the other items are not made."""
     step = each(more=f"stages: [1, 50%, 100%], {VERIFY}, on_verify_failed: {policy}")
     run_id = world.fire(policy, runbook(f"{step}\n{note('after')}"))

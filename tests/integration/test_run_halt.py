@@ -18,6 +18,7 @@ pytestmark = pytest.mark.integration
 UNDO = "undo: {uses: tests.unnote, with: {what: undone}}"
 WAITS = "approval: {from: responder, timeout: 1m}"
 
+
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[NotedWorld]:
     """A store and a file of its own for each test."""
@@ -74,6 +75,7 @@ async def test_a_rollback_waits_for_it(world: NotedWorld) -> None:
     world.notes.fail("b", "hangs")
     run_id = world.fire("rollback", runbook(f"{note('a', UNDO)}\n{note('b', 'timeout: 500ms, retry: {attempts: 1}')}"))
     world.actions = [one for one in world.actions if one.name != "tests.note"]
+
     class Failing(Note):
         async def act(self, arguments, context):  # type: ignore[no-untyped-def]
             if arguments.what == "b":

@@ -1,4 +1,4 @@
-"""Random runbooks, decisions, failures and crashes: a run always ends, or asks a person, and never does what it must not.
+"""Random runbooks, decisions, failures and crashes: a run always ends, and never does what it must not.
 
 The interpreter and the store are the real ones; the durable engine is a list of recorded answers, and time is virtual.
 """
@@ -263,7 +263,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotedWorld]:
     """One store for all examples; each has an incident of its own."""
     folder: Path = tmp_path_factory.mktemp("runs")
     world = NotedWorld(folder)
-    watched = [type(one.name, (Watched, type(one)), {}) for one in world.actions if type(one).__name__ in ("Note", "Turn")]
+    watched = [
+        type(one.name, (Watched, type(one)), {}) for one in world.actions if type(one).__name__ in ("Note", "Turn")
+    ]
     kept = [one for one in world.actions if type(one).__name__ not in ("Note", "Turn")]
     world.actions = [*kept, *(one(world.notes) for one in watched)]
     yield world

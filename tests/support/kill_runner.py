@@ -76,7 +76,7 @@ def die_at(commit: int, where: str) -> Callable[[], int]:
     """Count every commit that writes, of whichever database, and die at one; answers how to read the number."""
     count = 0
     seen: dict[int, int] = {}
-    original = SQLiteDialect_pysqlite.do_commit
+    original: Callable[[Any, Any], None] = SQLiteDialect_pysqlite.do_commit
 
     def do_commit(self: Any, connection: Any) -> None:
         nonlocal count

@@ -43,7 +43,9 @@ def runbook(steps: str, *, more: str = "", mode: str = "auto", runbook_id: str =
 
 def note(step_id: str, more: str = "", *, uses: str = "tests.note") -> str:
     """A step that writes its own id; *more* are further keys of it."""
-    return f"{{id: {step_id}, name: Note {step_id}, uses: {uses}, with: {{what: {step_id}}}{', ' if more else ''}{more}}}"
+    return (
+        f"{{id: {step_id}, name: Note {step_id}, uses: {uses}, with: {{what: {step_id}}}{', ' if more else ''}{more}}}"
+    )
 
 
 class NotedWorld(RunWorld):
@@ -135,6 +137,10 @@ class NotedWorld(RunWorld):
             lambda: self.texts(run_id), lambda texts: any(part in text for text in texts), lambda: self.say(run_id)
         )
 
+    async def until_text_times(self, run_id: str, kind: str, times: int) -> None:
+        """Wait until the timeline has so many entries of *kind*."""
+        await self.until(lambda: self.kinds(run_id).count(kind), lambda found: found == times, lambda: self.say(run_id))
+
     async def until_said(self, *lines: str) -> None:
         """Wait until exactly these lines are written."""
         await self.until(self.notes.said, lambda said: said == list(lines), lambda: str(self.notes.said()))
@@ -148,5 +154,3 @@ class NotedWorld(RunWorld):
     async def ended(self, run_id: str) -> Run:
         """Wait until the run is over."""
         return await self.until_run(run_id, "succeeded", "failed", "undone", "cancelled")
-
-
