@@ -114,9 +114,8 @@ async def many(folder: Path) -> float:
 
 def main() -> None:
     """Measure, print, and say whether the aims are met."""
-    print(
-        f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    )
+    where = f"{platform.platform()}, Python {platform.python_version()}"
+    print(f"{where}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(
         f"{NUM_STEPS} steps in one run; then {NUM_RUNS} runs of {NUM_STEPS_EACH} steps; SQLite, WAL, synchronous=FULL"
     )
