@@ -20,6 +20,7 @@ from tests.support.waiting import until_sync
 pytestmark = pytest.mark.integration
 
 BASE = 8
+PERSONAL = "of-ana"
 RUNBOOK = """\
 version: 1
 id: smaller
@@ -61,9 +62,13 @@ def folder(tmp_path: Path, server: ServingServer) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str, token: str = "of-ana") -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str, token: str | None = None) -> subprocess.Popen[str]:
     """The command, with nobody at its terminal."""
-    environment = {**os.environ, "SERVING_CONTROL_TOKEN": CONTROL_TOKEN, "OPSBOT_PERSONAL_TOKEN": token}
+    environment = {
+        **os.environ,
+        "SERVING_CONTROL_TOKEN": CONTROL_TOKEN,
+        "OPSBOT_PERSONAL_TOKEN": PERSONAL if token is None else token,
+    }
     command = (sys.executable, "-m", "opsbot", "run", "smaller", "--standalone", "--cluster", "local", *arguments)
     return subprocess.Popen(
         command,
