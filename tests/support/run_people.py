@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 from opsbot.alert.policy import AlertPolicy
+from opsbot.desk_tools import Runs
 from opsbot.errors import ActionError
 from opsbot.people import Person
-from opsbot.desk_tools import Runs
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.action import Action, ActionContext, Outcome
 from opsbot.runbook.commands import RunRequest
