@@ -18,6 +18,8 @@ from opsbot.runbook.store import Blocker, Claim, StepRow
 from opsbot.yamlfile import format_duration
 
 LOCK_WAIT_S = 300.0
+FRESH_S = 0.1
+"""What was read so lately is not read again."""
 LOOK_AGAIN_S = 600.0
 """A run that a person has stopped looks this often even if nothing wakes it."""
 
@@ -38,8 +40,9 @@ class Gate:
 
         Otherwise what follows.
         """
-        # Read again: the values before may have taken long to read, and people act meanwhile.
-        case = await self.cases.read(case.run.run_id, case.step.step_id)
+        if abs(self.cases.clock.now() - case.now) > FRESH_S:
+            # The values before took long to read, and people act meanwhile.
+            case = await self.cases.read(case.run.run_id, case.step.step_id)
         if case.is_interrupted or (case.row.skipped_by and case.row.state in (StepState.PENDING, StepState.READY)):
             return False
         stopped = await self.stopped(case)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, case, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from opsbot.errors import NotFoundError
 from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
@@ -109,7 +111,7 @@ _outbox = schema.outbox.c
 _WAS_GIVEN_UP = _outbox.state == OutboxState.FAILED.value
 _WISH_AGAIN = (
     update(schema.outbox)
-    .where(_outbox.key == bindparam("wished"))
+    .where(_outbox.key.in_(bindparam("wished", expanding=True)))
     .values(
         revision=_outbox.revision + 1,
         state=case((_WAS_GIVEN_UP, OutboxState.PENDING.value), else_=_outbox.state),
@@ -120,32 +122,40 @@ _WISH_AGAIN = (
 """Built once: it is made at every commit."""
 
 
+def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless one with its key is there; answers whether it is new."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).on_conflict_do_nothing()
+    return bool(connection.execute(statement, dict(values)).rowcount)
+
+
 def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int | None) -> None:
     """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
-    if not connection.execute(_WISH_AGAIN, {"wished": key}).rowcount:
-        table = schema.outbox
-        connection.execute(
-            insert(table).values(
-                key=key,
-                kind=kind,
-                ref=ref,
-                incident_number=number,
-                revision=1,
-                delivered_revision=0,
-                state=OutboxState.PENDING.value,
-                attempts=0,
-                next_at=0.0,
-            )
-        )
+    if not connection.execute(_WISH_AGAIN, {"wished": [key]}).rowcount:
+        connection.execute(insert(schema.outbox), _new_wish(key, kind, ref, number))
+
+
+def _new_wish(key: str, kind: OutboxKind, ref: str, number: int | None) -> dict[str, Any]:
+    return {
+        "key": key,
+        "kind": kind,
+        "ref": ref,
+        "incident_number": number,
+        "revision": 1,
+        "delivered_revision": 0,
+        "state": OutboxState.PENDING.value,
+        "attempts": 0,
+        "next_at": 0.0,
+    }
 
 
 def wish_incident(connection: Connection, number: int) -> None:
     """An incident's message must be brought up to date."""
-    wish(connection, f"incident:{incident_id(number)}", "incident_message", incident_id(number), number)
     # Where it pages, what the pager knows follows from the same state.
-    page = f"page:{incident_id(number)}"
-    if connection.execute(select(schema.outbox.c.key).where(schema.outbox.c.key == page)).first() is not None:
-        wish_page(connection, number)
+    keys = [f"incident:{incident_id(number)}", f"page:{incident_id(number)}"]
+    if not connection.execute(_WISH_AGAIN, {"wished": keys}).rowcount:
+        values = _new_wish(keys[0], "incident_message", incident_id(number), number)
+        connection.execute(insert(schema.outbox), values)
 
 
 def wish_page(connection: Connection, number: int) -> None:
@@ -171,23 +181,22 @@ def write_entry(
     """
     if entry is None:
         return
-    table = schema.timeline
-    if connection.execute(select(table.c.key).where(table.c.key == entry.key)).first() is not None:
-        return
     number = incident_number(entry.incident_id)
-    connection.execute(
-        insert(table).values(
-            key=entry.key,
-            incident_number=number,
-            at=entry.at,
-            actor=entry.actor,
-            kind=entry.kind,
-            text=entry.text,
-            is_broadcast=entry.is_broadcast,
-            via=entry.via,
-        )
-    )
+    row = {
+        "key": entry.key,
+        "incident_number": number,
+        "at": entry.at,
+        "actor": entry.actor,
+        "kind": entry.kind,
+        "text": entry.text,
+        "is_broadcast": entry.is_broadcast,
+        "via": entry.via,
+    }
+    if not insert_new(connection, schema.timeline, row):
+        return
     if not is_quiet:
-        wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
+        wished = _new_wish(f"timeline:{entry.key}", "timeline_entry", entry.key, number)
+        if not insert_new(connection, schema.outbox, wished):
+            wish(connection, wished["key"], "timeline_entry", entry.key, number)
     if not is_part:
         wish_incident(connection, number)
