@@ -43,12 +43,13 @@ e2e: setup ## only the tests that drive processes and a browser
 fault: setup ## only the tests that kill and cut things
 	@$(BIN)/pytest -m fault $(ARGS)
 
-check: $(STAMP) ## format, lint, types, import contracts, shipped YAML
+check: $(STAMP) ## format, lint, types, import contracts, shipped YAML and the tests of shipped runbooks
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/opsbot check
+	@$(BIN)/opsbot test
 
 format: $(STAMP) ## let ruff rewrite the code
 	@$(BIN)/ruff format .

@@ -18,6 +18,8 @@ from opsbot.rule.model import RuleFileWire
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.action_schema import runbook_schema
 from opsbot.runbook.loader import check_runbooks, find_files, load_runbook
+from opsbot.testing import wire as test_wire
+from opsbot.testing.loader import check_tests, find_tests
 from opsbot.yamlfile import Problem, load, validate
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,11 +41,12 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     wrong = check_runbooks(runbooks, registry)
     # A runbook that cannot be read may be the one that a rule names.
     ids = None if wrong else _runbook_ids(runbooks, registry)
-    problems += [*wrong, *check_rules(rules, ids)]
+    tests = find_tests([path for path in runbooks if path.is_dir()])[0]
+    problems += [*wrong, *check_rules(rules, ids), *check_tests(tests, registry)]
     if settings is not None and settings.oncall is not None:
         problems += load_rota(settings.oncall, _responders(settings))[1]
     num_oncall = int(settings is not None and settings.oncall is not None)
-    num_files = 1 + num_oncall + len(find_files(runbooks)[0]) + len(yaml_files(rules))
+    num_files = 1 + num_oncall + len(find_files(runbooks)[0]) + len(tests) + len(yaml_files(rules))
     at_settings = [f"{config_path}:1:1: {problem}" for problem in plugins.problems]
     return [*(str(problem) for problem in problems), *at_settings], num_files
 
@@ -75,6 +78,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "opsbot": _titled(Settings.model_json_schema(by_alias=True), "opsbot settings"),
         "alerts": _titled(RuleFileWire.model_json_schema(by_alias=True), "opsbot alert rules"),
         "runbook": runbook_schema(names_only()),
+        "runbook-test": test_wire.json_schema(),
         "oncall": _titled(RotaWire.model_json_schema(by_alias=True), "opsbot on-call rota"),
     }
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-FileKind = Literal["runbook", "alert rules", "settings", "rota", "targets"]
+FileKind = Literal["runbook", "runbook tests", "alert rules", "settings", "rota", "targets"]
 
 OWN_KEYS: Mapping[FileKind, Sequence[str]] = {
     "runbook": ("steps", "triggers", "inputs", "on_failure"),
+    "runbook tests": ("tests", "input_series", "mock", "runbook", "interval"),
     "alert rules": ("groups",),
     "settings": (
         "serving",
@@ -25,8 +26,9 @@ OWN_KEYS: Mapping[FileKind, Sequence[str]] = {
 """Keys that no other kind has; a file without any of them could not be read as that kind anyway."""
 
 UNKNOWN = (
-    "this is no kind of file that opsbot reads: a runbook has the key `steps`, alert rules have `groups`, a rota has "
-    "`schedules`, settings have `serving`, `prometheus`, `targets_file` or `targets_url`, lists of targets `targets`"
+    "this is no kind of file that opsbot reads: a runbook has the key `steps`, its tests have `tests`, alert rules "
+    "have `groups`, a rota has `schedules`, settings have `serving`, `prometheus`, `targets_file` or `targets_url`, "
+    "lists of targets `targets`"
 )
 
 

@@ -68,6 +68,13 @@ def _runbooks(paths: Sequence[Path]) -> list[Problem]:
     return check_runbooks(paths, names_only())
 
 
+def _runbook_tests(paths: Sequence[Path]) -> list[Problem]:
+    from opsbot.action.registry import names_only
+    from opsbot.testing.loader import load_tests
+
+    return [problem for path in paths for problem in load_tests(path, names_only())[1]]
+
+
 def _alert_rules(paths: Sequence[Path]) -> list[Problem]:
     from opsbot.rule.loader import check_rules
 
@@ -95,6 +102,7 @@ def _targets(paths: Sequence[Path]) -> list[Problem]:
 
 _CHECKS: Mapping[FileKind, Callable[[Sequence[Path]], list[Problem]]] = {
     "runbook": _runbooks,
+    "runbook tests": _runbook_tests,
     "alert rules": _alert_rules,
     "settings": _settings,
     "rota": _rotas,

@@ -29,6 +29,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "check_command:check",
         "Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.",
     ),
+    "test": LazyCommand(
+        "test_command:test", "Perform the tests beside runbooks, in virtual time and with mocked actions."
+    ),
     "plan": LazyCommand(
         "plan_command:plan",
         "Say what RUNBOOK (a file, or the id of one in force) would do now, step by step, and change nothing.",
@@ -59,8 +62,41 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "Say why somebody was paged, or was not: ABOUT is an incident's id, an alert's name or a fingerprint.",
     ),
     "ack": LazyCommand("incident_command:ack", "Acknowledge INCIDENT_ID with your personal token."),
-    "approve": LazyCommand("incident_command:approve", "Grant (or refuse) APPROVAL_ID with your personal token."),
-    "undo": LazyCommand("incident_command:undo", "Take back what RUN_ID has changed, with your personal token."),
+    "run": LazyCommand("run_command:run", "Start RUNBOOK by hand; prints the run's name at once."),
+    "runs": LazyCommand("run_command:runs", "List runs: what each is doing, what it asks, and what to type."),
+    "retry": LazyCommand(
+        "run_command:retry", "Repeat RUN, which is over, holds, or needs a person: same runbook as it was, same inputs."
+    ),
+    "approve": LazyCommand("run_control_command:approve", "Grant APPROVAL_ID with your personal token."),
+    "refuse": LazyCommand(
+        "run_control_command:refuse", "Refuse APPROVAL_ID with your personal token; nothing is changed."
+    ),
+    "undo": LazyCommand("run_control_command:undo", "Take back what RUN has changed, with your personal token."),
+    "cancel": LazyCommand("run_control_command:cancel", "Let RUN make no further step, and take back what it has set."),
+    "pause": LazyCommand(
+        "run_control_command:pause", "Let RUN begin nothing until `opsbot resume`; what it holds stays."
+    ),
+    "resume": LazyCommand("run_control_command:resume", "Let a paused RUN go on."),
+    "skip": LazyCommand("run_control_command:skip", "Leave STEP of RUN out, which has not acted."),
+    "settle": LazyCommand(
+        "run_control_command:settle",
+        "Say whether STEP of RUN happened, whose outcome is unknown; if not, it is made once more.",
+    ),
+    "object": LazyCommand("run_control_command:object_", "Object to ANNOUNCEMENT_ID: what it announces is not done."),
+    "go-now": LazyCommand("run_control_command:go_now", "Do what ANNOUNCEMENT_ID announces at once; commanders only."),
+    "offer-capacity": LazyCommand(
+        "run_control_command:offer_capacity",
+        "Offer capacity for ANNOUNCEMENT_ID; the first offer doubles its countdown.",
+    ),
+    "stop-all": LazyCommand(
+        "halt_command:stop_all", "Let no run change anything by itself until `opsbot go-on`; commanders only."
+    ),
+    "go-on": LazyCommand("halt_command:go_on", "Lift what `opsbot stop-all` has set; commanders only."),
+    "hold": LazyCommand(
+        "halt_command:hold", "Let no run turn CLUSTER/KNOB for a time; `*` stands for any: eu-1/*, */batch_limit."
+    ),
+    "holds": LazyCommand("halt_command:holds", "List the knobs that people hold: whose, until when, and why."),
+    "unhold": LazyCommand("halt_command:unhold", "Lift hold NUMBER before its time."),
     "resolve": LazyCommand(
         "handling_command:resolve",
         "End INCIDENT_ID by hand, saying REASON; refused while an alert of it fires that no silence hides.",

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import httpx
 
-from opsbot.config import Settings
+from opsbot.core_address import CoreAddress
 from opsbot.errors import ApprovalError, ConfigError, NotFoundError, OpsbotError, SourceError
+from opsbot.run_text import format_run
+
+if TYPE_CHECKING:
+    from opsbot.config import Settings
 
 TIMEOUT_S = 5.0
-STEP_MARKS: Mapping[str, str] = {
-    "pending": "○",
-    "waiting_approval": "?",
-    "acting": "…",
-    "verifying": "…",
-    "succeeded": "✓",
-    "not_verified": "!",
-    "skipped": "-",
-    "failed": "✗",
-    "undoing": "↩",
-    "undone": "↩",
-}
-
 Json = Mapping[str, Any]
 
 
@@ -44,13 +35,21 @@ class CoreClient:
 
         Raises: ConfigError if the API token is not set.
         """
-        api_token = environ.get(settings.api_token_env, "")
+        personal = tuple(person.token_env for person in settings.people if person.token_env)
+        address = CoreAddress(settings.core.host, settings.core.port, settings.api_token_env, personal)
+        return cls.at(address, environ)
+
+    @classmethod
+    def at(cls, address: CoreAddress, environ: Mapping[str, str]) -> CoreClient:
+        """A client for the core at *address*.
+
+        Raises: ConfigError if the API token is not set.
+        """
+        api_token = environ.get(address.api_token_env, "")
         if not api_token:
-            raise ConfigError(f"environment variable {settings.api_token_env} is not set: the token of core's API")
-        personal = next(
-            (environ[p.token_env] for p in settings.people if p.token_env and environ.get(p.token_env)), None
-        )
-        return cls(f"http://{settings.core.host}:{settings.core.port}", api_token, personal)
+            raise ConfigError(f"environment variable {address.api_token_env} is not set: the token of core's API")
+        personal = next((environ[name] for name in address.personal_envs if environ.get(name)), None)
+        return cls(f"http://{address.host}:{address.port}", api_token, personal)
 
     def __enter__(self) -> CoreClient:
         return self
@@ -74,14 +73,15 @@ class CoreClient:
         """Take an incident; answers one sentence."""
         return str(self._call("POST", f"/api/v1/incidents/{incident_id}/acknowledge", self._person())["message"])
 
-    def decide(self, approval_id: str, *, is_granted: bool) -> str:
-        """Grant or refuse an approval; answers one sentence."""
-        body = {"decision": "grant" if is_granted else "refuse"}
-        return str(self._call("POST", f"/api/v1/approvals/{approval_id}", self._person(), body)["message"])
+    def ask(self, path: str) -> Json:
+        """What core answers there."""
+        found: Json = self._call("GET", path, self._api_token)
+        return found
 
-    def undo(self, run_id: str) -> str:
-        """Take back what a run has changed; answers one sentence."""
-        return str(self._call("POST", f"/api/v1/runs/{run_id}/undo", self._person())["message"])
+    def tell(self, method: str, path: str, body: Json | None = None) -> Json:
+        """Do something in the person's name; its `message` is one sentence for them."""
+        answer: Json = self._call(method, path, self._person(), body)
+        return answer
 
     def incident(self, incident_id: str) -> Json:
         """One incident with its runs, alerts and timeline."""
@@ -151,12 +151,11 @@ def format_incident(view: Json) -> str:
         lines.append(f"  {incident['num_firing']} of {incident['num_alerts']} alerts fire")
     if incident["hold"] is not None and incident["hold"]["reason"]:
         lines.append(f"  stays open: {incident['hold']['reason']}")
+    if view.get("halt"):
+        halt = view["halt"]
+        lines.append(f"  ALL RUNS ARE STOPPED by {halt['created_by']}: {halt['reason']} (`opsbot go-on` lifts it)")
     for merged in view["merged"]:
         lines.append(f"  dealt with here too: {merged['incident_id']}  {merged['title']}")
     for run in view["runs"]:
-        lines.append(f"  {run['runbook_name']}: {run['state']}  {run['detail']}  ({run['run_id']})".rstrip())
-        lines += [f"    {STEP_MARKS.get(step['state'], '·')} {step['name']}  {step['detail']}" for step in run["steps"]]
-        for approval in run["approvals"]:
-            lines.append(f"    waits for approval {approval['approval_id']}: {approval['will_do']}")
-            lines.append(f"      taken back: {approval['undo']}")
+        lines.append(format_run(run, indent="  "))
     return "\n".join(lines)

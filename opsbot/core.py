@@ -32,6 +32,7 @@ from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging, PagingStore
 from opsbot.people import Person, person_for
 from opsbot.readiness import WriteProbe
+from opsbot.run_desk import RunDesk
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
@@ -132,6 +133,14 @@ class Core:
         self._desk = Desk(
             stores, self._executor, policy, self._runbooks_for, self._wake_slack, clock, lambda: self._rota.rota
         )
+        self._run_desk = RunDesk(
+            stores,
+            self._executor,
+            self._library.runbooks,
+            self._wake_slack,
+            clock,
+            tuple(target.cluster for target in settings.serving),
+        )
         self._stores = stores
         self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
@@ -155,6 +164,7 @@ class Core:
             stores.views.view,
             self._said,
             clock,
+            self._run_desk,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -169,6 +179,7 @@ class Core:
             inbound_receivers(settings, secrets),
             clock,
             self._pager_door(),
+            self._run_desk,
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)

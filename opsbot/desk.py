@@ -1,6 +1,7 @@
-"""What people can do, whatever door they use: the one place where rights are checked and the timeline says who did it.
+"""What people can do with incidents, whatever door they use: where those rights are checked and the timeline says who.
 
-Implements `IncidentCommands` for Slack and the web API, and accepts alerts for the alert door.
+Implements `IncidentCommands` for Slack and the web API, and accepts alerts for the alert door; `opsbot.run_desk` has
+what people do with runs.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from opsbot.alert.matching import label_match
 from opsbot.alert.policy import AlertPolicy
 from opsbot.alert.silence import Silence, check_silence
 from opsbot.clock import Clock, to_minute
-from opsbot.errors import ApprovalError, ConfigError
+from opsbot.errors import ConfigError
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.oncall.model import Rota
 from opsbot.oncall.turn import Turn, turn
-from opsbot.people import Person, Role
+from opsbot.people import Person
+from opsbot.rights import require
 from opsbot.store.inbound import Claim, IngestedEvents
 from opsbot.store.incidents import Ingested, Keep
 from opsbot.store.repositories import Repositories
@@ -34,14 +36,6 @@ class Runs(Protocol):
 
     def wake(self) -> None:
         """Look for queued runs now."""
-        ...
-
-    async def wake_run(self, run_id: str) -> None:
-        """Let a run look at the store now; harmless when repeated."""
-        ...
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        """Ask a run to take back what it holds; raises InvalidTransition, NotFoundError."""
         ...
 
 
@@ -61,7 +55,6 @@ class Desk:
         self._incidents = repositories.incidents
         self._handling = repositories.handling
         self._silences = repositories.silences
-        self._approvals = repositories.approvals
         self._views = repositories.views
         self._executor = executor
         self._policy = policy
@@ -91,7 +84,7 @@ class Desk:
 
     async def acknowledge(self, incident_id: str, person: Person) -> str:
         """Take the incident; answers one sentence for the person."""
-        _require(person, "responder", "acknowledge an incident")
+        require(person, "responder", "acknowledge an incident")
         incident = await asyncio.to_thread(self._incidents.incident, incident_id)
         if incident.state is IncidentState.ACKNOWLEDGED and incident.acknowledged_by == person.user_id:
             if await asyncio.to_thread(self._incidents.acknowledge_again, incident.incident_id):
@@ -122,41 +115,9 @@ class Desk:
         self._wake_outbox()
         return f"{incident.incident_id} is yours."
 
-    async def decide(self, approval_id: str, *, is_granted: bool, person: Person) -> str:
-        """Grant or refuse an approval; answers one sentence for the person."""
-        approval = await asyncio.to_thread(self._approvals.approval, approval_id)
-        if not any(person.has(known) for role in approval.roles for known in _at_least(role)):
-            _require(person, approval.role, "decide this approval")
-        verb = "granted" if is_granted else "refused"
-        now = self._clock.now()
-        note = TimelineEntry(
-            f"{approval_id}:{verb}:{person.user_id}",
-            approval.incident_id,
-            now,
-            person.user_id,
-            f"approval.{verb}",
-            f"{verb.capitalize()}: {approval.will_do}",
-            via=person.via,
-        )
-        decided = await asyncio.to_thread(
-            self._approvals.decide, approval_id, is_granted=is_granted, person=person, now=now, entry=note
-        )
-        await self._executor.wake_run(decided.run_id)
-        self._wake_outbox()
-        if is_granted and decided.state == "open":
-            return f"You have granted it; {decided.count - len(decided.granted_by)} more must, of {approval.count}."
-        return f"You have {verb} it: {approval.will_do}" if is_granted else "You have refused it; nothing was changed."
-
-    async def undo(self, run_id: str, person: Person) -> str:
-        """Take back what a run has changed and still holds; answers one sentence for the person."""
-        _require(person, "responder", "take back a run's changes")
-        await self._executor.request_undo(run_id, person)
-        self._wake_outbox()
-        return "Taking it back now; the thread will say when it is done."
-
     async def resolve(self, incident_id: str, reason: str, person: Person) -> str:
         """End an incident by hand; answers one sentence for the person."""
-        _require(person, "responder", "resolve an incident")
+        require(person, "responder", "resolve an incident")
         if not reason.strip():
             raise ConfigError(f"say why {incident_id} is over: the next reader was not there")
         ended = await asyncio.to_thread(self._handling.resolve, incident_id, person, reason.strip(), self._clock.now())
@@ -166,7 +127,7 @@ class Desk:
 
     async def merge(self, incident_id: str, into: str, person: Person) -> str:
         """Deal with an incident under another; answers one sentence for the person."""
-        _require(person, "responder", "merge incidents")
+        require(person, "responder", "merge incidents")
         kept = await asyncio.to_thread(self._handling.merge, incident_id, into, person, self._clock.now())
         self._wake_outbox()
         name = incident_id.upper()
@@ -174,14 +135,14 @@ class Desk:
 
     async def take_apart(self, incident_id: str, person: Person) -> str:
         """Undo a merge; answers one sentence for the person."""
-        _require(person, "responder", "take incidents apart")
+        require(person, "responder", "take incidents apart")
         own = await asyncio.to_thread(self._handling.take_apart, incident_id, person, self._clock.now())
         self._wake_outbox()
         return f"{own.incident_id} is dealt with by itself again."
 
     async def link(self, incident_id: str, other: str, reason: str, person: Person) -> str:
         """Link two incidents; answers one sentence for the person."""
-        _require(person, "responder", "link incidents")
+        require(person, "responder", "link incidents")
         is_new = await asyncio.to_thread(
             self._handling.link, incident_id, other, person, reason.strip() or "related", self._clock.now()
         )
@@ -192,7 +153,7 @@ class Desk:
         self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None
     ) -> str:
         """Let matching alerts open nothing for a time; answers one sentence for the person."""
-        _require(person, "responder", "silence alerts")
+        require(person, "responder", "silence alerts")
         match = label_match(matchers)
         check_silence(length_s, reason, self._policy.max_silence_s)
         now = self._clock.now()
@@ -212,7 +173,7 @@ class Desk:
 
     async def end_silence(self, silence_id: str, person: Person) -> str:
         """End a silence before its time; answers one sentence for the person."""
-        _require(person, "responder", "end a silence")
+        require(person, "responder", "end a silence")
         ended = await asyncio.to_thread(self._silences.end, silence_id, person.user_id, self._clock.now())
         await self.review()
         hid = f"{ended.num_hidden} alert{'' if ended.num_hidden == 1 else 's'}"
@@ -261,23 +222,3 @@ class Desk:
     def firing(self) -> tuple[Alert, ...]:
         """The alerts behind every incident that is not resolved."""
         return self._incidents.firing()
-
-
-def _require(person: Person, role: Role | str, what: str) -> None:
-    if not any(person.has(known) for known in _at_least(role)):
-        raise ApprovalError(
-            f"to {what}, the role {role} is needed; {person.user_id} has {_roles(person)}. "
-            "Roles are given in opsbot.yaml under `people`"
-        )
-
-
-def _at_least(role: Role | str) -> Sequence[Role]:
-    match role:
-        case "viewer" | "responder" | "commander" | "trust_and_safety" | "author":
-            return (role,)
-        case _:
-            return ()
-
-
-def _roles(person: Person) -> str:
-    return ", ".join(sorted(person.roles)) or "none"

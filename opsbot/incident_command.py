@@ -43,22 +43,3 @@ def ack(incident_id: str, config_path: Path) -> None:
     """Acknowledge INCIDENT_ID with your personal token."""
     with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
         click.echo(client.acknowledge(incident_id))
-
-
-@click.command()
-@click.argument("approval_id")
-@click.option("--refuse", is_flag=True, help="Refuse instead of granting.")
-@CONFIG_OPTION
-def approve(approval_id: str, refuse: bool, config_path: Path) -> None:
-    """Grant (or refuse) APPROVAL_ID with your personal token."""
-    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
-        click.echo(client.decide(approval_id, is_granted=not refuse))
-
-
-@click.command()
-@click.argument("run_id")
-@CONFIG_OPTION
-def undo(run_id: str, config_path: Path) -> None:
-    """Take back what RUN_ID has changed, with your personal token."""
-    with CoreClient.from_settings(load_settings(config_path), os.environ) as client:
-        click.echo(client.undo(run_id))

@@ -78,7 +78,8 @@ class Supervisor:
                 role.log_path,
             )
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), backoff_s)
+                async with asyncio.timeout(backoff_s):
+                    await self._stopping.wait()
             backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
     async def _run_once(self, role: RoleProcess) -> int:

@@ -1,4 +1,4 @@
-"""The verbs that people have, whatever door they use: Slack buttons, slash commands, the CLI and the web API.
+"""The verbs that people have over incidents, whatever door they use: Slack, the command line, the web API.
 
 One protocol, so that a right is checked and a timeline entry written in one place for all of them.
 """
@@ -22,20 +22,6 @@ class IncidentCommands(Protocol):
         """Take the incident; answers one sentence for the person.
 
         Raises: NotFoundError, ApprovalError if the person is no responder, InvalidTransition.
-        """
-        ...
-
-    async def decide(self, approval_id: str, *, is_granted: bool, person: Person) -> str:
-        """Grant or refuse an approval; answers one sentence for the person.
-
-        Raises: NotFoundError; ApprovalError if it expired, was decided otherwise, or the person lacks the role.
-        """
-        ...
-
-    async def undo(self, run_id: str, person: Person) -> str:
-        """Take back what a run has changed and still holds; answers one sentence for the person.
-
-        Raises: NotFoundError; ApprovalError if the person is no responder; InvalidTransition if nothing is held.
         """
         ...
 

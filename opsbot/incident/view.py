@@ -6,8 +6,10 @@ A read-only value that the store assembles; Slack, the CLI and the web API all d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from opsbot.incident.handle import handle_of
 from opsbot.incident.incident import Incident
 from opsbot.incident.timeline import TimelineEntry
 
@@ -75,7 +77,13 @@ class AnnouncementView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run of a runbook. `state` is a value of `opsbot.runbook.run.RunState`."""
+    """One run of a runbook. `state` is a value of `opsbot.runbook.run.RunState`.
+
+    Args:
+        handle: what people call it: `r-3fa2c1`.
+        inputs: that were given; all others are the runbook's defaults.
+        follows: the handle of the run that it repeats.
+    """
 
     run_id: str
     runbook_id: str
@@ -92,6 +100,23 @@ class RunView:
     is_drill: bool = False
     paused_by: str | None = None
     pause_reason: str | None = None
+    incident_id: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    follows: str | None = None
+    handle: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.handle:
+            object.__setattr__(self, "handle", handle_of(self.run_id))
+
+
+@dataclass(frozen=True, slots=True)
+class HaltView:
+    """The global stop that is in force: no run changes anything by itself."""
+
+    reason: str
+    created_by: str
+    created_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +171,7 @@ class IncidentView:
         alerts: those that fire first, then the newest; at most MOST_ALERTS.
         merged: incidents that are dealt with under this one.
         escalation: None where no policy is about it.
+        halt: the global stop, while it is in force.
     """
 
     incident: Incident
@@ -155,3 +181,4 @@ class IncidentView:
     links: tuple[LinkView, ...] = ()
     merged: tuple[LinkView, ...] = ()
     escalation: EscalationView | None = None
+    halt: HaltView | None = None

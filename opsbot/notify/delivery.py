@@ -52,7 +52,8 @@ class DeliveryWorker:
             while True:
                 await self._round()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), INTERVAL_S)
+                    async with asyncio.timeout(INTERVAL_S):
+                        await self._woken.wait()
                 self._woken.clear()
         finally:
             await self._finish()

@@ -40,6 +40,11 @@ class PageNotes:
 
     def given_up(self, page: Page, why: str) -> None:
         """PagerDuty will not be told this."""
+        if page.entry is not None:
+            if page.event.action == "trigger":
+                text = f"PagerDuty was not told: “{page.entry.text}” {why} Wake somebody by hand"
+                self._say(page.entry.incident_id, "page.given_up", text, page.ref)
+            return
         if page.incident is None:
             return
         state = "over" if page.event.action == "resolve" else page.incident.state.value
@@ -50,10 +55,9 @@ class PageNotes:
             text += "Do it there by hand, or it goes on waking people"
         self._say(page.ref, f"page.given_up.{page.event.action}", text)
 
-    def _say(self, incident_id: str, kind: str, text: str) -> None:
-        entry = TimelineEntry(
-            _key(incident_id, kind), incident_id, self._clock.now(), ACTOR, kind, text, is_broadcast=True
-        )
+    def _say(self, incident_id: str, kind: str, text: str, about: str = "") -> None:
+        key = _key(incident_id, kind) + (f":{about}" if about else "")
+        entry = TimelineEntry(key, incident_id, self._clock.now(), ACTOR, kind, text, is_broadcast=True)
         self._note(entry)
 
 

@@ -54,7 +54,7 @@ class Paging:
         notes = PageNotes(store.note, store.noted, clock)
         self._pager = PagerDuty(secrets[section.routing_key_env], instance, section.url, section.ca_file)
         self.watch = ChannelWatch(store.pages, notes, paged, section.late_after, section.slack_late_after, clock)
-        source = PageSource(paged, store.incident, self.watch.unheard, clock)
+        source = PageSource(paged, store.incident, self.watch.unheard, clock, store.noted)
         self.worker = PageWorker(store.outbox, self._pager, source.next_page, notes, count, clock)
         self._running: tuple[asyncio.Task[None], ...] = ()
 

@@ -83,7 +83,8 @@ class PageWorker:
                 logger.exception("pages are not delivered; trying again")
                 await asyncio.sleep(UNEXPECTED_PAUSE_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), INTERVAL_S)
+                async with asyncio.timeout(INTERVAL_S):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def round(self) -> None:

@@ -56,7 +56,8 @@ class Acting:
         """
         action = case.action()
         arguments = action.arguments.model_validate(row.arguments)
-        may_have_happened = row.idempotency_key is not None
+        # A row that is ready again has the key of an act that did not happen, as a person has said.
+        may_have_happened = row.idempotency_key is not None and row.state is not StepState.READY
         if not action.is_read_only and not may_have_happened:
             row = await self._intend(case, row)
         outcome = await self._try(case, row, action, arguments, may_have_happened)
@@ -80,7 +81,7 @@ class Acting:
     async def _intend(self, case: Case, row: StepRow) -> StepRow:
         attempt = attempt_of(row) + 1 if row.idempotency_key else 1
         key = key_of(case.run.run_id, row.step_id, attempt)
-        intent = replace(row, state=StepState.ACTING, idempotency_key=key)
+        intent = replace(row, state=StepState.ACTING, idempotency_key=key, lease_released=False)
         await self.cases.put(case, intent)
         return intent
 

@@ -111,6 +111,11 @@ class Action(ABC, Generic[A]):
         """What expressions may name as `steps.<id>.outputs.<name>`."""
         return tuple(cls.outputs.model_fields)
 
+    @property
+    def can_be_found(self) -> bool:
+        """Whether `find` can look up what an earlier act did."""
+        return type(self).find is not Action.find
+
     def cluster(self, arguments: A) -> str | None:
         """The cluster that `act` touches; None if it touches none."""
         found = getattr(arguments, "cluster", None)

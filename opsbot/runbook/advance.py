@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from opsbot.errors import ActionError, OpsbotError
+from opsbot.incident.handle import handle_of
 from opsbot.runbook import texts
 from opsbot.runbook.acting import Acting, OutcomeUnknown
 from opsbot.runbook.case import Case, Cases
@@ -58,6 +59,9 @@ class Advance:
         if row.state in STEP_ENDS:
             following = Next(row.following or Next.GO_ON)
             return result(following, row.detail if following is not Next.GO_ON else "")
+        if case.is_interrupted and any(one.state is StepState.UNKNOWN for one in (row, *case.items)):
+            # Nobody has said whether it happened; the end of the run does not wait for that.
+            return result(Next.INTERRUPTED)
         if row.state in _NOT_YET_ACTED:
             answer = await self._before(case)
             if answer is not None:
@@ -78,7 +82,7 @@ class Advance:
                 return await (self._act_on_items(case) if case.items else self._act(case, row))
             case StepState.VERIFYING:
                 return await self._verify(case)
-        return result(Next.WAIT, until=case.run.deadline or self.cases.clock.now() + LOOK_AGAIN_S)
+        return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
 
     async def _before(self, case: Case) -> StepResult | None:
         """What comes before anything that a step that has not acted could do; None if nothing does."""
@@ -197,7 +201,7 @@ class Advance:
         now = self.cases.clock.now()
         text = (
             f"{row.name}: {error}. It may have happened; it is not repeated. Look, then say whether it did: "
-            f"`opsbot settle {case.run.run_id} {row.step_id} happened` or `… not`."
+            f"`opsbot settle {handle_of(case.run.run_id)} {row.step_id} happened` or `… not`."
         )
         said = texts.entry(
             case.run, f"unknown:{texts.short_digest(str(stored.idempotency_key))}", "step.unknown", text, now,
@@ -213,18 +217,23 @@ class Advance:
                 entries=(said,),
             )
         )
-        return result(Next.WAIT, until=case.run.deadline or now + LOOK_AGAIN_S)
+        return result(Next.WAIT, until=now + LOOK_AGAIN_S)
 
     async def _act_on_items(self, case: Case) -> StepResult | None:
         """Act on the items up to the end of the stage; None when the stage is to be verified, or the next begins."""
         total = len(case.items)
         end = self._stage_end(case, total)
         for item in case.items[case.row.num_done : end]:
+            if item.state is StepState.FAILED and not case.step.continue_on_error:
+                # It broke before a crash, and only that was stored.
+                why = f"{item.name}: {item.detail}"
+                await self.cases.end(case, StepState.FAILED, Next.FAILED, why)
+                return result(Next.FAILED, why)
             if item.state in STEP_ENDS:
                 continue
             if item.state is StepState.UNKNOWN:
-                return result(Next.WAIT, until=case.run.deadline or self.cases.clock.now() + LOOK_AGAIN_S)
-            if item.idempotency_key is None:
+                return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
+            if item.idempotency_key is None or item.state is StepState.READY:
                 now = await self.cases.read(case.run.run_id, case.step.step_id)
                 if now.is_interrupted:
                     return await self.cases.end(case, StepState.SKIPPED, Next.INTERRUPTED, "no longer needed")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from opsbot.clock import to_minute
 from opsbot.runbook import texts
 from opsbot.runbook.case import Case, Cases, announcement_id, approval_id
+from opsbot.runbook.gate import LOOK_AGAIN_S
 from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.result import Next, StepResult, result
 from opsbot.runbook.run import RunState, StepState
@@ -36,6 +37,9 @@ class Consent:
         """What follows the approval; None when the step may go on."""
         store, now = self.cases.store, self.cases.clock.now()
         approval = await asyncio.to_thread(store.approval, self._approval_id(case))
+        if approval.state == "open" and case.run.paused_by:
+            # While the run is paused its questions stand still.
+            return result(Next.WAIT, until=now + LOOK_AGAIN_S)
         if approval.state == "open" and now < approval.expires_at:
             return result(Next.WAIT, until=approval.expires_at)
         if approval.state == "open":
@@ -73,6 +77,8 @@ class Consent:
         )
         if row.state == "open" and row.ends_at is None:
             return await self._deliver(case, row)
+        if row.state == "open" and case.run.paused_by:
+            return result(Next.WAIT, until=now + LOOK_AGAIN_S)
         if row.state == "open" and row.ends_at is not None and now < row.ends_at:
             return result(Next.WAIT, until=row.ends_at)
         if row.state == "open":

@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 
 from opsbot.errors import ConfigError
 from opsbot.runbook.run import INTERPRETER_VERSION
-from opsbot.runbook.workflow import StageFailed
+from opsbot.runbook.workflow import FIRST_PAUSE_S, STAGE_TRIES, StageFailed
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +34,6 @@ WORKFLOW = "opsbot.run"
 TOPIC = "wake"
 POLL_S = 0.05
 """How often DBOS looks for messages on SQLite; its default of 1 s would delay every approval."""
-STAGE_TRIES = 6
-FIRST_PAUSE_S = 0.5
 
 RunWorkflow = Callable[[str, "DbosDurable"], Coroutine[Any, Any, str]]
 

@@ -115,7 +115,8 @@ class Endings:
         incident = await asyncio.to_thread(self.store.incident, run.incident_id)
         if ending is Ending.FAILED and live and runbook.on_failure == "rollback":
             return await self._take_back(await self._move(run, RunState.UNDOING, detail), detail)
-        if incident.is_resolved and run.state is not RunState.HOLDING:
+        is_kept = bool(leases) and await asyncio.to_thread(self._is_halted, run_id)
+        if incident.is_resolved and run.state is not RunState.HOLDING and not is_kept:
             return await self._let_go(run, RunState.SUCCEEDED if live else RunState.CANCELLED)
         if leases:
             return await self._hold(run, incident, ending, detail)

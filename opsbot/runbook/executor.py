@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from opsbot.clock import Clock
 from opsbot.errors import InvalidTransition
+from opsbot.incident.handle import handle_of
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.people import Person
 from opsbot.runbook.acting import Acting
@@ -21,7 +22,6 @@ from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.advance import Advance
 from opsbot.runbook.case import Cases, announcement_id, approval_id
 from opsbot.runbook.consent import Consent
-from opsbot.runbook.durable import DurableRuns, DurableSettings
 from opsbot.runbook.ending import Endings
 from opsbot.runbook.gate import Gate
 from opsbot.runbook.held import Holdings, RunLocks, is_live
@@ -31,7 +31,7 @@ from opsbot.runbook.probe import Prober
 from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, STEP_ENDS, Run, RunState, StepState
 from opsbot.runbook.starting import Starting
 from opsbot.runbook.store import RunStore
-from opsbot.runbook.workflow import Interpreter
+from opsbot.runbook.workflow import Interpreter, RunEngine
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class ExecutorSettings:
         max_hold_s: longest time a run renews its leases; past that a person must.
         poll_s: pause between two looks at a condition or at the store.
         clusters: every cluster that opsbot.yaml names.
+        round_s: pause between two rounds of starting, waking and renewing; as long as poll_s unless stated.
     """
 
     dbos_url: str
@@ -55,21 +56,30 @@ class ExecutorSettings:
     max_hold_s: float = 4 * 3600.0
     poll_s: float = ROUND_S
     clusters: tuple[str, ...] = ()
+    round_s: float | None = None
 
 
 class Executor:
     """Executes runs durably. One in a process."""
 
     def __init__(
-        self, settings: ExecutorSettings, store: RunStore, registry: ActionRegistry, prober: Prober, clock: Clock
+        self,
+        settings: ExecutorSettings,
+        store: RunStore,
+        registry: ActionRegistry,
+        prober: Prober,
+        clock: Clock,
+        engine: RunEngine | None = None,
     ) -> None:
+        """Args: engine: what makes runs durable; DBOS unless stated."""
         self._settings = settings
+        self._round_s = settings.poll_s if settings.round_s is None else settings.round_s
         self._store = store
         self._clock = clock
         locks = RunLocks()
         self._interpreter = interpreter(settings, store, registry, prober, clock, locks)
         self._keeper = LeaseKeeper(store, registry, clock, locks)
-        self._durable = DurableRuns(DurableSettings(settings.dbos_url, settings.executor_id))
+        self._durable = _dbos(settings) if engine is None else engine
         self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
         self._told: dict[str, set[str]] = {}
@@ -134,7 +144,9 @@ class Executor:
             is_queued = run.state is RunState.QUEUED and reason is not None
             state = RunState.CANCELLED if is_queued else RunState.UNDOING
             if state not in RUN_TRANSITIONS[run.state] or (reason is None and not self._has_changed(run)):
-                raise InvalidTransition(f"run {run_id} is {run.state.value} and holds nothing that could be undone")
+                raise InvalidTransition(
+                    f"run {handle_of(run_id)} is {run.state.value} and holds nothing that could be undone"
+                )
             what = "undone" if reason is None else "cancelled"
             text = "Asked to undo what the runbook has set" if reason is None else f"Cancelled the run: {reason}"
             said = TimelineEntry(
@@ -158,14 +170,16 @@ class Executor:
     async def _keep_going(self) -> None:
         while True:
             await self._round("starting and waking runs", self._start_and_wake)
+            # Not wait_for: where the event is set in the moment of a cancellation, that would swallow the latter.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._settings.poll_s)
+                async with asyncio.timeout(self._round_s):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def _keep_leases(self) -> None:
         while True:
             await self._round("renewing leases", self._renew)
-            await asyncio.sleep(self._settings.poll_s)
+            await asyncio.sleep(self._round_s)
 
     async def _round(self, what: str, do: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -231,6 +245,13 @@ class Executor:
                 return "" if said.state == "open" and not said.offers else f"{row.step_id} {said.state} {said.ends_at}"
             waits = waits or row.state is StepState.UNKNOWN
         return "" if waits else "nothing is waited for any more"
+
+
+def _dbos(settings: ExecutorSettings) -> RunEngine:
+    # Imported where it is used: tests of runbooks need no DBOS, and it takes longer to load than a test to run.
+    from opsbot.runbook.durable import DurableRuns, DurableSettings
+
+    return DurableRuns(DurableSettings(settings.dbos_url, settings.executor_id))
 
 
 def workflow_id(run: Run) -> str:

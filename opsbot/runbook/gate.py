@@ -35,6 +35,11 @@ class Gate:
 
     async def enter(self, case: Case, row: StepRow) -> StepResult | None:
         """None when the row may act now; otherwise what follows."""
+        # Read again: the values before may have taken long to read, and people act meanwhile.
+        case = await self.cases.read(case.run.run_id, case.step.step_id)
+        if case.is_interrupted or (case.row.skipped_by and case.row.state in (StepState.PENDING, StepState.READY)):
+            # Looked at again at once.
+            return result(Next.WAIT, until=self.cases.clock.now())
         stopped = await self.stopped(case)
         if stopped is not None:
             return stopped

@@ -142,9 +142,12 @@ class Holdings:
             incident.labels,
             None,
         )
-        context = ActionContext(
-            run.run_id, f"{row.idempotency_key}:undo", f"undo of {row.name}", None, run.incident_id, run.is_drill
-        )
+        key = f"{row.idempotency_key}:undo"
+        # It may have been done before a crash; what cannot be looked up is done again under the same key.
+        found = await action.find(plan.arguments, key) if action.can_be_found else None
+        if found is not None:
+            return found.text
+        context = ActionContext(run.run_id, key, f"undo of {row.name}", None, run.incident_id, run.is_drill)
         return (await action.act(plan.arguments, context)).text
 
     def _takes_lease(self, row: StepRow) -> bool:

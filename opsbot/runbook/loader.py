@@ -41,8 +41,8 @@ from opsbot.runbook.wire import (
 from opsbot.yamlfile import Document, Problem, load, loads, validate
 
 SUFFIXES = (".yaml", ".yml")
-TEST_SUFFIX = ".test"
-"""Of a file's stem: `NAME.test.yaml` holds the tests of the runbook beside it."""
+TEST_SUFFIXES = (".test.yaml", ".test.yml")
+"""Of the tests beside runbooks, which are no runbooks."""
 
 
 def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
@@ -51,16 +51,21 @@ def find_files(paths: Iterable[Path]) -> tuple[tuple[Path, ...], list[Problem]]:
     problems: list[Problem] = []
     for path in paths:
         if path.is_dir():
-            found |= {
-                child
-                for child in path.rglob("*")
-                if child.suffix in SUFFIXES and not child.stem.endswith(TEST_SUFFIX) and child.is_file()
-            }
+            found |= {child for child in path.rglob("*") if _is_runbook_file(child)}
         elif path.exists():
             found.add(path)
         else:
             problems.append(Problem(str(path), 1, 1, "no such file or folder"))
     return tuple(sorted(found)), problems
+
+
+def is_test_file(path: Path) -> bool:
+    """Whether a file holds tests of a runbook, by its name."""
+    return path.name.endswith(TEST_SUFFIXES)
+
+
+def _is_runbook_file(path: Path) -> bool:
+    return path.suffix in SUFFIXES and not is_test_file(path) and path.is_file()
 
 
 def load_runbook(path: Path, registry: ActionRegistry) -> tuple[Runbook | None, list[Problem]]:

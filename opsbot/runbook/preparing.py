@@ -68,6 +68,9 @@ class Preparing:
             would = f"Would {description.will_do} (this runbook only observes)"
             return await self._skip(case, would, is_said=True)
         approval = needed_approval(case.runbook, case.step, action)
+        if approval is not None and case.run.state is RunState.FINISHING:
+            why = f"Not done: {description.will_do} (this runbook asks before every change, and at its end nobody)"
+            return await self._skip(case, why, is_said=True)
         if approval is not None:
             await self._ask(case, row, children, description, approval, action)
             return None

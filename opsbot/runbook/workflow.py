@@ -7,8 +7,8 @@ what they are about stands in the store. Changing the order of its stages needs 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from opsbot.clock import Clock
 from opsbot.log_context import log_about
@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LEAST_WAIT_S = 0.05
+STAGE_TRIES = 6
+FIRST_PAUSE_S = 0.5
+"""A stage is tried that often in all; each pause is twice the last."""
 
 
 class StageFailed(Exception):
@@ -41,6 +44,26 @@ class Durable(Protocol):
 
     async def wait(self, timeout_s: float) -> None:
         """Return at the next message, or after *timeout_s* counted across crashes."""
+        ...
+
+
+class RunEngine(Protocol):
+    """What makes runs durable: `DurableRuns`, or the one that tests of runbooks use."""
+
+    async def start(self, run: Callable[[str, Durable], Coroutine[Any, Any, str]]) -> None:
+        """Go on with the workflows that were left behind."""
+        ...
+
+    async def stop(self) -> None:
+        """Let go of the workflows where they are."""
+        ...
+
+    async def begin(self, run_id: str, workflow_id: str) -> None:
+        """Start the run's workflow; the same id again is the same workflow."""
+        ...
+
+    async def wake(self, workflow_id: str) -> None:
+        """Make the run look at the store now."""
         ...
 
 

@@ -16,14 +16,18 @@ from typing import Any
 import aiohttp
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.errors import SlackApiError
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.people import Person
-from opsbot.slack.buttons import ACKNOWLEDGE, APPROVE, REFUSE, UNDO, UNDO_PATTERN
+from opsbot.runbook.commands import RunCommands
+from opsbot.slack.buttons import ACKNOWLEDGE, UNDO_PATTERN
 from opsbot.slack.call import error_code
 from opsbot.slack.limits import EPHEMERAL_TEXT
+from opsbot.slack.run_actions import ACTIONS, RunPresses
+from opsbot.slack.run_menu import DIALOG, Subject
 from opsbot.slack.text import escape, shorten
 from opsbot.slack.work import Work
 
@@ -38,9 +42,10 @@ class Press:
     """One press of one button.
 
     Args:
-        value: the id that the button carries.
+        value: the id that the button carries, or the chosen entry of a menu.
         source: the message's timestamp, or the view's id on the Home tab.
         channel, thread_ts: where to answer; no channel on the Home tab.
+        trigger_id: opens a dialog, within three seconds.
     """
 
     user_id: str
@@ -50,6 +55,7 @@ class Press:
     action_ts: str
     channel: str | None
     thread_ts: str | None
+    trigger_id: str = ""
 
 
 def press_of(body: Mapping[str, Any]) -> Press:
@@ -59,11 +65,12 @@ def press_of(body: Mapping[str, Any]) -> Press:
     return Press(
         user_id=str(body["user"]["id"]),
         action_id=str(action["action_id"]),
-        value=str(action.get("value", "")),
+        value=str(action.get("value") or (action.get("selected_option") or {}).get("value", "")),
         source=str(container.get("message_ts") or container.get("view_id") or ""),
         action_ts=str(action.get("action_ts", "")),
         channel=None if channel is None else str(channel),
         thread_ts=container.get("thread_ts") or body.get("message", {}).get("thread_ts"),
+        trigger_id=str(body.get("trigger_id", "")),
     )
 
 
@@ -77,18 +84,21 @@ class Buttons:
         work: Work,
         after_press: Callable[[], None],
         show_home: Callable[[AsyncWebClient, str, str], Awaitable[None]],
+        runs: RunCommands,
     ) -> None:
         self._commands = commands
         self._person_for = person_for
         self._work = work
         self._after_press = after_press
         self._show_home = show_home
+        self._runs = RunPresses(runs)
         self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def register(self, app: AsyncApp) -> None:
         """Listen to our buttons, and to any other action, which is only acknowledged."""
-        for action_id in (ACKNOWLEDGE, APPROVE, REFUSE, UNDO_PATTERN):
+        for action_id in (ACKNOWLEDGE, UNDO_PATTERN, *ACTIONS):
             app.action(action_id)(self._pressed)
+        app.view(DIALOG)(self._submitted)
         # Without this, a button of an older version of the bot would turn for three seconds and then fail.
         app.action(re.compile(".*"))(self._unknown)
 
@@ -97,6 +107,17 @@ class Buttons:
         press = press_of(body)
         if self._is_new(press):
             self._work.start(f"{press.action_id} {press.value}", self._carry_out(press, client))
+
+    async def _submitted(self, ack: AsyncAck, body: Mapping[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        view, user_id = body["view"], str(body["user"]["id"])
+        subject = Subject.load(str(view["private_metadata"]))
+        # Not pressed but submitted: the dialog's own id tells one submission from another.
+        press = Press(
+            user_id, subject.verb, subject.reference, str(view["id"]), DIALOG, subject.channel, subject.thread_ts
+        )
+        if self._is_new(press):
+            self._work.start(f"{press.action_id} {press.value}", self._carry_out(press, client, view))
 
     async def _unknown(self, ack: AsyncAck, body: Mapping[str, Any]) -> None:
         await ack()
@@ -111,9 +132,13 @@ class Buttons:
             self._seen.popitem(last=False)
         return True
 
-    async def _carry_out(self, press: Press, client: AsyncWebClient) -> None:
+    async def _carry_out(self, press: Press, client: AsyncWebClient, view: Mapping[str, Any] | None = None) -> None:
         try:
-            sentence = await self._command(press)
+            outcome = await self._command(press, view)
+            if isinstance(outcome, View):
+                await self._open(press, client, outcome)
+                return
+            sentence = outcome
         except OpsbotError as error:
             sentence = str(error)
         except Exception:
@@ -123,13 +148,22 @@ class Buttons:
         self._after_press()
         await self._answer(press, client, sentence)
 
-    async def _command(self, press: Press) -> str:
+    async def _command(self, press: Press, view: Mapping[str, Any] | None) -> str | View:
         person = self._person_for(press.user_id)
+        if view is not None:
+            return await self._runs.submit(Subject(press.action_id, press.value), view, person)
         if press.action_id == ACKNOWLEDGE:
             return await self._commands.acknowledge(press.value, person)
-        if press.action_id.split(".", 2)[:2] == UNDO.split("."):
-            return await self._commands.undo(press.value, person)
-        return await self._commands.decide(press.value, is_granted=press.action_id == APPROVE, person=person)
+        place = (press.channel, press.thread_ts)
+        return await self._runs.press(press.action_id, press.value, person, place)
+
+    async def _open(self, press: Press, client: AsyncWebClient, view: View) -> None:
+        try:
+            await client.views_open(trigger_id=press.trigger_id, view=view)
+        except SlackApiError as error:
+            logger.warning("the dialog of %s is not opened: %s", press.action_id, error_code(error))
+            sentence = "Slack did not open the dialog; press again, or type the command that `/ops help` names."
+            await self._answer(press, client, sentence)
 
     async def _answer(self, press: Press, client: AsyncWebClient, sentence: str) -> None:
         text = shorten(escape(sentence), EPHEMERAL_TEXT)

@@ -13,12 +13,14 @@ from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, PlainTextO
 
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
-from opsbot.incident.view import IncidentView
+from opsbot.incident.view import HaltView, IncidentView
 from opsbot.slack.answering import answer_lines
+from opsbot.slack.asked import questions
 from opsbot.slack.belonging import alert_lines, link_lines
-from opsbot.slack.buttons import approval_buttons, block_id, incident_buttons
+from opsbot.slack.buttons import block_id, incident_buttons
 from opsbot.slack.limits import MAX_BLOCKS, MAX_HEADER_TEXT, MAX_MESSAGE_TEXT
-from opsbot.slack.steps import approval_text, run_line, run_text
+from opsbot.slack.run_menu import run_menu
+from opsbot.slack.steps import run_line, run_text
 from opsbot.slack.text import clock_time, date, duration, escape, mrkdwn, person, shorten, with_mentions, with_people
 
 STATE_EMOJI: Mapping[IncidentState, str] = {
@@ -31,9 +33,9 @@ OPSBOT = "opsbot"
 """The actor of what the bot did itself; its own message needs no name."""
 MAX_LABEL = 80
 MAX_DESCRIPTION = 1000
-MAX_APPROVALS = 15
-RESERVED_BLOCKS = 5
-"""Title, facts, blind warning, the line that says what was left out, the incident's own buttons."""
+MAX_ASKED = 15
+RESERVED_BLOCKS = 6
+"""Title, facts, blind warning, the global stop, the line that says what was left out, the incident's own buttons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +136,30 @@ def _open(view: IncidentView, now: float) -> Sequence[Block]:
     ]
     if incident.is_blind:
         blocks.append(SectionBlock(block_id=block_id("blind", incident.incident_id), text=mrkdwn(_blind(view))))
-    asked = [approval for run in view.runs for approval in run.approvals if approval.expires_at > now]
+    if view.halt is not None:
+        blocks.append(SectionBlock(block_id=block_id("halt", incident.incident_id), text=mrkdwn(halt_text(view.halt))))
+    asked = list(questions(view, now))
     # What the reader is asked to decide is kept before what they are told, should both not fit.
-    asked, left_out = asked[:MAX_APPROVALS], len(asked[MAX_APPROVALS:])
+    asked, left_out = asked[:MAX_ASKED], len(asked[MAX_ASKED:])
     room = MAX_BLOCKS - RESERVED_BLOCKS - 2 * len(asked)
     blocks += [
-        SectionBlock(block_id=block_id("run", run.run_id), text=mrkdwn(run_text(run))) for run in view.runs[:room]
+        SectionBlock(block_id=block_id("run", run.run_id), text=mrkdwn(run_text(run)), accessory=run_menu(run))
+        for run in view.runs[:room]
     ]
     left_out += len(view.runs[room:])
-    for approval in asked:
-        consequences = block_id("consequences", approval.approval_id)
-        blocks.append(SectionBlock(block_id=consequences, text=mrkdwn(approval_text(approval))))
-        blocks.append(approval_buttons(approval))
+    blocks += [block for question in asked for block in question.blocks]
     if left_out:
         blocks.append(ContextBlock(elements=[mrkdwn(f"… and {left_out} more; `opsbot incidents` lists them")]))
     return blocks
+
+
+def halt_text(halt: HaltView) -> str:
+    """The global stop, in a few words that cannot be overlooked."""
+    return (
+        f"■ *All runs are stopped* by {person(halt.created_by)} since {date(halt.created_at)}: "
+        f"{escape(shorten(halt.reason, MAX_LABEL * 4))}\n"
+        "No run changes anything by itself, and nothing is given back. `/ops go-on` lifts it."
+    )
 
 
 def _resolved(view: IncidentView) -> Sequence[Block]:
@@ -185,6 +196,11 @@ def _fallback(view: IncidentView) -> str:
         return text
     if incident.is_blind:
         text += " (no metrics, state is held)"
+    if view.halt is not None:
+        text += ". All runs are stopped"
+    said = [one for run in view.runs for one in run.announcements]
+    if said:
+        text += f". Announced: {escape(shorten(said[0].message, MAX_DESCRIPTION))}"
     asked = [approval for run in view.runs for approval in run.approvals]
     if asked:
         text += f". Approval needed: {escape(shorten(asked[0].will_do, MAX_DESCRIPTION))}"

@@ -22,28 +22,10 @@ from opsbot.slack.limits import (
 from opsbot.slack.text import shorten
 
 ACKNOWLEDGE = "incident.acknowledge"
-APPROVE = "approval.grant"
-REFUSE = "approval.refuse"
+GO_ON = "halt.go_on"
 UNDO = "run.undo"
 UNDO_PATTERN = re.compile(r"^run\.undo(\.\d+)?$")
 """Two buttons of one block may not share an action id, so the second Undo is `run.undo.1`."""
-
-
-def approval_buttons(approval: ApprovalView) -> ActionsBlock:
-    """Approve, which asks once more and says what it does, and Refuse, which changes nothing and does not ask."""
-    return ActionsBlock(
-        block_id=block_id("approval", approval.approval_id),
-        elements=[
-            ButtonElement(
-                text="Approve",
-                action_id=APPROVE,
-                value=approval.approval_id,
-                style="primary",
-                confirm=_confirm("Approve this step?", _consequences(approval), "Approve", "Not yet"),
-            ),
-            ButtonElement(text="Refuse", action_id=REFUSE, value=approval.approval_id),
-        ],
-    )
 
 
 def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBlock | None:
@@ -59,7 +41,7 @@ def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBl
                 action_id=UNDO if number == 0 else f"{UNDO}.{number}",
                 value=run.run_id,
                 style="danger",
-                confirm=_confirm(
+                confirm=confirm(
                     "Undo this run?",
                     f"Takes back everything that “{shorten(run.runbook_name, 150)}” has changed and still holds. "
                     "The incident stays open.",
@@ -74,12 +56,23 @@ def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBl
     return ActionsBlock(block_id=block_id("incident", incident.incident_id), elements=elements)
 
 
+def go_on_button() -> ActionsBlock:
+    """Lift the global stop."""
+    question = confirm(
+        "Let runs go on?", "Runs change things by themselves again; `/ops stop-all` stops them.", "Go on", "Not yet"
+    )
+    return ActionsBlock(
+        block_id="halt:go_on",
+        elements=[ButtonElement(text="Let runs go on", action_id=GO_ON, value="all", confirm=question)],
+    )
+
+
 def block_id(kind: str, reference: str) -> str:
     """A block id that is stable over edits, so that clients keep the block in place."""
     return f"{kind}:{reference}"[:MAX_BLOCK_ID]
 
 
-def _consequences(approval: ApprovalView) -> str:
+def consequences(approval: ApprovalView) -> str:
     """Both sentences within the dialog's limit; the message above the button shows them in full."""
     will_do, undo = f"Will do: {approval.will_do}", f"Taken back: {approval.undo}"
     room = MAX_CONFIRM_TEXT - 1
@@ -88,7 +81,8 @@ def _consequences(approval: ApprovalView) -> str:
     return f"{shorten(will_do, room - len(undo))}\n{undo}"
 
 
-def _confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None = None) -> ConfirmObject:
+def confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None = None) -> ConfirmObject:
+    """A dialog that asks once more, within Slack's limits."""
     # Plain text, because the sentences come from the domain and are not to be formatted here.
     return ConfirmObject(
         title=shorten(title, MAX_CONFIRM_TITLE),

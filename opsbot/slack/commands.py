@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
@@ -19,9 +20,10 @@ from opsbot.errors import OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
-from opsbot.slack import handling
-from opsbot.slack.blocks import facts, title
-from opsbot.slack.home import approvals_for
+from opsbot.runbook.commands import RunCommands
+from opsbot.slack import handling, run_words
+from opsbot.slack.blocks import facts, halt_text, title
+from opsbot.slack.home import waiting_for
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.steps import run_text
 from opsbot.slack.text import escape, shorten
@@ -35,6 +37,7 @@ HELP = (
     "`/ops incidents` every open incident with what the bot is doing about it\n"
     "`/ops ack INC-1` take an incident\n"
     f"{handling.HELP}\n"
+    f"{run_words.HELP}\n"
     "`/ops help` this text"
 )
 WORDS: Mapping[str, str] = {
@@ -47,7 +50,7 @@ WORDS: Mapping[str, str] = {
     "help": "help",
     "?": "help",
     "explain": "why",
-    **{verb: verb for verb in handling.VERBS},
+    **{verb: verb for verb in (*handling.VERBS, *run_words.VERBS)},
 }
 _INCIDENT_ID = re.compile(r"^(?:INC)?[-_ #]?(\d+)$", re.IGNORECASE)
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details."
@@ -63,7 +66,9 @@ class SlashCommands:
         work: Work,
         after_change: Callable[[], None],
         clock: Clock,
+        runs: RunCommands,
     ) -> None:
+        self._runs = runs
         self._clock = clock
         self._commands = commands
         self._person_for = person_for
@@ -77,11 +82,12 @@ class SlashCommands:
     async def _typed(self, ack: AsyncAck, body: Mapping[str, Any], respond: AsyncRespond) -> None:
         await ack()
         text, user_id = str(body.get("text") or ""), str(body["user_id"])
-        self._work.start(COMMAND, self._respond(text, user_id, respond))
+        request_id = str(body.get("trigger_id") or uuid4().hex)
+        self._work.start(COMMAND, self._respond(text, user_id, respond, request_id))
 
-    async def _respond(self, text: str, user_id: str, respond: AsyncRespond) -> None:
+    async def _respond(self, text: str, user_id: str, respond: AsyncRespond, request_id: str) -> None:
         try:
-            answer = await self.answer(text, self._person_for(user_id))
+            answer = await self.answer(text, self._person_for(user_id), request_id)
         except OpsbotError as error:
             answer = escape(str(error))
         except Exception:
@@ -96,8 +102,8 @@ class SlashCommands:
         if sent.status_code != 200:
             logger.warning("the answer to a slash command is lost: Slack answered %d", sent.status_code)
 
-    async def answer(self, text: str, person: Person) -> str:
-        """The answer to `/ops <text>` in mrkdwn.
+    async def answer(self, text: str, person: Person, request_id: str = "") -> str:
+        """The answer to `/ops <text>` in mrkdwn; *request_id* tells this command from any other.
 
         Raises: what the command raises, as sentences for the person.
         """
@@ -114,6 +120,10 @@ class SlashCommands:
                 return await self._acknowledge(rest, person)
             case "help":
                 return HELP
+            case str(known) if known in run_words.VERBS:
+                answer = await run_words.handle(known, rest, person, self._runs, request_id or uuid4().hex)
+                self._after_change()
+                return answer
             case str(known):
                 answer = await handling.handle(known, rest, person, self._commands)
                 self._after_change()
@@ -126,8 +136,11 @@ class SlashCommands:
             return "Nothing is open."
         lines = [f"{len(incidents)} open:" if len(incidents) > 1 else "1 open:"]
         lines += [f"{escape(title(view.incident))} · {facts(view.incident)}" for view in incidents]
-        waiting = approvals_for(incidents, person, self._clock.now())
-        lines += [f"Waits for you in {incident_id}: {escape(ask.will_do)}" for incident_id, ask in waiting]
+        halt = incidents[0].halt
+        if halt is not None:
+            lines.insert(0, halt_text(halt))
+        waiting = waiting_for(incidents, person, self._clock.now())
+        lines += [f"Waits for you in {incident_id}: {escape(shorten(ask.text, 300))}" for incident_id, ask in waiting]
         return "\n".join(lines)
 
     async def _acknowledge(self, text: str, person: Person) -> str:

@@ -9,18 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
-from slack_sdk.models.blocks import Block, DividerBlock, HeaderBlock, PlainTextObject, SectionBlock
+from slack_sdk.models.blocks import Block, ContextBlock, DividerBlock, HeaderBlock, PlainTextObject, SectionBlock
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
-from opsbot.incident.view import ApprovalView, IncidentView
+from opsbot.incident.view import HaltView, IncidentView
 from opsbot.people import Person
-from opsbot.slack.blocks import facts, title
-from opsbot.slack.buttons import approval_buttons, block_id, incident_buttons
+from opsbot.runbook.commands import RunCommands
+from opsbot.slack.asked import Question, questions
+from opsbot.slack.blocks import facts, halt_text, title
+from opsbot.slack.buttons import block_id, go_on_button, incident_buttons
 from opsbot.slack.limits import MAX_HOME_BLOCKS
-from opsbot.slack.steps import approval_text, run_line
+from opsbot.slack.steps import run_line
 from opsbot.slack.text import escape, mrkdwn, shorten
 from opsbot.slack.work import Work
 
@@ -28,19 +30,24 @@ RESERVED_BLOCKS = 6
 MAX_TITLE = 300
 
 
-def home_view(incidents: Sequence[IncidentView], person: Person, now: float, notice: str = "") -> View:
-    """The tab for *person*; *notice* is what came of their last press."""
+def home_view(
+    incidents: Sequence[IncidentView], person: Person, now: float, notice: str = "", halt: HaltView | None = None
+) -> View:
+    """The tab for *person*; *notice* is what came of their last press, *halt* the global stop in force."""
     blocks: list[Block] = []
     if notice:
         blocks.append(SectionBlock(block_id="notice", text=mrkdwn(f"*{escape(notice)}*")))
-    waiting = approvals_for(incidents, person, now)
+    if halt is not None:
+        blocks.append(SectionBlock(block_id="halt", text=mrkdwn(halt_text(halt))))
+        if person.has("commander"):
+            blocks.append(go_on_button())
+    waiting = waiting_for(incidents, person, now)
     room = MAX_HOME_BLOCKS - RESERVED_BLOCKS
     if waiting:
         blocks.append(_header("Waiting for you"))
-        for incident_id, approval in waiting[: room // 4]:
-            consequences = block_id("consequences", approval.approval_id)
-            text = mrkdwn(f"{escape(incident_id)} · {approval_text(approval)}")
-            blocks += [SectionBlock(block_id=consequences, text=text), approval_buttons(approval)]
+        for incident_id, question in waiting[: room // 6]:
+            blocks.append(ContextBlock(elements=[mrkdwn(escape(incident_id))]))
+            blocks += question.blocks
         blocks.append(DividerBlock())
     blocks.append(_header("Open incidents"))
     if not incidents:
@@ -54,15 +61,13 @@ def home_view(incidents: Sequence[IncidentView], person: Person, now: float, not
     return View(type="home", blocks=blocks)
 
 
-def approvals_for(incidents: Sequence[IncidentView], person: Person, now: float) -> Sequence[tuple[str, ApprovalView]]:
-    """The open approvals that *person* may still give, each with its incident's id."""
+def waiting_for(incidents: Sequence[IncidentView], person: Person, now: float) -> Sequence[tuple[str, Question]]:
+    """What *person* may decide now, each with its incident's id."""
     return [
-        (view.incident.incident_id, approval)
+        (view.incident.incident_id, question)
         for view in incidents
-        for run in view.runs
-        for approval in run.approvals
-        if approval.expires_at > now
-        and any(role == approval.role and person.has(role) for role in ("responder", *person.roles))
+        for question in questions(view, now)
+        if question.is_for(person)
     ]
 
 
@@ -70,8 +75,14 @@ class Home:
     """Shows the tab."""
 
     def __init__(
-        self, commands: IncidentCommands, person_for: Callable[[str], Person], work: Work, clock: Clock
+        self,
+        commands: IncidentCommands,
+        person_for: Callable[[str], Person],
+        work: Work,
+        clock: Clock,
+        runs: RunCommands,
     ) -> None:
+        self._runs = runs
         self._commands = commands
         self._clock = clock
         self._person_for = person_for
@@ -84,7 +95,9 @@ class Home:
     async def show(self, client: AsyncWebClient, user_id: str, notice: str = "") -> None:
         """Publish the tab for one person."""
         incidents = await self._commands.open_incidents()
-        view = home_view(incidents, self._person_for(user_id), self._clock.now(), notice)
+        found = await self._runs.halt()
+        halt = None if found is None else HaltView(found.reason, found.created_by, found.created_at)
+        view = home_view(incidents, self._person_for(user_id), self._clock.now(), notice, halt)
         await client.views_publish(user_id=user_id, view=view)
 
     async def _opened(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:

@@ -18,6 +18,7 @@ from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
 from opsbot.people import Person
+from opsbot.runbook.commands import RunCommands
 from opsbot.slack.actions import Buttons
 from opsbot.slack.app import (
     SlackSettings,
@@ -41,7 +42,7 @@ class SlackRole:
     """Slack for one core.
 
     Args:
-        commands: what buttons and slash commands call.
+        commands, runs: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
@@ -56,7 +57,9 @@ class SlackRole:
         view: Callable[[str], IncidentView],
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
+        runs: RunCommands,
     ) -> None:
+        self._runs = runs
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -90,9 +93,9 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        home = Home(self._commands, self._person_for, self._work, self._clock)
-        Buttons(self._commands, self._person_for, self._work, self.wake, home.show).register(app)
-        SlashCommands(self._commands, self._person_for, self._work, self.wake, self._clock).register(app)
+        home = Home(self._commands, self._person_for, self._work, self._clock, self._runs)
+        Buttons(self._commands, self._person_for, self._work, self.wake, home.show, self._runs).register(app)
+        SlashCommands(self._commands, self._person_for, self._work, self.wake, self._clock, self._runs).register(app)
         home.register(app)
         acknowledge_the_rest(app)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 
 from opsbot.incident.view import ApprovalView, RunView, StepView
 from opsbot.runbook.run import RunState, StepState
-from opsbot.slack.text import date, duration, escape, shorten
+from opsbot.slack.text import date, duration, escape, person, shorten
 
 STEP_MARKS: Mapping[str, str] = {
     StepState.PENDING: "○",
     StepState.WAITING_APPROVAL: "◔",
+    StepState.ANNOUNCING: "◔",
+    StepState.READY: "◔",
     StepState.ACTING: "●",
     StepState.VERIFYING: "●",
     StepState.SUCCEEDED: "✓",
@@ -23,9 +25,12 @@ STEP_MARKS: Mapping[str, str] = {
     StepState.FAILED: "✗",
     StepState.UNDOING: "↩",
     StepState.UNDONE: "↩",
+    StepState.UNKNOWN: "⚠",
 }
 STEP_WORDS: Mapping[str, str] = {
     StepState.WAITING_APPROVAL: "waits for approval",
+    StepState.ANNOUNCING: "announced",
+    StepState.READY: "about to act",
     StepState.ACTING: "acting",
     StepState.VERIFYING: "verifying",
     StepState.NOT_VERIFIED: "not verified",
@@ -33,6 +38,7 @@ STEP_WORDS: Mapping[str, str] = {
     StepState.FAILED: "failed",
     StepState.UNDOING: "being undone",
     StepState.UNDONE: "undone",
+    StepState.UNKNOWN: "nobody knows whether it happened",
 }
 RUN_WORDS: Mapping[str, str] = {
     RunState.QUEUED: "about to start",
@@ -40,6 +46,7 @@ RUN_WORDS: Mapping[str, str] = {
     RunState.WAITING: "waiting",
     RunState.HOLDING: "done, holding its change until the incident ends",
     RunState.UNDOING: "being undone",
+    RunState.FINISHING: "ending",
     RunState.SUCCEEDED: "succeeded",
     RunState.FAILED: "failed",
     RunState.UNDONE: "undone",
@@ -49,6 +56,7 @@ RUN_WORDS: Mapping[str, str] = {
 MAX_STEPS = 25
 """Steps shown of one run; with the lengths below they fit one section."""
 MAX_NAME = 60
+MAX_VOTES = 5
 MAX_DETAIL = 120
 MAX_SENTENCE = 1200
 """Characters of one sentence of an approval; two of them and the heading fit one section."""
@@ -58,7 +66,25 @@ def run_line(run: RunView) -> str:
     """The run's name and state in one line of mrkdwn."""
     detail = f" ({escape(shorten(run.detail, MAX_DETAIL))})" if run.detail else ""
     took = f" after {duration(run.ended_at - run.started_at)}" if run.ended_at is not None else ""
-    return f"*{escape(shorten(run.runbook_name, MAX_NAME))}*: {RUN_WORDS.get(run.state, run.state)}{took}{detail}"
+    words = RUN_WORDS.get(run.state, run.state)
+    if run.paused_by is not None and run.ended_at is None:
+        why = escape(shorten(run.pause_reason or "", MAX_DETAIL))
+        words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
+    by = f", asked for by {person(run.requester)}" if run.requester else ""
+    name = escape(shorten(run.runbook_name, MAX_NAME))
+    return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
+
+
+def _who(approval: ApprovalView) -> str:
+    """Of whom it is asked, and how far that is: `2 of commander or trust and safety (1 of 2: @U1)`."""
+    roles = " or ".join(role.replace("_", " ") for role in approval.role.split(","))
+    said = f"a {roles}" if approval.count == 1 else f"{approval.count} people, each {roles}"
+    if approval.count > 1:
+        given = ", ".join(person(one) for one in approval.granted_by[:MAX_VOTES])
+        said += f" (*{len(approval.granted_by)} of {approval.count}*" + (f": {given})" if given else ")")
+    if approval.excluded is not None:
+        said += f", not {person(approval.excluded)}, who asked for the run"
+    return said
 
 
 def run_text(run: RunView) -> str:
@@ -79,8 +105,9 @@ def step_line(step: StepView) -> str:
 
 def approval_text(approval: ApprovalView) -> str:
     """What is asked, of whom, until when, with both consequences in full."""
+    late = ". If nobody decides, it is done" if approval.on_timeout == "proceed" else ""
     return (
-        f"*Approval needed* from a {escape(approval.role.replace('_', ' '))}, until {date(approval.expires_at)}\n"
+        f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}{late}\n"
         f"*Will do:* {escape(shorten(approval.will_do, MAX_SENTENCE))}\n"
         f"*Taken back:* {escape(shorten(approval.undo, MAX_SENTENCE))}"
     )

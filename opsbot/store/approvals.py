@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,10 @@ from opsbot.people import Person
 from opsbot.runbook.store import AnnouncementRow, AnnouncementState, ApprovalRow
 from opsbot.store import schema
 from opsbot.store.database import Database
-from opsbot.store.rows import incident_id, incident_number, wish_incident, write_entry
+from opsbot.store.rows import incident_id, incident_number, wish, wish_incident, write_entry
+
+MIN_PREFIX = 8
+"""`apr-` and four digits: what somebody must type of an id at least."""
 
 
 class ApprovalRepository:
@@ -26,6 +30,17 @@ class ApprovalRepository:
         """One approval; raises NotFoundError."""
         with self._database.read() as connection:
             return get_approval(connection, approval_id)
+
+    def find(self, text: str) -> ApprovalRow:
+        """The approval with that id, or the only one whose id begins so; raises NotFoundError."""
+        with self._database.read() as connection:
+            return get_approval(connection, _named(connection, schema.approval.c.approval_id, text, "approval"))
+
+    def find_announcement(self, text: str) -> AnnouncementRow:
+        """The announcement with that id, or the only one whose id begins so; raises NotFoundError."""
+        with self._database.read() as connection:
+            column = schema.announcement.c.announcement_id
+            return get_announcement(connection, _named(connection, column, text, "announcement"))
 
     def announcement(self, announcement_id: str) -> AnnouncementRow:
         """One announcement; raises NotFoundError."""
@@ -41,11 +56,16 @@ class ApprovalRepository:
         now: float,
         entry: TimelineEntry | None = None,
         glass_reason: str | None = None,
+        more: Sequence[TimelineEntry] = (),
+        is_paged: bool = False,
     ) -> ApprovalRow:
         """Vote on an open approval; the same vote of the same person again answers the same.
 
         One refusal refuses. It is granted when as many people as it needs have granted it, or at once by a commander
         who gives a *glass_reason*.
+
+        Args:
+            more: further entries of what is decided now; is_paged: *entry* is also a page of its own.
 
         Raises: ApprovalError if it expired or was decided otherwise, or the person may not; NotFoundError.
         """
@@ -56,7 +76,7 @@ class ApprovalRepository:
                 return row
             if row.state in ("granted", "refused"):
                 raise ApprovalError(f"{mention(row.decided_by)} has {row.state} this already")
-            if row.state == "expired" or now >= row.expires_at:
+            if row.state == "expired" or (now >= row.expires_at and not _stands_still(connection, row)):
                 raise ApprovalError("this approval has expired; nothing was done")
             if is_granted and row.excluded == person.user_id and glass_reason is None:
                 raise ApprovalError("you asked for this run, so somebody else must approve this step")
@@ -73,7 +93,10 @@ class ApprovalRepository:
                 if len(row.granted_by) + 1 < row.count:
                     return get_approval(connection, approval_id)
             _set(connection, row, state=wanted, decided_by=person.user_id, decided_at=now, glass_reason=glass_reason)
-            write_entry(connection, entry)
+            for one in (entry, *more):
+                write_entry(connection, one)
+            if entry is not None and is_paged:
+                wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(row.incident_id))
             return get_approval(connection, approval_id)
 
     def answer_announcement(
@@ -114,6 +137,26 @@ class ApprovalRepository:
                 ends_at += row.countdown_s
             _set_announcement(connection, row, offers=[*row.offers, person.user_id], ends_at=ends_at, entry=entry)
             return get_announcement(connection, announcement_id)
+
+
+def _named(connection: Connection, column: Any, text: str, what: str) -> str:
+    """The id that *text* is, or begins, where that is only one."""
+    word = text.strip()
+    if len(word) < MIN_PREFIX:
+        raise NotFoundError(f"there is no {what} {word!r}; `opsbot runs` lists what is asked, with ids")
+    found = connection.execute(select(column).where(column.startswith(word, autoescape=True)).limit(3))
+    ids = [str(one) for one in found.scalars()]
+    if word in ids or len(ids) == 1:
+        return word if word in ids else ids[0]
+    if ids:
+        raise NotFoundError(f"{word} may mean several {what}s: {', '.join(ids)}")
+    raise NotFoundError(f"there is no {what} {word!r}; `opsbot runs` lists what is asked, with ids")
+
+
+def _stands_still(connection: Connection, row: ApprovalRow) -> bool:
+    """Whether the time for it does not run, since the run was paused before it was over."""
+    at = connection.execute(select(schema.run.c.paused_at).where(schema.run.c.run_id == row.run_id)).scalar()
+    return at is not None and float(at) < row.expires_at
 
 
 def _still_open(row: AnnouncementRow, now: float) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from opsbot.alert.alert import Alert
 from opsbot.incident.incident import Incident
 from opsbot.store import schema
-from opsbot.store.rows import incident_id, incident_number, wish_incident
+from opsbot.store.rows import incident_id, incident_number, wish_entry_pages, wish_incident
 
 
 def insert_incident(connection: Connection, alert: Alert, incident: Incident, starts_at: float) -> Incident:
@@ -34,6 +34,8 @@ def save_incident(connection: Connection, incident: Incident) -> None:
     number = incident_number(incident.incident_id)
     connection.execute(update(schema.incident).where(schema.incident.c.number == number).values(**_columns(incident)))
     wish_incident(connection, number)
+    if incident.is_resolved:
+        wish_entry_pages(connection, number)
 
 
 def link(connection: Connection, one: str, other: str, reason: str, actor: str, now: float) -> bool:

@@ -240,7 +240,8 @@ class Intake:
 
     def settle_if_over(self, incident: Incident) -> None:
         """End or hold *incident* if nothing of it fires."""
-        if not incident.is_resolved and not incident.num_firing:
+        # One without alerts was opened by a person, who ends it too.
+        if not incident.is_resolved and not incident.num_firing and incident.num_alerts:
             self._settle(incident)
 
     def end_merged(self, incident: Incident) -> None:

@@ -6,12 +6,15 @@ A lock dies with the run that has it. Only what a run has not given back keeps i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from opsbot.errors import ConfigError, InvalidTransition, NotFoundError
+from opsbot.incident.incident import IncidentState
+from opsbot.incident.timeline import TimelineEntry
 from opsbot.people import Person
 from opsbot.runbook.held import is_live
 from opsbot.runbook.run import RUN_TRANSITIONS, Run, RunState
@@ -19,7 +22,8 @@ from opsbot.runbook.store import Blocker, Claim, Halt, KnobHold, StepRow
 from opsbot.store import schema
 from opsbot.store.approvals import mention
 from opsbot.store.database import Database
-from opsbot.store.rows import to_run, wish_incident
+from opsbot.store.notices import write_notice
+from opsbot.store.rows import incident_id, to_run, wish_incident, write_entry
 
 
 class KnobRepository:
@@ -42,6 +46,7 @@ class KnobRepository:
             connection.execute(insert(schema.halt).values(reason=reason, created_by=person.user_id, created_at=now))
             found = halt(connection)
             assert found is not None
+            _tell(connection, f"halt:{found.number}", "run.halted", f"Stopped all runs: {reason}", person, now)
             return found
 
     def go_on(self, person: Person, now: float) -> Halt | None:
@@ -51,6 +56,8 @@ class KnobRepository:
             if known is not None:
                 values = {"ended_by": person.user_id, "ended_at": now}
                 connection.execute(update(schema.halt).where(schema.halt.c.number == known.number).values(**values))
+                text = f"Let all runs go on; they were stopped: {known.reason}"
+                _tell(connection, f"halt:{known.number}:over", "run.unhalted", text, person, now)
             return known
 
     def holds(self, now: float) -> tuple[KnobHold, ...]:
@@ -65,10 +72,19 @@ class KnobRepository:
                 f"{pattern!r} names no knob; write CLUSTER/KNOB, such as eu-1/batch_limit, eu-1/* or */shed"
             )
         with self._database.write() as connection:
+            for known in _holds(connection, now):
+                if (known.pattern, known.reason, known.created_by) == (pattern, reason, person.user_id):
+                    # Asked for again: it is the same hold, which lasts as long as the longer of the two.
+                    ends_at = max(ends_at, known.ends_at)
+                    table = schema.hold
+                    connection.execute(update(table).where(table.c.number == known.number).values(ends_at=ends_at))
+                    return replace(known, ends_at=ends_at)
             values = {"pattern": pattern, "reason": reason, "created_by": person.user_id, "created_at": now}
             number = connection.execute(insert(schema.hold).values(ends_at=ends_at, **values)).inserted_primary_key
             assert number is not None
-            return KnobHold(number=number[0], ends_at=ends_at, **values)  # type: ignore[arg-type]
+            text = f"{person.user_id} holds {pattern}, so no run turns it: {reason}"
+            write_notice(connection, f"hold:{number[0]}", text, person.user_id, now)
+            return KnobHold(number[0], pattern, reason, person.user_id, now, ends_at)
 
     def let_go(self, number: int, person: Person, now: float) -> KnobHold:
         """Lift a hold; raises NotFoundError if none of that number is in force."""
@@ -78,7 +94,25 @@ class KnobRepository:
                 raise NotFoundError(f"there is no hold {number} in force")
             values = {"ended_by": person.user_id, "ends_at": now}
             connection.execute(update(schema.hold).where(schema.hold.c.number == number).values(**values))
+            text = f"{person.user_id} has let go of {found.pattern}; runs may turn it again"
+            write_notice(connection, f"hold:{number}:over", text, person.user_id, now)
             return found
+
+
+def _tell(connection: Connection, key: str, kind: str, text: str, person: Person, now: float) -> None:
+    """Say in the channel, and on the timeline of each incident with a run under way, what holds for all runs."""
+    write_notice(connection, key, f"{person.user_id}: {text}", person.user_id, now)
+    open_ones = select(schema.incident.c.number).where(schema.incident.c.state != IncidentState.RESOLVED.value)
+    for number in connection.execute(open_ones).scalars().all():
+        # Each message shows whether all runs are stopped.
+        wish_incident(connection, number)
+    run = schema.run
+    over = [state.value for state, following in RUN_TRANSITIONS.items() if not following]
+    under_way = select(run.c.incident_number).where(run.c.state.not_in(over)).distinct()
+    for number in connection.execute(under_way).scalars().all():
+        name = incident_id(number)
+        said = TimelineEntry(f"{name}:{key}", name, now, person.user_id, kind, text, via=person.via)
+        write_entry(connection, said, is_quiet=True)
 
 
 def halt(connection: Connection) -> Halt | None:
@@ -95,7 +129,9 @@ def claim(connection: Connection, claim: Claim, now: float) -> tuple[Blocker, ..
     table = schema.knob_lock
     for knob in sorted(set(claim.knobs)):
         row = connection.execute(select(table).where(table.c.knob == knob)).first()
-        holder = None if row is None or row.run_id == claim.run.run_id else _run(connection, row.run_id)
+        # Who repeats a run takes over what that one has.
+        own = (claim.run.run_id, claim.run.follows)
+        holder = None if row is None or row.run_id in own else _run(connection, row.run_id)
         if holder is None or not RUN_TRANSITIONS[holder.state] or _preempt(connection, holder, claim.run, now):
             free.append(knob)
             continue

@@ -32,7 +32,8 @@ class OutboxRepository:
         is_behind = or_(table.c.revision > table.c.delivered_revision, table.c.state == OutboxState.SENDING.value)
         is_message = table.c.kind == "incident_message"
         is_first = and_(
-            table.c.kind.in_(("incident_message", "page")), or_(table.c.ts.is_(None), table.c.ts == NEVER_SENT)
+            table.c.kind.in_(("incident_message", "page", "page_entry")),
+            or_(table.c.ts.is_(None), table.c.ts == NEVER_SENT),
         )
         query = (
             select(table)

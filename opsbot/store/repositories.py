@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opsbot.alert.policy import AlertPolicy
 from opsbot.oncall.model import Rota
 from opsbot.store.approvals import ApprovalRepository
+from opsbot.store.control import RunControl
 from opsbot.store.database import Database
 from opsbot.store.escalations import EscalationRepository
 from opsbot.store.handling import HandlingRepository
@@ -15,6 +16,7 @@ from opsbot.store.incidents import IncidentRepository
 from opsbot.store.knobs import KnobRepository
 from opsbot.store.notices import NoticeRepository
 from opsbot.store.outbox import OutboxRepository
+from opsbot.store.run_starts import RunStarts
 from opsbot.store.runs import RunRepository
 from opsbot.store.silences import SilenceRepository
 from opsbot.store.views import ViewRepository
@@ -30,6 +32,8 @@ class Repositories:
     runs: RunRepository
     approvals: ApprovalRepository
     knobs: KnobRepository
+    control: RunControl
+    starts: RunStarts
     views: ViewRepository
     outbox: OutboxRepository
     notices: NoticeRepository
@@ -47,6 +51,8 @@ class Repositories:
             RunRepository(database, incidents),
             ApprovalRepository(database),
             KnobRepository(database),
+            RunControl(database),
+            RunStarts(database),
             ViewRepository(database),
             OutboxRepository(database),
             NoticeRepository(database),

@@ -149,6 +149,14 @@ def wish_page(connection: Connection, number: int) -> None:
     wish(connection, f"page:{incident_id(number)}", "page", incident_id(number), number)
 
 
+def wish_entry_pages(connection: Connection, number: int) -> None:
+    """Pages about single timeline entries of an incident must be looked at again: it is over."""
+    table = schema.outbox
+    there = select(table.c.key, table.c.ref).where(table.c.incident_number == number, table.c.kind == "page_entry")
+    for row in connection.execute(there).all():
+        wish(connection, row.key, "page_entry", row.ref, number)
+
+
 def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet: bool = False) -> None:
     """Append to the timeline, once for each key, and wish it shown; a quiet one is not posted."""
     if entry is None:

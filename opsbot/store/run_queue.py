@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from opsbot.alert.record import AlertRecord
 from opsbot.incident import tracker
+from opsbot.incident.handle import digits_of
 from opsbot.incident.incident import Incident
 from opsbot.incident.tracker import Note
 from opsbot.runbook.run import INTERPRETER_VERSION, RunState
@@ -49,6 +50,7 @@ def queue_runs(
         connection.execute(
             insert(table).values(
                 run_id=run_id,
+                handle=digits_of(run_id),
                 incident_number=number,
                 runbook_id=runbook.runbook_id,
                 runbook_name=runbook.name,

@@ -135,7 +135,9 @@ run = Table(
     Column("follows", String(512)),
     Column("from_step", String(128)),
     Column("ends_as", String(16)),
+    Column("handle", String(16), nullable=False, server_default=""),
     Index(None, "state"),
+    Index("ix_run_handle", "handle"),
     Index("ix_run_incident", "incident_number"),
     Index("ix_run_runbook", "runbook_id", "admitted_at"),
 )
@@ -271,6 +273,7 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("last_error", Text),
+    Index("ix_outbox_incident", "incident_number", "kind"),
 )
 
 notice = Table(

@@ -7,18 +7,20 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, desc, select
 
 from opsbot.alert.record import AlertRecord
+from opsbot.incident.handle import handle_of
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.view import (
     MOST_ALERTS,
     AlertView,
     AnnouncementView,
     ApprovalView,
+    HaltView,
     IncidentView,
     LinkView,
     RunView,
     StepView,
 )
-from opsbot.runbook.run import RunState
+from opsbot.runbook.run import RUN_TRANSITIONS, RunState, StepState
 from opsbot.runbook.store import AnnouncementRow, ApprovalRow
 from opsbot.store import schema
 from opsbot.store.alerts import FIRING, to_record
@@ -26,7 +28,9 @@ from opsbot.store.approvals import to_announcement, to_approval
 from opsbot.store.database import Database
 from opsbot.store.escalations import escalation_view
 from opsbot.store.handling import linked, merged_into
-from opsbot.store.rows import get_incident, incident_number, to_entry, to_incident
+from opsbot.store.knobs import halt
+from opsbot.store.rows import get_incident, incident_id, incident_number, to_entry, to_incident
+from opsbot.store.run_names import find_run
 
 UNDOABLE = frozenset({RunState.HOLDING, RunState.RUNNING, RunState.WAITING, RunState.NEEDS_PERSON})
 
@@ -52,6 +56,24 @@ class ViewRepository:
             rows = connection.execute(query).all()
             return tuple(_view(connection, to_incident(row)) for row in rows)
 
+    def run(self, run_id: str) -> RunView:
+        """One run by its id or handle; raises NotFoundError."""
+        with self._database.read() as connection:
+            found = find_run(connection, run_id).run_id
+            return _run_view(
+                connection, connection.execute(select(schema.run).where(schema.run.c.run_id == found)).one()
+            )
+
+    def runs(self, *, include_finished: bool, limit: int = 100) -> tuple[RunView, ...]:
+        """Runs, newest first."""
+        table = schema.run
+        query = select(table).order_by(desc(table.c.created_at), table.c.run_id).limit(limit)
+        if not include_finished:
+            over = [state.value for state, following in RUN_TRANSITIONS.items() if not following]
+            query = query.where(table.c.state.not_in(over))
+        with self._database.read() as connection:
+            return tuple(_run_view(connection, row) for row in connection.execute(query).all())
+
 
 def _view(connection: Connection, incident: Incident) -> IncidentView:
     number = incident_number(incident.incident_id)
@@ -69,7 +91,13 @@ def _view(connection: Connection, incident: Incident) -> IncidentView:
         tuple(_link_view(connection, other, reason) for other, reason in linked(connection, number)),
         tuple(_link_view(connection, other, "") for other in merged_into(connection, number)),
         escalation_view(connection, number),
+        _halt_view(connection),
     )
+
+
+def _halt_view(connection: Connection) -> HaltView | None:
+    found = halt(connection)
+    return None if found is None else HaltView(found.reason, found.created_by, found.created_at)
 
 
 def _alert_views(connection: Connection, number: int) -> tuple[AlertView, ...]:
@@ -112,7 +140,9 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
     announced = connection.execute(
         select(said).where(said.c.run_id == row.run_id, said.c.state == "open").order_by(said.c.requested_at)
     )
-    holds = any(s.lease_id is not None and not s.lease_released for s in steps)
+    holds = any(
+        s.idempotency_key is not None and not s.lease_released and s.state != StepState.UNDONE.value for s in steps
+    )
     return RunView(
         run_id=row.run_id,
         runbook_id=row.runbook_id,
@@ -129,6 +159,9 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
         is_drill=row.is_drill,
         paused_by=row.paused_by,
         pause_reason=row.pause_reason,
+        incident_id=incident_id(row.incident_number),
+        inputs=row.inputs or {},
+        follows=None if row.follows is None else handle_of(row.follows),
     )
 
 

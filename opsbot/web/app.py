@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -22,6 +21,7 @@ from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 from opsbot.readiness import Ready, always_ready
+from opsbot.runbook.commands import RunCommands
 from opsbot.telemetry import CoreMetrics
 from opsbot.web.answers import error, unauthorized
 from opsbot.web.handling import HandlingApi
@@ -29,6 +29,7 @@ from opsbot.web.health import health_routes
 from opsbot.web.inbound.door import InboundCore, InboundDoor
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.receiver import Receiver, with_alert_door
+from opsbot.web.runs import RunsApi
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class CoreApi:
         receivers: Sequence[Receiver] = (),
         clock: Clock | None = None,
         pagerduty: PagerDutyDoor | None = None,
+        runs: RunCommands | None = None,
     ) -> None:
         self._core = core
         self._tokens = tokens
@@ -76,8 +78,7 @@ class CoreApi:
                 Route("/api/v1/incidents", self.incidents),
                 Route("/api/v1/incidents/{incident_id}", self.incident),
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
-                Route("/api/v1/approvals/{approval_id:path}", self.decide, methods=["POST"]),
-                Route("/api/v1/runs/{run_id:path}/undo", self.undo, methods=["POST"]),
+                *(RunsApi(runs, tokens, person_for).routes() if runs is not None else ()),
                 *(pagerduty.routes() if pagerduty is not None else ()),
                 *HandlingApi(core, tokens, person_for).routes(),
                 *health_routes("core", ready, health),
@@ -136,28 +137,6 @@ class CoreApi:
             return unauthorized()
         message = await self._core.acknowledge(request.path_params["incident_id"], self._person_for(user))
         return JSONResponse({"message": message})
-
-    async def decide(self, request: Request) -> Response:
-        """Grant or refuse an approval."""
-        user = self._tokens.user(request)
-        if user is None:
-            return unauthorized()
-        try:
-            decision = (await request.json())["decision"]
-            is_granted = {"grant": True, "refuse": False}[decision]
-        except (KeyError, TypeError, json.JSONDecodeError):
-            return error(400, "bad_request", 'the body must be {"decision": "grant"} or {"decision": "refuse"}')
-        message = await self._core.decide(
-            request.path_params["approval_id"], is_granted=is_granted, person=self._person_for(user)
-        )
-        return JSONResponse({"message": message})
-
-    async def undo(self, request: Request) -> Response:
-        """Take back what a run has changed."""
-        user = self._tokens.user(request)
-        if user is None:
-            return unauthorized()
-        return JSONResponse({"message": await self._core.undo(request.path_params["run_id"], self._person_for(user))})
 
     async def exposition(self, request: Request) -> Response:
         """Our own metrics."""

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from opsbot.workspace.blocks import MAX_MESSAGE_TEXT, MAX_VIEW_BLOCKS, check_blocks
+from opsbot.workspace.dialog import check_dialog
 from opsbot.workspace.faults import Faults
 from opsbot.workspace.settings import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID
 from opsbot.workspace.state import Channel, Message, SlackError, WorkspaceState
@@ -53,6 +54,7 @@ class WebApi:
             "usergroups.list": lambda given: {"usergroups": []},
             "users.info": self._user,
             "users.list": lambda given: {"members": [self._member(m.user_id) for m in state.settings.members]},
+            "views.open": self._open,
             "views.publish": self._publish,
         }
 
@@ -161,6 +163,10 @@ class WebApi:
         check_blocks(view.get("blocks"), MAX_VIEW_BLOCKS)
         self._state.publish_home(_need(given, "user_id"), view)
         return {"view": {**view, "id": "V0HOME"}}
+
+    def _open(self, given: Arguments) -> Answer:
+        view = check_dialog(given.get("view"))
+        return {"view": self._state.open_dialog(_need(given, "trigger_id"), view)}
 
 
 def _check_token(token: str, wanted: str, other: str) -> None:

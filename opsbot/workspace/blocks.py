@@ -25,6 +25,11 @@ MAX_CONFIRM_TITLE = 100
 MAX_CONFIRM_TEXT = 300
 MAX_CONFIRM_BUTTON = 30
 MAX_ALT_TEXT = 2000
+MAX_OVERFLOW_OPTIONS = 5
+MAX_SELECT_OPTIONS = 100
+MAX_OPTION_TEXT = 75
+MAX_OPTION_VALUE = 150
+MAX_LABEL = 2000
 MAX_MESSAGE_TEXT = 40_000
 
 Block = dict[str, Any]
@@ -77,10 +82,24 @@ def _block(block: Block, where: str) -> Iterator[str]:
             alt = block.get("alt_text", "")
             if not alt or len(alt) > MAX_ALT_TEXT:
                 yield f"{where}/alt_text: 1 to {MAX_ALT_TEXT} characters needed"
+        case "input":
+            yield from _input(block, where)
         case "divider" | "rich_text" | "markdown":
             pass
         case other:
             yield f"{where}: unknown block type {other!r}"
+
+
+def _input(block: Block, where: str) -> Iterator[str]:
+    yield from _text(block.get("label"), f"{where}/label", MAX_LABEL, plain=True)
+    element = block.get("element", {})
+    match element.get("type"):
+        case "plain_text_input":
+            pass
+        case "static_select":
+            yield from options(element.get("options"), f"{where}/element", MAX_SELECT_OPTIONS)
+        case other:
+            yield f"{where}/element: {other!r} is not supported here"
 
 
 def _section(block: Block, where: str) -> Iterator[str]:
@@ -93,8 +112,11 @@ def _section(block: Block, where: str) -> Iterator[str]:
         yield f"{where}/fields: no more than {MAX_SECTION_FIELDS} allowed, {len(fields)} given"
     for index, field in enumerate(fields):
         yield from _text(field, f"{where}/fields/{index}", MAX_FIELD_TEXT)
-    if block.get("accessory", {}).get("type") == "button":
-        yield from _buttons([block["accessory"]], where)
+    match block.get("accessory", {}).get("type"):
+        case "button":
+            yield from _buttons([block["accessory"]], where)
+        case "overflow":
+            yield from options(block["accessory"].get("options"), f"{where}/accessory", MAX_OVERFLOW_OPTIONS)
 
 
 def _buttons(elements: list[Any], where: str) -> Iterator[str]:
@@ -114,6 +136,17 @@ def _buttons(elements: list[Any], where: str) -> Iterator[str]:
             yield f"{place}/style: {element['style']!r} is neither primary nor danger"
         if "confirm" in element:
             yield from _confirm(element["confirm"], f"{place}/confirm")
+
+
+def options(given: object, where: str, limit: int) -> Iterator[str]:
+    """What is wrong with the options of a menu."""
+    if not isinstance(given, list) or not 1 <= len(given) <= limit:
+        yield f"{where}/options: 1 to {limit} needed"
+        return
+    for index, option in enumerate(given):
+        yield from _text(option.get("text"), f"{where}/options/{index}/text", MAX_OPTION_TEXT)
+        if not 1 <= len(str(option.get("value", ""))) <= MAX_OPTION_VALUE:
+            yield f"{where}/options/{index}/value: 1 to {MAX_OPTION_VALUE} characters needed"
 
 
 def _confirm(confirm: Block, where: str) -> Iterator[str]:

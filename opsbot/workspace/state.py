@@ -6,6 +6,7 @@ A message is Slack's own JSON object, since that is what goes in and out on ever
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from opsbot.workspace.settings import BOT_ID, BOT_NAME, BOT_USER_ID, ChannelSett
 Message = dict[str, Any]
 Listener = Callable[[dict[str, Any]], None]
 
+MAX_TRIGGERS = 200
 MAX_MESSAGES = 2_000
 """Kept for each channel; the oldest go first."""
 
@@ -48,6 +50,8 @@ class WorkspaceState:
         self.settings = settings
         self.channels = {c.channel_id: Channel(c.channel_id, c.name) for c in settings.channels}
         self.homes: dict[str, dict[str, Any]] = {}
+        self.dialogs: dict[str, dict[str, Any]] = {}
+        self._triggers: dict[str, str] = {}
         self._listeners: list[Listener] = []
         self._last_ts = 0.0
 
@@ -141,6 +145,27 @@ class WorkspaceState:
         """What somebody's Home tab shows."""
         self.homes[user_id] = view
         self.tell({"type": "home", "user": user_id, "view": view})
+
+    def trigger(self, user_id: str) -> str:
+        """A fresh trigger: who has it may open one dialog for that person. The last ones are kept."""
+        made = uuid.uuid4().hex
+        self._triggers[made] = user_id
+        for old in list(self._triggers)[:-MAX_TRIGGERS]:
+            del self._triggers[old]
+        return made
+
+    def open_dialog(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
+        """Show a dialog to the person whose press *trigger_id* is of; answers it with its id.
+
+        Raises: SlackError if that trigger is not there (any more).
+        """
+        user_id = self._triggers.pop(trigger_id, None)
+        if user_id is None:
+            raise SlackError("expired_trigger_id")
+        opened = {**view, "id": f"V{uuid.uuid4().hex[:10].upper()}"}
+        self.dialogs[user_id] = opened
+        self.tell({"type": "dialog", "user": user_id, "view": opened})
+        return opened
 
     def _next_ts(self) -> str:
         self._last_ts = max(time.time(), self._last_ts + 0.000001)

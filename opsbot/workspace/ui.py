@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from opsbot.workspace.dialog import values
 from opsbot.workspace.settings import APP_ID, BOT_ID, BOT_USER_ID, TEAM_ID
 from opsbot.workspace.socket import SocketMode
 from opsbot.workspace.state import Channel, Message, SlackError, WorkspaceState
@@ -46,6 +47,7 @@ class Page:
             web.get("/ui/state", self.state),
             web.get("/ui/live", self.live),
             web.post("/ui/press", self.press),
+            web.post("/ui/submit", self.submit),
             web.post("/ui/say", self.say),
             web.post("/ui/home", self.home),
             web.post("/respond/{ticket}", self.respond),
@@ -111,13 +113,15 @@ class Page:
         """Somebody presses a button of a message, or of their Home tab."""
         given = await self._write(request)
         action = {
-            "type": "button",
             "action_id": given["action_id"],
             "block_id": given.get("block_id", ""),
-            "value": given.get("value", ""),
-            "text": {"type": "plain_text", "text": given.get("text", "")},
             "action_ts": f"{time.time():.6f}",
         }
+        text = {"type": "plain_text", "text": given.get("text", "")}
+        if given.get("kind") == "overflow":
+            action |= {"type": "overflow", "selected_option": {"text": text, "value": given.get("value", "")}}
+        else:
+            action |= {"type": "button", "text": text, "value": given.get("value", "")}
         payload = {"type": "block_actions", **self._who(given["user"]), "actions": [action], "state": {"values": {}}}
         if given.get("channel"):
             channel = self._state.channel(given["channel"])
@@ -138,6 +142,16 @@ class Page:
         else:
             view = self._state.homes.get(given["user"], {})
             payload |= {"container": {"type": "view", "view_id": "V0HOME"}, "view": {**view, "id": "V0HOME"}}
+        return await self._deliver("interactive", payload)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Somebody fills in a dialog."""
+        given = await self._write(request)
+        view = self._state.dialogs.pop(given["user"], None)
+        if view is None or view["id"] != given.get("view_id"):
+            raise web.HTTPNotFound(text="the dialog is gone")
+        state = {"values": values(view, given.get("values", {}))}
+        payload = {"type": "view_submission", **self._who(given["user"]), "view": {**view, "state": state}}
         return await self._deliver("interactive", payload)
 
     async def say(self, request: web.Request) -> web.Response:
@@ -189,7 +203,7 @@ class Page:
             "team_domain": "local",
             "api_app_id": APP_ID,
             "response_url": self._response_url(request, channel, user),
-            "trigger_id": uuid.uuid4().hex,
+            "trigger_id": self._state.trigger(user),
         }
         answer = await self._deliver("slash_commands", payload)
         body = json.loads(answer.text or "{}")
@@ -211,7 +225,7 @@ class Page:
             "team": {"id": TEAM_ID, "domain": "local"},
             "api_app_id": APP_ID,
             "bot_id": BOT_ID,
-            "trigger_id": uuid.uuid4().hex,
+            "trigger_id": self._state.trigger(user_id),
         }
 
     def _response_url(self, request: web.Request, channel: Channel, user: str) -> str:

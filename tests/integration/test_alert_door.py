@@ -14,8 +14,7 @@ import pytest
 from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.desk import Desk
-from opsbot.people import Person, Role, person_for
-from opsbot.runbook.store import ApprovalRow, Change
+from opsbot.people import Role, person_for
 from opsbot.store.database import Database
 from opsbot.store.repositories import Repositories
 from opsbot.telemetry import CoreMetrics
@@ -45,12 +44,6 @@ class Runs:
 
     def wake(self) -> None:
         self.told.append("wake")
-
-    async def wake_run(self, run_id: str) -> None:
-        self.told.append(f"wake {run_id}")
-
-    async def request_undo(self, run_id: str, person: Person) -> None:
-        self.told.append(f"undo {run_id} by {person.user_id}")
 
 
 class Door:
@@ -179,31 +172,6 @@ async def test_people_act_with_their_own_token_and_rights(door: Door) -> None:
     assert view["incident"]["acknowledged_by"] == "cli:ann"
     assert view["timeline"][-1]["actor"] == "cli:ann"
     assert (await door.http.post("/api/v1/incidents/INC-9/acknowledge", headers=RESPONDER)).status_code == 404
-
-
-async def test_an_approval_is_decided_by_who_may(door: Door) -> None:
-    """A decision is stored before the run is told, a second one conflicts, and rubbish says what was expected."""
-    await door.post(FIRING)
-    (run,) = door.runs.queued()
-    approval_id = f"{run.run_id}:resize"
-    row = ApprovalRow(approval_id, run.run_id, "resize", "INC-1", "responder", "set it", "undo it", "d", 0.0, 9e9)
-    door.runs.commit(Change(run.run_id, 0.0, approval=row))
-    path = f"/api/v1/approvals/{approval_id}"
-    assert (await door.http.post(path, headers=RESPONDER, json={"decision": "yes"})).status_code == 400
-    assert (await door.http.post(path, headers=STRANGER, json={"decision": "grant"})).status_code == 403
-    assert door.runs.approval(approval_id).state == "open"
-    granted = await door.http.post(path, headers=RESPONDER, json={"decision": "grant"})
-    assert granted.json()["message"] == "You have granted it: set it"
-    assert door.asked.told[-1] == f"wake {run.run_id}"
-    again = await door.http.post(path, headers=RESPONDER, json={"decision": "refuse"})
-    assert (again.status_code, again.json()["error"]["message"]) == (403, "cli:ann has granted this already")
-
-
-async def test_undo_goes_to_the_run_with_the_person(door: Door) -> None:
-    """Undo needs a responder and reaches the executor under their name."""
-    assert (await door.http.post("/api/v1/runs/run-1/undo", headers=STRANGER)).status_code == 403
-    assert (await door.http.post("/api/v1/runs/run-1/undo", headers=RESPONDER)).status_code == 200
-    assert door.asked.told == ["undo run-1 by cli:ann"]
 
 
 async def test_what_was_decided_can_be_asked(door: Door) -> None:

@@ -18,6 +18,7 @@ from opsbot.desk import Desk
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.view import StepView
 from opsbot.people import Person
+from opsbot.run_desk import RunDesk
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.blocks import incident_message
 from opsbot.slack.home import home_view
@@ -172,7 +173,14 @@ async def test_a_workspace_that_lost_everything_gets_the_message_again() -> None
     async with running(workspace_settings(port)) as first:
         address = settings(first)
         role = SlackRole(
-            address, core.commands, lambda user: Person(user), core.outbox, core.view, core.entry, SystemClock()
+            address,
+            core.commands,
+            lambda user: Person(user),
+            core.outbox,
+            core.view,
+            core.entry,
+            SystemClock(),
+            core.commands,
         )
         await role.start()
         await until(lambda: core.is_all_said() and role.is_connected)
@@ -288,11 +296,20 @@ async def start(workspace: Workspace, url: str) -> tuple[RealCore, Callable[[], 
     roles: list[SlackRole] = []
     desk = Desk(stores, NoRuns(), AlertPolicy(), lambda alert: (), lambda: roles[0].wake(), clock)
 
+    run_desk = RunDesk(stores, NoRuns(), lambda: (), lambda: roles[0].wake(), clock)
+
     def person_for(user_id: str) -> Person:
         return Person(user_id, frozenset({"responder"}))
 
     role = SlackRole(
-        settings(workspace), desk, person_for, stores.outbox, stores.views.view, stores.incidents.entry, clock
+        settings(workspace),
+        desk,
+        person_for,
+        stores.outbox,
+        stores.views.view,
+        stores.incidents.entry,
+        clock,
+        run_desk,
     )
     roles.append(role)
     await role.start()

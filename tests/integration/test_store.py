@@ -14,6 +14,7 @@ from alembic.config import Config
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.errors import ApprovalError, InvalidTransition, NotFoundError
+from opsbot.incident.handle import handle_of
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.tracker import END_ANNOTATION
 from opsbot.notify.outbox import OutboxState
@@ -22,6 +23,7 @@ from opsbot.runbook.run import RunState
 from opsbot.runbook.store import ApprovalRow, Change
 from opsbot.store import schema
 from opsbot.store.approvals import ApprovalRepository
+from opsbot.store.control import RunControl
 from opsbot.store.database import Database, StoreError
 from opsbot.store.incidents import IncidentRepository
 from opsbot.store.outbox import OutboxRepository
@@ -248,6 +250,21 @@ def test_decisions_of_before_are_kept(tmp_path: Path) -> None:
     again = open_database(tmp_path)
     (decision,) = IncidentRepository(again).explain(firing().fingerprint).decisions
     assert (decision.kind, decision.alertname) == ("incident.opened", None)
+    again.close()
+
+
+def test_runs_of_before_have_a_handle(tmp_path: Path) -> None:
+    """A run from before they had short names is found by its own after the migration."""
+    database = open_database(tmp_path)
+    (run_id,) = IncidentRepository(database).ingest([firing()], 10.0, lambda alert: [RUNBOOK]).runs
+    with database.engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(schema.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0009")
+    database.close()
+    again = open_database(tmp_path)
+    assert RunControl(again).find(handle_of(run_id)).run_id == run_id
     again.close()
 
 

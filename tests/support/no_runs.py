@@ -16,3 +16,6 @@ class NoRuns:
 
     async def request_undo(self, run_id: str, person: Person) -> None:
         raise AssertionError("nothing is held")
+
+    async def cancel(self, run_id: str, person: Person, reason: str) -> None:
+        raise AssertionError("nothing runs")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsbot.alert.silence import Silence
-from opsbot.errors import ApprovalError, NotFoundError
+from opsbot.errors import NotFoundError
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.view import IncidentView
 from opsbot.oncall.turn import Turn
 from opsbot.people import Person
+from opsbot.runbook.commands import RunRequest
+from tests.support.recorded_runs import RecordedRuns
 
 
-class RecordedCommands:
-    """Implements opsbot.incident.commands.IncidentCommands over fixed views.
+class RecordedCommands(RecordedRuns):
+    """Implements opsbot.incident.commands.IncidentCommands, and those of runs, over fixed views.
 
     Args:
         views: the incidents that exist.
@@ -26,48 +28,39 @@ class RecordedCommands:
         self.live_silences: tuple[Silence, ...] = ()
         self.turns: tuple[Turn, ...] = ()
         self.explanations: dict[str, Explanation] = {}
+        self.requests: list[RunRequest] = []
         self.calls: list[tuple[str, str, str]] = []
 
     async def acknowledge(self, incident_id: str, person: Person) -> str:
-        self._record("acknowledge", incident_id, person)
+        self.record("acknowledge", incident_id, person)
         if all(view.incident.incident_id != incident_id for view in self.views):
             raise NotFoundError(f"there is no incident {incident_id}")
         return f"You have {incident_id}."
 
-    async def decide(self, approval_id: str, *, is_granted: bool, person: Person) -> str:
-        self._record("grant" if is_granted else "refuse", approval_id, person)
-        if not person.has("responder"):
-            raise ApprovalError(f"{approval_id} needs a responder")
-        return f"Approval {approval_id} is recorded."
-
-    async def undo(self, run_id: str, person: Person) -> str:
-        self._record("undo", run_id, person)
-        return f"Taking back {run_id}."
-
     async def resolve(self, incident_id: str, reason: str, person: Person) -> str:
-        self._record("resolve", f"{incident_id} {reason}", person)
+        self.record("resolve", f"{incident_id} {reason}", person)
         return f"{incident_id} is resolved."
 
     async def merge(self, incident_id: str, into: str, person: Person) -> str:
-        self._record("merge", f"{incident_id} {into}", person)
+        self.record("merge", f"{incident_id} {into}", person)
         return f"{incident_id} is merged into {into}."
 
     async def take_apart(self, incident_id: str, person: Person) -> str:
-        self._record("take apart", incident_id, person)
+        self.record("take apart", incident_id, person)
         return f"{incident_id} is by itself."
 
     async def link(self, incident_id: str, other: str, reason: str, person: Person) -> str:
-        self._record("link", f"{incident_id} {other} {reason}", person)
+        self.record("link", f"{incident_id} {other} {reason}", person)
         return f"{incident_id} and {other} are linked."
 
     async def silence(
         self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None
     ) -> str:
-        self._record("silence", f"{length_s:g} {' '.join(matchers)} {reason}", person)
+        self.record("silence", f"{length_s:g} {' '.join(matchers)} {reason}", person)
         return "SIL-1 is set."
 
     async def end_silence(self, silence_id: str, person: Person) -> str:
-        self._record("end silence", silence_id, person)
+        self.record("end silence", silence_id, person)
         return f"{silence_id} is over."
 
     async def silences(self) -> tuple[Silence, ...]:
@@ -87,9 +80,3 @@ class RecordedCommands:
             if view.incident.incident_id == incident_id:
                 return view
         raise NotFoundError(f"there is no incident {incident_id}")
-
-    def _record(self, verb: str, reference: str, person: Person) -> None:
-        self.calls.append((verb, reference, person.user_id))
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error

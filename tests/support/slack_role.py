@@ -12,7 +12,7 @@ from opsbot.clock import SystemClock
 from opsbot.errors import NotFoundError
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
-from opsbot.people import Person
+from opsbot.people import Person, Role
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from tests.support.outbox import MemoryOutbox
@@ -59,12 +59,15 @@ class Core:
 
 @asynccontextmanager
 async def running_role(core: Core, settings: SlackSettings) -> AsyncIterator[SlackRole]:
-    """A role that listens and delivers until the block ends; responders are users whose id ends in ONCALL."""
+    """A role that listens and delivers until the block ends; ids that end in ONCALL and COMMANDER have those roles."""
 
     def person_for(user_id: str) -> Person:
-        return Person(user_id, frozenset({"responder"}) if user_id.endswith("ONCALL") else frozenset())
+        roles: dict[str, Role] = {"ONCALL": "responder", "COMMANDER": "commander"}
+        return Person(user_id, frozenset(role for end, role in roles.items() if user_id.endswith(end)))
 
-    role = SlackRole(settings, core.commands, person_for, core.outbox, core.view, core.entry, SystemClock())
+    role = SlackRole(
+        settings, core.commands, person_for, core.outbox, core.view, core.entry, SystemClock(), core.commands
+    )
     await role.start()
     try:
         yield role

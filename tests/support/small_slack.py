@@ -36,6 +36,7 @@ class SmallSlack:
         self.messages: list[dict[str, Any]] = []
         self.ephemerals: list[Mapping[str, Any]] = []
         self.homes: list[Mapping[str, Any]] = []
+        self.dialogs: list[Mapping[str, Any]] = []
         self.responses: list[Mapping[str, Any]] = []
         self.calls: list[str] = []
         self.faults: dict[str, list[int | str]] = {}
@@ -161,6 +162,9 @@ class SmallSlack:
             case "chat.postEphemeral":
                 self.ephemerals.append(arguments)
                 return {"ok": True, "message_ts": "1.0"}
+            case "views.open":
+                self.dialogs.append(arguments)
+                return {"ok": True, "view": {}}
             case "views.publish":
                 self.homes.append(arguments)
                 return {"ok": True, "view": {}}

@@ -1,6 +1,7 @@
 // The page: keeps what the workspace holds, draws it, and carries out what a person does.
 import { drawBlocks } from "./blocks.js";
 import { makeComposer } from "./composer.js";
+import { showDialog } from "./dialog.js";
 import { byId, el, sync, toast } from "./dom.js";
 import { follow } from "./live.js";
 import { channelItems, drawMessage, threadItems } from "./messages.js";
@@ -70,6 +71,9 @@ function apply(change) {
     case "home":
       homes[change.user] = change.view;
       break;
+    case "dialog":
+      if (change.user === me) showDialog(change.view, names, submit);
+      return;
     case "bot":
       isBotConnected = change.connected;
       break;
@@ -94,10 +98,12 @@ async function write(path, content) {
 
 async function press(message, block, button) {
   const place = message ? { channel: shown, ts: message.ts } : {};
-  const { action_id, value, text } = button;
-  const problem = await write("/ui/press", { ...place, block_id: block.block_id, action_id, value, text: text.text });
+  const { type: kind, action_id, value, text } = button;
+  const problem = await write("/ui/press", { ...place, block_id: block.block_id, kind, action_id, value, text: text.text });
   if (problem) toast(problem);
 }
+
+const submit = (view, values) => write("/ui/submit", { view_id: view.id, values });
 
 const say = (text, thread_ts) => write("/ui/say", { channel: shown, text, thread_ts });
 
@@ -239,6 +245,6 @@ byId("member").addEventListener("change", (event) => {
 byId("home-tab").addEventListener("click", () => show(HOME));
 byId("close-thread").addEventListener("click", closeThread);
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && thread && !byId("confirm").open) closeThread();
+  if (event.key === "Escape" && thread && !byId("confirm").open && !byId("dialog").open) closeThread();
 });
 follow({ onOpen: load, onChange: apply, onLost: () => { isLive = false; drawBanner(); } });

@@ -38,6 +38,7 @@ function draw(block, names, press) {
 
 function element(block, given, names, press) {
   if (given.type === "image") return picture(given);
+  if (given.type === "overflow") return menu(block, given, names, press);
   if (given.type !== "button") return el("p", {}, text(given, names));
   const shown = el(
     "button",
@@ -52,6 +53,27 @@ function element(block, given, names, press) {
     } finally {
       shown.removeAttribute("aria-busy");
     }
+  });
+  return shown;
+}
+
+// A native disclosure: it opens by keyboard too, and closes after a choice.
+function menu(block, given, names, press) {
+  const shown = el("details", { class: "overflow" }, el("summary", { "aria-label": "More actions", title: "More actions" }, "⋯"));
+  const entries = given.options.map((option) =>
+    el("button", {
+      type: "button",
+      "data-action-id": given.action_id,
+      "data-value": option.value,
+      onclick: () => {
+        shown.open = false;
+        press(block, { type: "overflow", action_id: given.action_id, value: option.value, text: option.text });
+      },
+    }, text(option.text, names)),
+  );
+  shown.append(el("div", { class: "entries" }, ...entries));
+  shown.addEventListener("focusout", (event) => {
+    if (!shown.contains(event.relatedTarget)) shown.open = false;
   });
   return shown;
 }

@@ -138,6 +138,7 @@ def test_a_mistyped_command_gets_a_suggestion() -> None:
         ("alerts", "policies/alerts/series.yaml"),
         ("alerts", "policies/alerts/latency.yaml"),
         ("runbook", "runbooks/kv-cache-pressure.yaml"),
+        ("runbook-test", "runbooks/kv-cache-pressure.test.yaml"),
     ],
 )
 def test_the_shipped_schemas_are_current_and_fit(name: str, file: str, tmp_path: Path) -> None:

@@ -17,11 +17,13 @@ from opsbot.config import Settings
 from opsbot.oncall.wire import RotaWire
 from opsbot.rule.model import RuleFileWire
 from opsbot.runbook.wire import RunbookFile
+from opsbot.testing.wire import TestFile
 
 ROOT = Path(__file__).parents[3]
 RUNBOOK = ROOT / "runbooks/kv-cache-pressure.yaml"
 MODELS: dict[FileKind, type[BaseModel]] = {
     "runbook": RunbookFile,
+    "runbook tests": TestFile,
     "alert rules": RuleFileWire,
     "settings": Settings,
     "rota": RotaWire,

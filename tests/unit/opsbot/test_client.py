@@ -25,7 +25,7 @@ def test_it_says_what_is_wrong_what_runs_and_what_holds_it() -> None:
         "  stays open: it grows",
         "  dealt with here too: INC-2  The queue grows",
     ]
-    assert any("run-1" in line for line in lines[4:])
+    assert any("r-4e65d3" in line for line in lines[4:])
 
 
 def test_one_alert_needs_no_count() -> None:

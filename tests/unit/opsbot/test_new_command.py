@@ -49,6 +49,8 @@ def test_a_new_runbook_passes_the_check_and_fits_the_schema(
     assert document is not None
     assert problems == []
     assert document.value(("runbook",)) == "lower-the-batch.yaml"
+    result = CliRunner().invoke(main, ["test", "runbooks"])
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize("there", ["mine.yaml", "mine.test.yaml"])

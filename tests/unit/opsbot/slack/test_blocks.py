@@ -73,9 +73,21 @@ def test_an_open_incident_with_an_approval() -> None:
             "text": {
                 "type": "mrkdwn",
                 "verbatim": True,
-                "text": "*Relieve KV cache pressure*: waiting\n"
+                "text": "*Relieve KV cache pressure* `r-4e65d3`: waiting\n"
                 "✓  Read the KV cache usage · 0.93\n"
                 "◔  Resize the batch · waits for approval",
+            },
+            "accessory": {
+                "type": "overflow",
+                "action_id": "run.menu",
+                "options": [
+                    {"text": {"type": "plain_text", "emoji": True, "text": label}, "value": f"{verb} r-4e65d3fbe8ad"}
+                    for verb, label in (
+                        ("pause", "Pause …"),
+                        ("skip", "Leave a step out …"),
+                        ("cancel", "Cancel and take back …"),
+                    )
+                ],
             },
         },
         {
@@ -157,7 +169,8 @@ def test_a_run_that_holds_its_change_can_be_undone() -> None:
     )
     blocks = rendered(view)
     assert texts(blocks)[2] == (
-        "*Relieve KV cache pressure*: done, holding its change until the incident ends\n✓  Resize the batch · limit 8"
+        "*Relieve KV cache pressure* `r-4e65d3`: done, holding its change until the incident ends\n"
+        "✓  Resize the batch · limit 8"
     )
     assert buttons(blocks) == [("Undo", "run.undo", "run-1")]
     undo = blocks[-1]["elements"][0]
@@ -212,7 +225,7 @@ def test_a_resolved_incident_is_short_and_has_nothing_to_press() -> None:
     assert texts(blocks) == [
         "✅ INC-1 KV cache pressure on local",
         f"Resolved {resolved} after 3 min · critical · cluster *local*\n"
-        "*Relieve KV cache pressure*: succeeded after 3 min",
+        "*Relieve KV cache pressure* `r-4e65d3`: succeeded after 3 min",
     ]
     assert buttons(blocks) == []
 
@@ -255,7 +268,7 @@ def test_a_view_of_any_size_keeps_slacks_limits() -> None:
     message = incident_message(make_view(make_incident(title=long, description=long), runs), OPENED_AT)
     assert_within_limits(message)
     context = [block.to_dict() for block in message.blocks if block.type == "context"]
-    assert context[0]["elements"][0]["text"] == "… and 130 more; `opsbot incidents` lists them"
+    assert context[0]["elements"][0]["text"] == "… and 131 more; `opsbot incidents` lists them"
 
 
 def assert_within_limits(message: Message) -> None:

@@ -18,7 +18,9 @@ STRANGER = Person("U0STRANGER")
 
 def slash_commands(commands: RecordedCommands) -> SlashCommands:
     """The listener without Slack around it."""
-    return SlashCommands(commands, lambda user_id: Person(user_id), Work(), lambda: None, ManualClock(OPENED_AT))
+    return SlashCommands(
+        commands, lambda user_id: Person(user_id), Work(), lambda: None, ManualClock(OPENED_AT), commands
+    )
 
 
 @pytest.mark.parametrize("text", ["ack INC-1", "ack inc-1", "ACK 1", "acknowledge  INC1", "ack inc 1"])
@@ -56,8 +58,8 @@ async def test_a_word_that_is_nearly_ours_is_suggested(text: str, suggested: str
 
 async def test_a_word_that_is_nothing_of_ours_gets_the_help() -> None:
     """And cannot mention anybody in the answer."""
-    answer = await slash_commands(RecordedCommands()).answer("<!channel>", RESPONDER)
-    assert answer == f"There is no `&lt;!channel&gt;`.\n{HELP}"
+    answer = await slash_commands(RecordedCommands()).answer("<!everyone>", RESPONDER)
+    assert answer == f"There is no `&lt;!everyone&gt;`.\n{HELP}"
 
 
 async def test_status_names_what_waits_for_this_person() -> None:
@@ -74,7 +76,7 @@ async def test_incidents_lists_runs_and_steps() -> None:
     answer = await slash_commands(RecordedCommands([make_view(runs=[make_run()])])).answer("incidents", STRANGER)
     assert answer.splitlines()[0] == "*🔴 INC-1 KV cache pressure on local*"
     assert answer.splitlines()[2:] == [
-        "*Relieve KV cache pressure*: waiting",
+        "*Relieve KV cache pressure* `r-4e65d3`: waiting",
         "✓  Read the KV cache usage · 0.93",
         "◔  Resize the batch · waits for approval",
     ]
