@@ -35,13 +35,14 @@ test: setup check ## everything a change must pass: lint, types, YAML, unit to e
 test-runbooks: setup ## each shipped runbook on a real server under real load, 20 minutes; ARGS="--runbooks-subset 4" some of them
 	@$(BIN)/pytest -p no:randomly -m runbooks tests/runbooks $(ARGS)
 
-test-all: test test-runbooks bench ## tests, then runbooks, then the benches
+test-all: export OPSBOT_KILLS = all
+test-all: test test-runbooks bench ## tests, with every moment of a run at which it can be killed; then runbooks, then the benches
 
 e2e: setup ## only the tests that drive processes and a browser
 	@$(BIN)/pytest -m e2e $(ARGS)
 
 fault: setup ## only the tests that kill and cut things
-	@$(BIN)/pytest -m fault $(ARGS)
+	@OPSBOT_KILLS=all $(BIN)/pytest -m fault $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts, shipped YAML and the tests of shipped runbooks
 	@$(BIN)/ruff format --check .
@@ -71,6 +72,9 @@ bench-watch: setup ## the watching path beside Prometheus and Alertmanager: cost
 	@$(BIN)/python -m bench.rules_scale
 	@$(BIN)/python -m bench.alert_storm
 	@$(BIN)/python -m bench.breach
+
+bench-runbooks: setup ## what durability costs a runbook's step, and a hundred runs at once; a minute
+	@$(BIN)/python -m bench.runbook_engine
 
 bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
 	@$(BIN)/python bench/fleet_speed.py $(ARGS)

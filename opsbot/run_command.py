@@ -27,12 +27,31 @@ FIRST_TRIES = 3
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="An input of the runbook; may be repeated.")
 @click.option("--incident", default=None, metavar="INC-1", help="Run it for this incident instead of one of its own.")
 @click.option("--wait", is_flag=True, help="Follow the steps until it holds or ends; exit 1 unless it went well.")
+@click.option("--standalone", is_flag=True, help="Run it here to its end, durably, without a bot.")
+@click.option("--yes", is_flag=True, help="With --standalone: approve whatever you may approve.")
+@click.option(
+    "--hold",
+    "hold",
+    default=None,
+    metavar="10m",
+    help="With --standalone: hold what was set so long; else till Ctrl-C.",
+)
 @CONFIG_OPTION
 def run(
-    runbook: str, cluster: str, given: tuple[str, ...], incident: str | None, wait: bool, config_path: Path
+    runbook: str,
+    cluster: str,
+    given: tuple[str, ...],
+    incident: str | None,
+    wait: bool,
+    standalone: bool,
+    yes: bool,
+    hold: str | None,
+    config_path: Path,
 ) -> None:
     """Start RUNBOOK by hand; prints the run's name at once."""
     inputs = dict(_pair(text) for text in given)
+    if standalone:
+        sys.exit(_alone(runbook, cluster, inputs, yes, hold, config_path))
     # Made here, so that asking again after an answer that was lost is still one run.
     body = {"runbook": runbook, "cluster": cluster, "inputs": inputs, "incident": incident, "request_id": uuid4().hex}
     with client_of(config_path) as client:
@@ -94,6 +113,30 @@ def follow(client: CoreClient, view: Mapping[str, Any]) -> bool:
             return view["state"] in ("succeeded", "holding")
         time.sleep(POLL_S)
         view = client.ask(path_of("runs", view["run_id"]))
+
+
+def _alone(
+    runbook: str, cluster: str, inputs: Mapping[str, str], grants: bool, hold: str | None, config_path: Path
+) -> int:
+    import asyncio
+    import os
+
+    from opsbot.alone import Alone, Terminal, run_alone
+    from opsbot.config import load_settings
+    from opsbot.yamlfile import parse_duration
+
+    def ask(question: str) -> bool | None:
+        return click.confirm(question, default=False) if sys.stdin.isatty() else None
+
+    if hold is not None:
+        try:
+            hold_s: float | None = parse_duration(hold)
+        except ValueError as error:
+            raise click.UsageError(f"--hold: {error}") from error
+    else:
+        hold_s = None if sys.stdin.isatty() else 0.0
+    wanted = Alone(runbook, cluster, inputs, grants, hold_s)
+    return asyncio.run(run_alone(load_settings(config_path), os.environ, wanted, Terminal(click.echo, ask)))
 
 
 def _asked(client: CoreClient, body: dict[str, Any]) -> Mapping[str, Any]:

@@ -7,34 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from opsbot.errors import ActionError, OpsbotError
+from opsbot.errors import OpsbotError
 from opsbot.expression import Expression, ExpressionError
 from opsbot.runbook import texts
 from opsbot.runbook.action import Action, ActionContext, Facts, Outcome
 from opsbot.runbook.case import Case, Cases
 from opsbot.runbook.held import attempt_of, key_of
-from opsbot.runbook.model import RetryOn, Step
+from opsbot.runbook.model import Step
+from opsbot.runbook.performing import Sleep, insist, perform
 from opsbot.runbook.run import StepState
 from opsbot.runbook.scope import result_variables
 from opsbot.runbook.store import Change, StepRow
-from opsbot.yamlfile import format_duration
 
 logger = logging.getLogger(__name__)
 
-Sleep = Callable[[float], Awaitable[None]]
 
+class ActBroke(Exception):
+    """An act failed, and *error* says how; a store that does not take the record of an act is no such failure."""
 
-class OutcomeUnknown(ActionError):
-    """Whether an act happened cannot be told, and repeating it could do it twice: a person must say."""
-
-    def __init__(self, message: str, *, outcome_unknown: bool = True) -> None:
-        super().__init__(message, outcome_unknown=outcome_unknown)
+    def __init__(self, error: OpsbotError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,8 @@ class Acting:
             following: what follows the step if this ends it.
             until: when a verification of it gives up; None if there is none.
 
-        Raises: OutcomeUnknown; OpsbotError, having changed nothing that is not recorded.
+        Raises: ActBroke, whose error is OutcomeUnknown where a person must say whether it happened; OpsbotError of
+            the store, and then it is to be performed again: what happened is found by its key.
         """
         action = case.action()
         arguments = action.arguments.model_validate(row.arguments)
@@ -60,23 +59,15 @@ class Acting:
         may_have_happened = row.idempotency_key is not None and row.state is not StepState.READY
         if not action.is_read_only and not may_have_happened:
             row = await self._intend(case, row)
-        outcome = await self._try(case, row, action, arguments, may_have_happened)
+        try:
+            outcome = await self._try(case, row, action, arguments, may_have_happened)
+        except OpsbotError as error:
+            raise ActBroke(error) from error
         return await self._succeeded(case, row, _checked(action, outcome), action, following, until)
 
     async def prior(self, step: Step, action: Action[Any], arguments: Any) -> Facts:
         """The value before the change, tried as often as the step says; raises OpsbotError."""
-        for pause_s in step.retry.pauses():
-            try:
-                async with asyncio.timeout(step.timeout_s):
-                    return await action.prior(arguments)
-            except TimeoutError:
-                error: OpsbotError = _no_answer(action, step)
-            except OpsbotError as raised:
-                error = raised
-            if pause_s is None or not error.retryable:
-                raise error
-            await self.sleep(pause_s)
-        raise AssertionError("the last pause is None")
+        return await insist(step, action, lambda: action.prior(arguments), self.sleep)
 
     async def _intend(self, case: Case, row: StepRow) -> StepRow:
         attempt = attempt_of(row) + 1 if row.idempotency_key else 1
@@ -97,30 +88,7 @@ class Acting:
             case.incident.incident_id,
             case.run.is_drill,
         )
-        for pause_s in step.retry.pauses():
-            try:
-                async with asyncio.timeout(step.timeout_s):
-                    if may_have_happened and not action.is_read_only:
-                        found = await action.find(arguments, context.idempotency_key)
-                        if found is not None:
-                            return found
-                        if not action.is_idempotent:
-                            raise OutcomeUnknown(f"{action.name}: it is unknown whether it happened")
-                    return await action.act(arguments, context)
-            except TimeoutError:
-                error: OpsbotError = _no_answer(action, step)
-            except OpsbotError as raised:
-                error = raised
-            is_unknown = isinstance(error, ActionError) and error.outcome_unknown
-            may_have_happened = may_have_happened or is_unknown
-            if pause_s is None or _kind(error) not in step.retry.on:
-                if not may_have_happened or action.is_read_only:
-                    raise error
-                # What a lease did can be found by its key and taken back later; of anything else a person must say.
-                kind = ActionError if action.takes_lease else OutcomeUnknown
-                raise kind(str(error), outcome_unknown=True) from error
-            await self.sleep(pause_s)
-        raise AssertionError("the last pause is None")
+        return await perform(step, action, arguments, context, self.sleep, may_have_happened=may_have_happened)
 
     async def _succeeded(
         self, case: Case, row: StepRow, outcome: Outcome, action: Action[Any], following: str, until: float | None
@@ -168,17 +136,3 @@ def _checked(action: Action[Any], outcome: Outcome) -> Outcome:
         logger.error("%s yielded other outputs than it declares: %s", action.name, error)
         outputs = {}
     return replace(outcome, outputs=outputs)
-
-
-def _kind(error: OpsbotError) -> RetryOn:
-    if isinstance(error, ActionError) and error.outcome_unknown:
-        return "unknown"
-    return "unreachable" if error.retryable else "failed"
-
-
-def _no_answer(action: Action[Any], step: Step) -> ActionError:
-    return ActionError(
-        f"{action.name}: no answer within {format_duration(step.timeout_s)}",
-        retryable=action.is_read_only,
-        outcome_unknown=not action.is_read_only,
-    )

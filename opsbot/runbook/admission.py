@@ -15,8 +15,9 @@ from opsbot.yamlfile import format_duration
 
 Verdict = Literal["start", "wait", "skip", "person"]
 
-_ON_ITS_STEPS = frozenset({RunState.RUNNING, RunState.UNDOING, RunState.FINISHING})
-"""One that waits for an approval, or holds, makes no step: it keeps nobody waiting. Knobs have locks of their own."""
+_ON_ITS_STEPS = frozenset({RunState.QUEUED, RunState.RUNNING, RunState.UNDOING, RunState.FINISHING})
+"""Queued: admitted, and about to begin. One that waits for an approval, or holds, makes no step: it keeps nobody
+waiting. Knobs have locks of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Earlier:
     group: str | None
     state: RunState
     admitted_at: float | None
+    is_drill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,11 @@ class Admission:
 
 
 def admit(runbook: Runbook, run: Run, group: str, earlier: Sequence[Earlier], now: float) -> Admission:
-    """Whether *run* starts at *now*. A person who asks for a run is not held back by cooldown and number."""
+    """Whether *run* starts at *now*.
+
+    A person who asks for a run is not held back by cooldown and number, and a drill never holds an incident's run back:
+    it gives way.
+    """
     admitted = [one for one in earlier if one.admitted_at is not None and one.run_id != run.run_id]
     if not run.requester:
         held = _held_back(runbook, run, admitted, now)
@@ -54,6 +60,13 @@ def admit(runbook: Runbook, run: Run, group: str, earlier: Sequence[Earlier], no
             return held
     others = [one for one in admitted if one.group == group]
     unfinished = [one for one in others if RUN_TRANSITIONS[one.state]]
+    if not run.is_drill:
+        drills = [one for one in unfinished if one.is_drill]
+        busy_drills = [one for one in drills if one.state in _ON_ITS_STEPS]
+        if busy_drills:
+            replaced = tuple(one.run_id for one in busy_drills if one.state is not RunState.UNDOING)
+            return Admission("wait", f"the drill {busy_drills[0].run_id} is undone first", replaced)
+        unfinished = [one for one in unfinished if not one.is_drill]
     match runbook.concurrency.on_conflict:
         case "skip" if unfinished:
             return Admission("skip", f"{unfinished[0].run_id} of the same group is {unfinished[0].state.value}")
@@ -73,7 +86,10 @@ def _held_back(runbook: Runbook, run: Run, admitted: Sequence[Earlier], now: flo
     starts = [
         one.admitted_at
         for one in admitted
-        if one.runbook_id == run.runbook_id and one.cluster == run.cluster and one.admitted_at is not None
+        if one.runbook_id == run.runbook_id
+        and one.cluster == run.cluster
+        and one.admitted_at is not None
+        and one.is_drill is run.is_drill
     ]
     limit = runbook.max_runs
     recent = [start for start in starts if start > now - limit.per_s]

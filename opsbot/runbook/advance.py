@@ -7,18 +7,19 @@ what can be expected; it answers what comes next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from opsbot.errors import ActionError, OpsbotError
+from opsbot.errors import ActionError, InvalidTransition, OpsbotError
 from opsbot.incident.handle import handle_of
 from opsbot.runbook import texts
-from opsbot.runbook.acting import Acting, OutcomeUnknown
+from opsbot.runbook.acting import ActBroke, Acting
 from opsbot.runbook.case import Case, Cases
 from opsbot.runbook.consent import Consent
 from opsbot.runbook.gate import LOOK_AGAIN_S, Gate
 from opsbot.runbook.held import RunLocks
-from opsbot.runbook.preparing import MAX_ASKED, Prepared, Preparing, limit_text
+from opsbot.runbook.performing import OutcomeUnknown
+from opsbot.runbook.preparing import MAX_ASKED, Prepared, Preparing
 from opsbot.runbook.probe import Prober
 from opsbot.runbook.query import compile_query
 from opsbot.runbook.result import Next, StepResult, result
@@ -29,6 +30,8 @@ from opsbot.runbook.verifying import Verification, watch
 Sleep = Callable[[float], Awaitable[None]]
 
 _NOT_YET_ACTED = frozenset({StepState.PENDING, StepState.WAITING_APPROVAL, StepState.ANNOUNCING, StepState.READY})
+MOST_OVERTAKEN = 3
+"""How often in a row somebody may move the run while a look at it is under way."""
 _FOLLOWING = {"continue": Next.GO_ON, "stop": Next.STOPPED, "undo": Next.UNDO_STEP}
 
 
@@ -48,9 +51,17 @@ class Advance:
 
     async def step(self, run_id: str, step_id: str) -> StepResult:
         """Look at the step, and go on with it, until something else comes first."""
+        num_overtaken = 0
         while True:
             case = await self.cases.read(run_id, step_id)
-            answer = await self._look(case)
+            try:
+                answer = await self._look(case)
+            except InvalidTransition:
+                # Somebody has moved the run since it was read, by Undo for example: look anew.
+                num_overtaken += 1
+                if num_overtaken > MOST_OVERTAKEN:
+                    raise
+                continue
             if answer is not None:
                 return answer
 
@@ -58,10 +69,10 @@ class Advance:
         row = case.row
         if row.state in STEP_ENDS:
             following = Next(row.following or Next.GO_ON)
-            return result(following, row.detail if following is not Next.GO_ON else "")
-        if case.is_interrupted and any(one.state is StepState.UNKNOWN for one in (row, *case.items)):
-            # Nobody has said whether it happened; the end of the run does not wait for that.
-            return result(Next.INTERRUPTED)
+            # As it was answered when it ended, before a crash.
+            is_named = row.state is StepState.FAILED and following is Next.FAILED and not case.items
+            detail = f"{row.name}: {row.detail}" if is_named else row.detail
+            return result(following, detail if following is not Next.GO_ON else "")
         if row.state in _NOT_YET_ACTED:
             answer = await self._before(case)
             if answer is not None:
@@ -82,6 +93,8 @@ class Advance:
                 return await (self._act_on_items(case) if case.items else self._act(case, row))
             case StepState.VERIFYING:
                 return await self._verify(case)
+            case StepState.UNKNOWN if case.is_interrupted:
+                return result(Next.INTERRUPTED)
         return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
 
     async def _before(self, case: Case) -> StepResult | None:
@@ -93,11 +106,9 @@ class Advance:
             await self.consent.withdraw(case)
             why = f"left out by {case.row.skipped_by}: {case.row.skip_reason}"
             return await self.cases.end(case, StepState.SKIPPED, Next.GO_ON, why)
-        deadline = case.run.deadline
-        is_late = deadline is not None and self.cases.clock.now() >= deadline
-        if is_late and case.run.state is not RunState.FINISHING and not case.run.paused_by:
+        if case.is_late:
             await self.consent.withdraw(case)
-            return await self.preparing.fail(case, limit_text(case.runbook), is_final=True)
+            return await self.preparing.late(case)
         if case.run.paused_by and case.row.state is StepState.PENDING:
             return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
         return None
@@ -113,14 +124,14 @@ class Advance:
         """A step that people have consented to: see that what they were told still holds."""
         rows = case.items or (case.row,)
         action = case.action()
-        try:
-            for row in rows:
-                arguments = action.arguments.model_validate(row.arguments)
+        for row in rows:
+            arguments = action.arguments.model_validate(row.arguments)
+            try:
                 prior = {} if action.is_read_only else await self.acting.prior(case.step, action, arguments)
-                if row.prior is not None and dict(prior) != dict(row.prior):
-                    return await self._changed_meanwhile(case, row)
-        except OpsbotError as error:
-            return await self.preparing.fail(case, str(error))
+            except OpsbotError as error:
+                return await self.preparing.fail(case, str(error))
+            if row.prior is not None and dict(prior) != dict(row.prior):
+                return await self._changed_meanwhile(case, row)
         if not case.items:
             return await self._pass(case, case.row)
         await self.cases.put(case, replace(case.row, state=StepState.ACTING))
@@ -136,16 +147,20 @@ class Advance:
         said = texts.entry(
             case.run, f"changed:{number}", "step.changed", text, self.cases.clock.now(), step_id=case.step.step_id
         )
-        await self.cases.put(case, replace(case.row, state=StepState.PENDING, num_asked=number), entry=said)
+        # It may have waited at the gate: while it is asked about anew, others may have the knob.
+        pending = replace(case.row, state=StepState.PENDING, num_asked=number)
+        await self.cases.put(case, pending, entry=said, frees=True)
         return None
 
     async def _pass(self, case: Case, row: StepRow) -> StepResult | None:
         """Through the gate, then act."""
         if not case.action().is_read_only:
-            # After a wait at the gate a step that asked nobody is prepared anew: values change meanwhile.
-            waiting = await self.gate.enter(case, row)
-            if waiting is not None:
-                return waiting
+            entered = await self.gate.enter(case, row)
+            if entered is False:
+                # It has waited, and values change meanwhile: look at it anew, with the knob in hand.
+                return None
+            if entered is not True:
+                return entered
         return await self._act(case, row)
 
     async def _act(self, case: Case, row: StepRow) -> StepResult | None:
@@ -160,14 +175,17 @@ class Advance:
         """Perform one row; answers it, or what follows if it broke."""
         try:
             action = case.action()
+        except OpsbotError as error:
+            return await self._broke(case, row, error)
+        try:
             if not action.is_read_only:
                 return await self.acting.act(case, row, following=following, until=until)
             reading = asyncio.create_task(self.acting.act(case, row, following=following, until=until))
             return await self._unless_interrupted(case, reading)
-        except OutcomeUnknown as error:
-            return await self._unknown(case, row, error)
-        except OpsbotError as error:
-            return await self._broke(case, row, error)
+        except ActBroke as broke:
+            if isinstance(broke.error, OutcomeUnknown) and case.run.state is not RunState.FINISHING:
+                return await self._unknown(case, row, broke.error)
+            return await self._broke(case, row, broke.error)
 
     async def _unless_interrupted(self, case: Case, reading: asyncio.Task[StepRow]) -> StepRow | StepResult:
         """A read-only act may be a long wait; it is given up once it has become pointless."""
@@ -207,11 +225,15 @@ class Advance:
             case.run, f"unknown:{texts.short_digest(str(stored.idempotency_key))}", "step.unknown", text, now,
             step_id=row.step_id, is_broadcast=True,
         )  # fmt: skip
+        unknown = replace(stored, state=StepState.UNKNOWN, detail=str(error))
+        if (await self.cases.read(case.run.run_id, case.step.step_id)).run.state is RunState.UNDOING:
+            await self.cases.put(case, unknown, entry=said)
+            return result(Next.INTERRUPTED)
         await self.cases.commit(
             Change(
                 case.run.run_id,
                 now,
-                (replace(stored, state=StepState.UNKNOWN, detail=str(error)),),
+                (unknown,),
                 state=RunState.WAITING,
                 detail=f"somebody must say whether this happened: {row.name}",
                 entries=(said,),
@@ -225,22 +247,26 @@ class Advance:
         end = self._stage_end(case, total)
         for item in case.items[case.row.num_done : end]:
             if item.state is StepState.FAILED and not case.step.continue_on_error:
-                # It broke before a crash, and only that was stored.
-                why = f"{item.name}: {item.detail}"
-                await self.cases.end(case, StepState.FAILED, Next.FAILED, why)
-                return result(Next.FAILED, why)
+                # It broke a moment before a crash.
+                return await self.cases.end(case, StepState.FAILED, Next.FAILED, f"{item.name}: {item.detail}")
             if item.state in STEP_ENDS:
                 continue
             if item.state is StepState.UNKNOWN:
+                if case.is_interrupted:
+                    return result(Next.INTERRUPTED)
                 return result(Next.WAIT, until=self.cases.clock.now() + LOOK_AGAIN_S)
             if item.idempotency_key is None or item.state is StepState.READY:
                 now = await self.cases.read(case.run.run_id, case.step.step_id)
                 if now.is_interrupted:
                     return await self.cases.end(case, StepState.SKIPPED, Next.INTERRUPTED, "no longer needed")
+                if now.is_late:
+                    return await self.preparing.late(now)
                 if not case.action().is_read_only:
-                    waiting = await self.gate.enter(now, item)
-                    if waiting is not None:
-                        return waiting
+                    entered = await self.gate.enter(now, item)
+                    if entered is False:
+                        return None
+                    if entered is not True:
+                        return entered
             done = await self._one(case, item, "", None)
             if isinstance(done, StepRow):
                 continue
@@ -248,11 +274,16 @@ class Advance:
                 if done["next"] != Next.WAIT:
                     await self.cases.end(case, StepState.FAILED, Next(done["next"]), done["detail"])
                 return done
-        if case.step.verify is not None:
+        if case.step.verify is not None and await self._has_done_any(case, end):
             until = self.cases.clock.now() + case.step.verify.timeout_s
             await self.cases.put(case, replace(case.row, state=StepState.VERIFYING, until=until))
             return None
         return await self._stage_done(case, end)
+
+    async def _has_done_any(self, case: Case, end: int) -> bool:
+        """Whether there is something to verify in the stage."""
+        now = await self.cases.read(case.run.run_id, case.step.step_id)
+        return any(item.state is StepState.SUCCEEDED for item in now.items[case.row.num_done : end])
 
     def _stage_end(self, case: Case, total: int) -> int:
         ends = (share.of(total) for share in case.step.stages)
@@ -260,24 +291,27 @@ class Advance:
 
     async def _stage_done(self, case: Case, end: int) -> StepResult | None:
         now = await self.cases.read(case.run.run_id, case.step.step_id)
+        num_broken = sum(item.state is StepState.FAILED for item in now.items[:end])
+        broken = f", {num_broken} failed" if num_broken else ""
         if end < len(now.items):
-            text = f"{case.step.name}: {end} of {len(now.items)} done"
+            text = f"{case.step.name}: {end - num_broken} of {len(now.items)} done{broken}"
             said = texts.entry(
                 case.run, f"stage:{end}", "step.stage", text, self.cases.clock.now(), step_id=case.step.step_id
             )
             row = replace(now.row, state=StepState.ACTING, num_done=end, until=None)
             await self.cases.put(case, row, entry=said)
             return None
-        outputs = {"items": [dict(item.outputs or {}) for item in now.items]}
-        row = replace(now.row, num_done=end, outputs=outputs)
-        return await self.cases.end(case, StepState.SUCCEEDED, Next.GO_ON, f"{end} done", row=row)
+        row = replace(now.row, num_done=end, outputs=_outputs_of(now.items))
+        state = StepState.FAILED if num_broken == len(now.items) else StepState.SUCCEEDED
+        return await self.cases.end(case, state, Next.GO_ON, f"{end - num_broken} done{broken}", row=row)
 
     async def _verify(self, case: Case) -> StepResult | None:
         """Watch the step's condition, for each item of the stage, until the time that was stored with the act."""
         verify, run_id, step_id = case.step.verify, case.run.run_id, case.step.step_id
         assert verify is not None
         end = self._stage_end(case, len(case.items)) if case.items else 0
-        rows = case.items[case.row.num_done : end] if case.items else (case.row,)
+        done = (item for item in case.items[case.row.num_done : end] if item.state is StepState.SUCCEEDED)
+        rows = tuple(done) if case.items else (case.row,)
         try:
             query = compile_query(verify.expr, case.names)
             exprs = list(dict.fromkeys(query.render(case.known_of(row)) for row in rows))
@@ -307,7 +341,8 @@ class Advance:
         said = texts.entry(case.run, fact, kind, text, now, step_id=case.step.step_id, is_broadcast=True)
         async with self.locks.of(case.run.run_id):
             # Read again under the lock: a renewal may have changed the row meanwhile.
-            row = (await self.cases.read(case.run.run_id, case.step.step_id)).row
+            current = await self.cases.read(case.run.run_id, case.step.step_id)
+            row = replace(current.row, outputs=_outputs_of(current.items)) if case.items else current.row
             if seen == "verified" and case.items:
                 await self.cases.put(case, replace(row, detail=text), entry=said)
             elif seen == "verified":
@@ -316,3 +351,8 @@ class Advance:
                 following = Next.STOPPED if seen == "unknown" else _FOLLOWING[case.step.on_verify_failed]
                 return await self.cases.end(case, StepState.NOT_VERIFIED, following, text, row=row, entry=said)
         return await self._stage_done(case, end)
+
+
+def _outputs_of(items: Sequence[StepRow]) -> dict[str, object]:
+    """What later steps see of a step with `foreach`."""
+    return {"items": [dict(item.outputs or {}) for item in items]}

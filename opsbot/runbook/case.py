@@ -43,6 +43,7 @@ class Case:
 
     Args:
         rows: of all steps of the run and of their items.
+        now: when this was read.
         clusters: every cluster that opsbot.yaml names.
     """
 
@@ -55,12 +56,20 @@ class Case:
     halt: Halt | None
     registry: ActionRegistry
     clusters: tuple[str, ...]
+    now: float
 
     @property
     def is_interrupted(self) -> bool:
         """Whether the run has nothing more to do: it is taken back, or its incident is over."""
         is_over = self.incident.is_resolved and self.run.state is not RunState.FINISHING
         return self.run.state is RunState.UNDOING or is_over
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the run's time is over, so that no further step begins."""
+        deadline = self.run.deadline
+        is_over = deadline is not None and self.now >= deadline
+        return is_over and self.run.state is not RunState.FINISHING and not self.run.paused_by
 
     @property
     def items(self) -> tuple[StepRow, ...]:
@@ -117,6 +126,7 @@ class Cases:
             found.halt,
             self.registry,
             self.clusters,
+            self.clock.now(),
         )
 
     async def put(self, case: Case, *rows: StepRow, entry: TimelineEntry | None = None, frees: bool = False) -> None:
@@ -138,8 +148,22 @@ class Cases:
         row: StepRow | None = None,
         entry: TimelineEntry | None = None,
         prefix: str = "",
+        is_paged: bool = False,
     ) -> StepResult:
         """End the step in *state*; what follows is stored with it, so that it is the same after a crash."""
         ended = replace(row or case.row, state=state, following=following.value, detail=detail, until=None)
-        await self.put(case, ended, entry=entry, frees=True)
+        # Nobody is waited for any more, whatever comes next.
+        goes_on = following is Next.GO_ON and case.run.state is RunState.WAITING
+        await self.commit(
+            Change(
+                case.run.run_id,
+                self.clock.now(),
+                (ended,),
+                state=RunState.RUNNING if goes_on else None,
+                detail=case.step.name if goes_on else None,
+                entries=() if entry is None else (entry,),
+                frees_locks=True,
+                is_paged=is_paged,
+            )
+        )
         return result(following, f"{prefix}{detail}" if following is not Next.GO_ON or prefix else "")

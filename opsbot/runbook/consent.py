@@ -55,19 +55,18 @@ class Consent:
         if is_granted and approval.digest != case.row.arguments_digest:
             return await self.preparing.fail(case, "the approval is not for what would be done now", is_final=True)
         if is_granted:
-            await self._granted(case)
-            return None
+            return await self._granted(case)
         detail = "nobody approved in time" if approval.state == "expired" else f"refused by {approval.decided_by}"
         return await self.cases.end(case, StepState.SKIPPED, Next.REFUSED, detail)
 
-    async def _granted(self, case: Case) -> None:
+    async def _granted(self, case: Case) -> StepResult | None:
         if case.step.announce is not None:
-            await self.preparing.announce(case, case.row)
-            return
+            return await self.preparing.announce(case, case.row)
         row = replace(case.row, state=StepState.READY)
         await self.cases.commit(
             Change(case.run.run_id, self.cases.clock.now(), (row,), state=RunState.RUNNING, detail=case.step.name)
         )
+        return None
 
     async def announcement(self, case: Case) -> StepResult | None:
         """What follows the announcement; None when the step may go on."""
@@ -85,7 +84,12 @@ class Consent:
             said = texts.entry(
                 case.run, "unopposed", "step.unopposed", "Nobody objected.", now, step_id=case.step.step_id
             )
-            row = await asyncio.to_thread(self.cases.store.put_announcement, replace(row, state="passed"), entry=said)
+            row = await asyncio.to_thread(
+                self.cases.store.put_announcement, row, replace(row, state="passed"), entry=said
+            )
+        if row.state == "open":
+            # Somebody bought time at the last moment.
+            return None
         if row.state == "objected":
             detail = f"{row.decided_by} objected" + (f": {row.reason}" if row.reason else "")
             is_left_out = case.step.announce is not None and case.step.announce.on_objection == "skip"
@@ -104,17 +108,18 @@ class Consent:
         where = await asyncio.to_thread(store.delivery, entry.key)
         now = clock.now()
         if where is not None:
-            ends_at = now + row.countdown_s
+            # An offer that came before the message could be read doubles the countdown likewise.
+            ends_at = now + row.countdown_s * (2 if row.offers else 1)
             text = f"The countdown has begun: it is done at {to_minute(ends_at, now)} unless somebody objects."
             if where == "page":
                 text = f"Slack did not take the announcement; it was paged. {text}"
             said = texts.entry(case.run, "countdown", "step.countdown", text, now, step_id=case.step.step_id)
             begun = replace(row, delivered_at=now, delivered_by=where, ends_at=ends_at)
-            await asyncio.to_thread(store.put_announcement, begun, entry=said)
+            await asyncio.to_thread(store.put_announcement, row, begun, entry=said)
             return None
         if row.paged_at is None and now - row.requested_at >= PAGE_AFTER_S:
             await asyncio.to_thread(store.page_entry, entry)
-            await asyncio.to_thread(store.put_announcement, replace(row, paged_at=now))
+            await asyncio.to_thread(store.put_announcement, row, replace(row, paged_at=now))
         await self.sleep(self.poll_s)
         return None
 
@@ -125,7 +130,7 @@ class Consent:
             await asyncio.to_thread(store.close_approval, self._approval_id(case), now)
         elif case.row.state is StepState.ANNOUNCING:
             row = await asyncio.to_thread(store.announcement, announcement_id(case.run.run_id, case.step.step_id))
-            await asyncio.to_thread(store.put_announcement, replace(row, state="pointless"))
+            await asyncio.to_thread(store.put_announcement, row, replace(row, state="pointless"))
 
     def _approval_id(self, case: Case) -> str:
         return approval_id(case.run.run_id, case.step.step_id, case.row.num_asked)

@@ -23,7 +23,8 @@ from sqlalchemy.engine import make_url
 
 from opsbot.errors import ConfigError
 from opsbot.runbook.run import INTERPRETER_VERSION
-from opsbot.runbook.workflow import FIRST_PAUSE_S, STAGE_TRIES, StageFailed
+from opsbot.runbook.workflow import FIRST_PAUSE_S as FIRST_PAUSE_S
+from opsbot.runbook.workflow import STAGE_TRIES, StageFailed
 
 logger = logging.getLogger(__name__)
 

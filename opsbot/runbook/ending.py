@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from opsbot.clock import Clock
 from opsbot.errors import InvalidTransition
@@ -17,7 +17,7 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.runbook import texts
 from opsbot.runbook.held import Holdings
 from opsbot.runbook.loader import pinned_runbook
-from opsbot.runbook.model import Step
+from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.result import Next
 from opsbot.runbook.run import Run, RunState, StepState
 from opsbot.runbook.store import Change, RunStore, StepRow
@@ -35,16 +35,21 @@ class Ending(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     STOPPED = "stopped"
+    LATE = "late"
     FAILED = "failed"
     UNDO_STEP = "undo_step"
     INTERRUPTED = "interrupted"
 
 
 class Standing(TypedDict):
-    """Where a run stands after a look at it; plain JSON, since the workflow records it."""
+    """Where a run stands after a look at it; plain JSON, since the workflow records it.
+
+    *is_unsettled*: what follows its steps must wait, for the global stop to be lifted.
+    """
 
     state: str
     until: float
+    is_unsettled: NotRequired[bool]
 
 
 class Beginning(TypedDict):
@@ -105,6 +110,8 @@ class Endings:
         if run.state in (RunState.UNDOING, RunState.NEEDS_PERSON, RunState.FINISHING) or run.is_finished:
             return await self.look_after(run_id)
         runbook = pinned_runbook(run.runbook_json, run.revision)
+        if await self._must_wait(run, runbook, ending):
+            return {**self._standing(run.state, None), "is_unsettled": True}
         if ending is Ending.UNDO_STEP:
             rows = tuple(row for row in await self.holdings.live(run_id) if row.step_id.partition("[")[0] == step_id)
             problems = await self.holdings.end(run, rows, "undone")
@@ -115,19 +122,28 @@ class Endings:
         incident = await asyncio.to_thread(self.store.incident, run.incident_id)
         if ending is Ending.FAILED and live and runbook.on_failure == "rollback":
             return await self._take_back(await self._move(run, RunState.UNDOING, detail), detail)
-        is_kept = bool(leases) and await asyncio.to_thread(self._is_halted, run_id)
-        if incident.is_resolved and run.state is not RunState.HOLDING and not is_kept:
+        if incident.is_resolved and run.state is not RunState.HOLDING:
             return await self._let_go(run, RunState.SUCCEEDED if live else RunState.CANCELLED)
         if leases:
             return await self._hold(run, incident, ending, detail)
         return await self._end_without_leases(run, ending, detail)
+
+    async def _must_wait(self, run: Run, runbook: Runbook, ending: Ending) -> bool:
+        """Whether people have stopped everything, and what follows the steps would change something."""
+        if await asyncio.to_thread(self.store.halt) is None:
+            return False
+        is_rollback = ending is Ending.FAILED and runbook.on_failure == "rollback"
+        incident = await asyncio.to_thread(self.store.incident, run.incident_id)
+        would_change = is_rollback or ending is Ending.UNDO_STEP or incident.is_resolved
+        return would_change and bool(await self.holdings.live(run.run_id))
 
     async def look_after(self, run_id: str) -> Standing:
         """See whether the run must let go of what it holds, and let go of it."""
         run = await asyncio.to_thread(self.store.run, run_id)
         if run.is_finished or run.state is RunState.FINISHING:
             return {"state": run.state.value, "until": 0.0}
-        if run.state is not RunState.UNDOING and await asyncio.to_thread(self._is_halted, run_id):
+        if run.state is not RunState.UNDOING and await asyncio.to_thread(self.store.halt) is not None:
+            # While people have stopped everything, nothing is given back by itself either.
             return self._standing(run.state, None)
         incident = await asyncio.to_thread(self.store.incident, run.incident_id)
         if run.state is RunState.UNDOING:
@@ -135,17 +151,14 @@ class Endings:
         if incident.is_resolved and run.state is RunState.NEEDS_PERSON:
             if not await self.holdings.live(run_id):
                 return await self._end(run, RunState.CANCELLED, "the incident has ended")
-            return await self._take_back(await self._move(run, RunState.UNDOING, "the incident has ended"), "")
+            why = "the incident has ended"
+            return await self._take_back(await self._move(run, RunState.UNDOING, why), why)
         if incident.is_resolved:
             return await self._let_go(run, RunState.SUCCEEDED)
         until = (run.started_at or run.created_at) + self.max_hold_s
         if run.state is RunState.HOLDING and self.clock.now() >= until:
             return await self._give_to_person(run, "held for too long; it is no longer renewed and ends by itself")
         return self._standing(run.state, until if run.state is RunState.HOLDING else None)
-
-    def _is_halted(self, run_id: str) -> bool:
-        """While people have stopped everything, nothing is given back by itself either."""
-        return self.store.case(run_id).halt is not None
 
     async def finish(self, run_id: str) -> Standing:
         """End the run, now that its steps under `finally` are over."""
@@ -167,6 +180,8 @@ class Endings:
     async def _hold(self, run: Run, incident: Incident, ending: Ending, detail: str) -> Standing:
         held = "held until the incident ends"
         run = await self._move(run, RunState.HOLDING, f"{held}; {detail}" if detail else held)
+        if run.state is not RunState.HOLDING:
+            return await self.look_after(run.run_id)
         rows = await asyncio.to_thread(self.store.steps, run.run_id)
         runbook = pinned_runbook(run.runbook_json, run.revision)
         # An earlier step that was not enough by itself is what the later one was for.
@@ -191,7 +206,7 @@ class Endings:
 
     async def _end_without_leases(self, run: Run, ending: Ending, detail: str) -> Standing:
         match ending:
-            case Ending.FAILED:
+            case Ending.FAILED | Ending.LATE:
                 return await self._end(run, RunState.FAILED, detail)
             case Ending.REFUSED:
                 return await self._end(run, RunState.CANCELLED, detail)

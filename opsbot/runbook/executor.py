@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsbot.clock import Clock
 from opsbot.errors import InvalidTransition
@@ -23,14 +23,14 @@ from opsbot.runbook.advance import Advance
 from opsbot.runbook.case import Cases, announcement_id, approval_id
 from opsbot.runbook.consent import Consent
 from opsbot.runbook.ending import Endings
-from opsbot.runbook.gate import Gate
+from opsbot.runbook.gate import LOCK_WAIT_S, Gate
 from opsbot.runbook.held import Holdings, RunLocks, is_live
 from opsbot.runbook.keeper import LeaseKeeper
 from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.probe import Prober
 from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, STEP_ENDS, Run, RunState, StepState
 from opsbot.runbook.starting import Starting
-from opsbot.runbook.store import RunStore
+from opsbot.runbook.store import Change, RunStore
 from opsbot.runbook.workflow import Interpreter, RunEngine
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,7 @@ class ExecutorSettings:
         poll_s: pause between two looks at a condition or at the store.
         clusters: every cluster that opsbot.yaml names.
         round_s: pause between two rounds of starting, waking and renewing; as long as poll_s unless stated.
+        lock_wait_s: how long a step waits for a knob before it is given up.
     """
 
     dbos_url: str
@@ -57,6 +58,7 @@ class ExecutorSettings:
     poll_s: float = ROUND_S
     clusters: tuple[str, ...] = ()
     round_s: float | None = None
+    lock_wait_s: float = LOCK_WAIT_S
 
 
 class Executor:
@@ -82,9 +84,9 @@ class Executor:
         self._durable = _dbos(settings) if engine is None else engine
         self._starting = Starting(store, registry, clock, settings.clusters, self._begin)
         self._woken = asyncio.Event()
-        self._told: dict[str, set[str]] = {}
+        self._told: dict[str, str] = {}
         self._paused: set[str] = set()
-        self._left_behind: frozenset[str] = frozenset()
+        self._left_behind: set[str] = set()
         self._is_halted = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,7 +94,7 @@ class Executor:
         """Go on with the runs that were under way, and start those that are queued."""
         runs = await asyncio.to_thread(self._store.unfinished)
         # They look once: whatever was said while nobody was there to tell them.
-        self._left_behind = frozenset(run.run_id for run in runs if run.state is not RunState.QUEUED)
+        self._left_behind = {run.run_id for run in runs if run.state is not RunState.QUEUED}
         await self._durable.start(self._interpreter.interpret)
         await self._adopt()
         self._tasks = [
@@ -110,6 +112,7 @@ class Executor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.stop()
         await self._durable.stop()
 
     def wake(self) -> None:
@@ -159,9 +162,15 @@ class Executor:
                 via=person.via,
             )
             detail = f"{what} by {person.user_id}" + (f": {reason}" if reason else "")
-            self._store.move_run(run_id, state, detail, now, entry=said)
+            # A queued run that has begun meanwhile is not simply cancelled: it may have set something.
+            expected = RunState.QUEUED if is_queued else None
+            self._store.commit(Change(run_id, now, state=state, detail=detail, entries=(said,), expected=expected))
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except InvalidTransition:
+            # The run has moved on since it was read; if it still cannot be, that is so.
+            await asyncio.to_thread(write)
         await self.wake_run(run_id)
 
     def _has_changed(self, run: Run) -> bool:
@@ -195,24 +204,32 @@ class Executor:
         await self._durable.begin(run.run_id, workflow_id(run))
 
     async def _adopt(self) -> None:
-        """Go on, under this interpreter, with runs that an older one began: all that they did stands in the store."""
+        """Go on with every run that was under way, also one that an older interpreter began, or whose workflow is lost.
+
+        All that they did stands in the store; one whose workflow is there is not begun twice.
+        """
         for run in await asyncio.to_thread(self._store.unfinished):
-            if run.interpreter_version < INTERPRETER_VERSION and run.state is not RunState.QUEUED:
-                adopted = await asyncio.to_thread(self._store.adopt, run.run_id, INTERPRETER_VERSION)
-                logger.info("run %s goes on under interpreter %d", run.run_id, INTERPRETER_VERSION)
+            adopted = replace(run, interpreter_version=INTERPRETER_VERSION)
+            if run.state is not RunState.QUEUED:
+                # Begun before it is written down as adopted: a crash between the two adopts it again.
                 await self._begin(adopted)
+            if run.interpreter_version < INTERPRETER_VERSION:
+                await asyncio.to_thread(self._store.adopt, run.run_id, INTERPRETER_VERSION)
+                logger.info("run %s goes on under interpreter %d", run.run_id, INTERPRETER_VERSION)
 
     async def _start_and_wake(self) -> None:
         await self._starting.look()
         runs = await asyncio.to_thread(self._store.unfinished)
-        self._told = {run.run_id: self._told.get(run.run_id, set()) for run in runs}
+        self._told = {run.run_id: self._told.get(run.run_id, "") for run in runs}
+        self._left_behind &= self._told.keys()
         halt = await asyncio.to_thread(self._store.halt)
         is_lifted, self._is_halted = self._is_halted and halt is None, halt is not None
         for run in runs:
             why = await asyncio.to_thread(self._why_wake, run)
-            if is_lifted or (why and why not in self._told[run.run_id]):
+            if is_lifted or (why and why != self._told[run.run_id]):
                 await self._durable.wake(workflow_id(run))
-                self._told[run.run_id].add(why)
+            # Only the last: what happens a second time, such as another question answered, is told a second time.
+            self._told[run.run_id] = why
 
     def _why_wake(self, run: Run) -> str:
         """What happened that the run may not have seen; empty if nothing did."""
@@ -229,6 +246,8 @@ class Executor:
             self._paused.discard(run.run_id)
             return f"resumed until {run.deadline}"
         if run.run_id in self._left_behind:
+            # Once; from then on it is woken for what it waits for.
+            self._left_behind.discard(run.run_id)
             return "core was started"
         return self._what_people_said(run) if run.state is RunState.WAITING else ""
 
@@ -273,7 +292,7 @@ def interpreter(
     acting = Acting(cases, sleep)
     preparing = Preparing(cases, acting)
     consent = Consent(cases, preparing, sleep, settings.poll_s)
-    gate = Gate(cases, sleep, settings.poll_s)
+    gate = Gate(cases, sleep, settings.poll_s, settings.lock_wait_s)
     advance = Advance(cases, preparing, consent, gate, acting, prober, locks, sleep, settings.poll_s)
-    holdings = Holdings(store, registry, clock, locks, settings.clusters)
+    holdings = Holdings(store, registry, clock, locks, settings.clusters, sleep)
     return Interpreter(advance, Endings(store, holdings, clock, settings.max_hold_s), clock)

@@ -33,31 +33,35 @@ class Gate:
     poll_s: float = 1.0
     wait_s: float = LOCK_WAIT_S
 
-    async def enter(self, case: Case, row: StepRow) -> StepResult | None:
-        """None when the row may act now; otherwise what follows."""
+    async def enter(self, case: Case, row: StepRow) -> StepResult | bool:
+        """True when the row may act now; False when it may after a wait, in which what it read may have changed.
+
+        Otherwise what follows.
+        """
         # Read again: the values before may have taken long to read, and people act meanwhile.
         case = await self.cases.read(case.run.run_id, case.step.step_id)
         if case.is_interrupted or (case.row.skipped_by and case.row.state in (StepState.PENDING, StepState.READY)):
-            # Looked at again at once.
-            return result(Next.WAIT, until=self.cases.clock.now())
+            return False
         stopped = await self.stopped(case)
         if stopped is not None:
             return stopped
         claim = self._claim(case, row)
         if not (claim.knobs or claim.most_clusters):
-            return None
+            return True
+        has_waited = False
         until = self.cases.clock.now() + self.wait_s
         while True:
             blockers = await asyncio.to_thread(self.cases.store.claim, claim, self.cases.clock.now())
             if not blockers:
-                return None
+                return not has_waited
+            has_waited = True
             await self._say(case, row, blockers)
             if self.cases.clock.now() >= until:
                 return await self._give_up(case, blockers)
             await self.sleep(self.poll_s)
             case = await self.cases.read(case.run.run_id, case.step.step_id)
-            if case.is_interrupted:
-                return result(Next.INTERRUPTED)
+            if case.is_interrupted or case.is_late:
+                return False
             stopped = await self.stopped(case)
             if stopped is not None:
                 return stopped

@@ -12,17 +12,22 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opsbot.clock import Clock
-from opsbot.errors import OpsbotError
+from opsbot.errors import ActionError, OpsbotError
 from opsbot.runbook import texts
 from opsbot.runbook.action import Action, ActionContext, ActionRegistry
 from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Runbook, Step
+from opsbot.runbook.performing import Sleep, insist, perform
 from opsbot.runbook.plan import plan_arguments
 from opsbot.runbook.run import Run, StepState
 from opsbot.runbook.scope import Earlier, RunFacts, incident_of, result_variables, values, variables
 from opsbot.runbook.store import Change, RunStore, StepRow
 
 How = Literal["released", "undone"]
+
+
+_MAY_HAVE_HAPPENED = frozenset({StepState.ACTING, StepState.FAILED, StepState.UNKNOWN})
+"""What a live step in one of these did is not recorded."""
 
 
 class RunLocks:
@@ -65,6 +70,7 @@ class Holdings:
     clock: Clock
     locks: RunLocks
     clusters: tuple[str, ...] = ()
+    sleep: Sleep = asyncio.sleep
 
     async def live(self, run_id: str) -> tuple[StepRow, ...]:
         """The run's live steps, in order."""
@@ -83,33 +89,52 @@ class Holdings:
             # Read again under the lock: a renewal may have changed a row meanwhile.
             for row in reversed([row for row in await self.live(run.run_id) if row.step_id in wanted]):
                 try:
-                    await self._end_one(run, row, how)
+                    text = await self._end_one(run, row, how)
                 except OpsbotError as error:
                     problems.append(f"{row.name}: {error}")
-                    await asyncio.to_thread(
-                        self.store.put_step, run.run_id, replace(row, detail=str(error)), self.clock.now()
-                    )
+                    is_unknown = isinstance(error, ActionError) and error.outcome_unknown
+                    # An undo that may have happened keeps its intent, so that it is looked up and not repeated.
+                    state = StepState.UNDOING if is_unknown and self._has_undo(run, row, how) else row.state
+                    left = replace(row, state=state, detail=str(error))
+                    await asyncio.to_thread(self.store.put_step, run.run_id, left, self.clock.now())
+                else:
+                    await self._record(run, row, how, text)
         return tuple(problems)
 
-    async def _end_one(self, run: Run, row: StepRow, how: How) -> None:
+    def _has_undo(self, run: Run, row: StepRow, how: How) -> bool:
+        step = pinned_runbook(run.runbook_json, run.revision).step(row.step_id)
+        is_open = row.state in _MAY_HAVE_HAPPENED
+        return how == "undone" and step.undo is not None and not self._takes_lease(row) and not is_open
+
+    async def _end_one(self, run: Run, row: StepRow, how: How) -> str:
+        """End what the row holds; answers one sentence, or nothing where nothing was held."""
         runbook = pinned_runbook(run.runbook_json, run.revision)
         step = runbook.step(row.step_id)
         action = self.registry.get(row.uses)
         arguments = action.arguments.model_validate(row.arguments)
-        text = ""
+        key = row.idempotency_key
+        assert key is not None
         if action.takes_lease:
             lease_id = row.lease_id
-            if lease_id is None and row.idempotency_key is not None:
+            if lease_id is None:
                 # Its answer was lost: the key tells whether it happened.
-                found = await action.find(arguments, row.idempotency_key)
+                found = await insist(step, action, lambda: action.find(arguments, key), self.sleep)
                 lease_id = found.lease_id if found else None
-            if lease_id is not None:
-                text = await action.release(arguments, lease_id)
-        elif how == "undone" and step.undo is not None:
-            text = await self._undo_action(run, runbook, step, row)
-        elif how == "undone":
-            text = f"{row.name}: there is no undo, it stays as it is"
-        await self._record(run, row, how, text)
+            if lease_id is None:
+                return ""
+            return await insist(step, action, lambda: action.release(arguments, lease_id), self.sleep)
+        if how == "released":
+            return ""
+        if step.undo is None:
+            return f"{row.name}: there is no undo, it stays as it is"
+        if row.state in _MAY_HAVE_HAPPENED:
+            if row.state is StepState.UNKNOWN:
+                raise ActionError("it is unknown whether it happened, so it is not undone: somebody must say first")
+            found = await insist(step, action, lambda: action.find(arguments, key), self.sleep)
+            if found is None:
+                return ""
+            row = replace(row, outputs=found.outputs)
+        return await self._undo_action(run, runbook, step, row)
 
     async def _record(self, run: Run, row: StepRow, how: How, text: str) -> None:
         now = self.clock.now()
@@ -142,13 +167,15 @@ class Holdings:
             incident.labels,
             None,
         )
-        key = f"{row.idempotency_key}:undo"
-        # It may have been done before a crash; what cannot be looked up is done again under the same key.
-        found = await action.find(plan.arguments, key) if action.can_be_found else None
-        if found is not None:
-            return found.text
-        context = ActionContext(run.run_id, key, f"undo of {row.name}", None, run.incident_id, run.is_drill)
-        return (await action.act(plan.arguments, context)).text
+        context = ActionContext(
+            run.run_id, f"{row.idempotency_key}:undo", f"undo of {row.name}", None, run.incident_id, run.is_drill
+        )
+        was_begun = row.state is StepState.UNDOING
+        if not was_begun:
+            intent = replace(row, state=StepState.UNDOING)
+            await asyncio.to_thread(self.store.put_step, run.run_id, intent, self.clock.now())
+        done = await perform(step, action, plan.arguments, context, self.sleep, may_have_happened=was_begun)
+        return done.text
 
     def _takes_lease(self, row: StepRow) -> bool:
         action = self.registry.find(row.uses)

@@ -16,10 +16,11 @@ from opsbot.clock import Clock
 from opsbot.errors import OpsbotError
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.runbook import texts
-from opsbot.runbook.action import Action, ActionContext, ActionRegistry, LeaseEnded
+from opsbot.runbook.action import Action, ActionContext, ActionRegistry, LeaseEnded, Outcome
 from opsbot.runbook.held import RunLocks, attempt_of, is_live, key_of
 from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Step
+from opsbot.runbook.performing import no_answer
 from opsbot.runbook.run import Run, RunState, StepState
 from opsbot.runbook.store import RunStore, StepRow
 
@@ -46,25 +47,41 @@ class LeaseKeeper:
         self._registry = registry
         self._clock = clock
         self._locks = locks
-        self._renewals: dict[str, _Renewal] = {}
+        self._renewals: dict[str, dict[str, _Renewal]] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def round(self, runs: tuple[Run, ...]) -> None:
-        """Renew what is due; called every second with the unfinished runs."""
-        kept: set[str] = set()
-        # Side by side: a server that does not answer must not cost the others their leases.
-        await asyncio.gather(*(self._round(run, kept) for run in runs if run.state in RENEWED_IN))
-        self._renewals = {key: value for key, value in self._renewals.items() if key in kept}
+        """Begin to renew what is due; called every second with the unfinished runs."""
+        kept = [run for run in runs if run.state in RENEWED_IN]
+        ids = {run.run_id for run in kept}
+        self._renewals = {run_id: one for run_id, one in self._renewals.items() if run_id in ids}
+        for run in kept:
+            # Not waited for: a server that does not answer must not cost the other runs their leases.
+            if run.run_id not in self._under_way:
+                self._under_way[run.run_id] = asyncio.create_task(self._round(run), name=f"renew {run.run_id}")
 
-    async def _round(self, run: Run, kept: set[str]) -> None:
-        for row in await asyncio.to_thread(self._store.steps, run.run_id):
-            if not self._is_kept(row):
-                continue
-            assert row.idempotency_key is not None
-            kept.add(row.idempotency_key)
-            renewal = self._renewals.get(row.idempotency_key)
-            if renewal is None or renewal.due_at <= self._clock.monotonic():
-                async with self._locks.of(run.run_id):
-                    await self._keep(run.run_id, row.step_id)
+    async def stop(self) -> None:
+        """Give up the renewals under way."""
+        tasks = tuple(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _round(self, run: Run) -> None:
+        try:
+            for row in await asyncio.to_thread(self._store.steps, run.run_id):
+                if not self._is_kept(row):
+                    continue
+                assert row.idempotency_key is not None
+                renewal = self._renewals.get(run.run_id, {}).get(row.idempotency_key)
+                if renewal is None or renewal.due_at <= self._clock.monotonic():
+                    async with self._locks.of(run.run_id):
+                        await self._keep(run.run_id, row.step_id)
+        except Exception:
+            # Whatever it was: the next round tries again.
+            logger.exception("leases of %s were not renewed", run.run_id)
+        finally:
+            del self._under_way[run.run_id]
 
     def _is_kept(self, row: StepRow) -> bool:
         action = self._registry.find(row.uses)
@@ -80,21 +97,33 @@ class LeaseKeeper:
         assert step.lease_s is not None
         assert row.idempotency_key is not None
         action = self._registry.get(row.uses)
-        renewal = self._renewals.setdefault(row.idempotency_key, _Renewal(0.0, self._clock.monotonic()))
+        renewals = self._renewals.setdefault(run_id, {})
+        renewal = renewals.setdefault(row.idempotency_key, _Renewal(0.0, self._clock.monotonic()))
+        if row.lease_id is None and await asyncio.to_thread(self._store.halt) is not None:
+            # What is held goes on under the global stop; what was lost is not set again before it is lifted.
+            return
         try:
-            if row.lease_id is None:
-                await self._take(run, step, row, action)
-            else:
-                await action.renew(action.arguments.model_validate(row.arguments), row.lease_id, step.lease_s)
+            # So short that the next try comes in time.
+            async with asyncio.timeout(min(step.timeout_s, step.lease_s / 3)):
+                if row.lease_id is None:
+                    outcome = await self._take(run, step, row, action)
+                else:
+                    outcome = None
+                    await action.renew(action.arguments.model_validate(row.arguments), row.lease_id, step.lease_s)
         except LeaseEnded as error:
             await self._ended(run, step, row, error)
+        except TimeoutError:
+            await self._failing(run, step, row, renewal, no_answer(action, step))
         except OpsbotError as error:
             await self._failing(run, step, row, renewal, error)
         else:
+            if outcome is not None:
+                said = self._say(run, row, "again", "step.acted", f"Set again: {outcome.text}")
+                await self._put(run, replace(row, lease_id=outcome.lease_id), said)
             now = self._clock.monotonic()
-            self._renewals[row.idempotency_key] = _Renewal(now + step.lease_s / 3, now)
+            renewals[row.idempotency_key] = _Renewal(now + step.lease_s / 3, now)
 
-    async def _take(self, run: Run, step: Step, row: StepRow, action: Action[Any]) -> None:
+    async def _take(self, run: Run, step: Step, row: StepRow, action: Action[Any]) -> Outcome:
         assert row.idempotency_key is not None
         incident = await asyncio.to_thread(self._store.incident, run.incident_id)
         context = ActionContext(
@@ -105,9 +134,7 @@ class LeaseKeeper:
             incident.incident_id,
             run.is_drill,
         )
-        outcome = await action.act(action.arguments.model_validate(row.arguments), context)
-        said = self._say(run, row, "again", "step.acted", f"Set again: {outcome.text}")
-        await self._put(run, replace(row, lease_id=outcome.lease_id), said)
+        return await action.act(action.arguments.model_validate(row.arguments), context)
 
     async def _ended(self, run: Run, step: Step, row: StepRow, error: LeaseEnded) -> None:
         if error.was_released:

@@ -75,17 +75,19 @@ class Preparing:
             await self._ask(case, row, children, description, approval, action)
             return None
         if case.step.announce is not None:
-            await self.announce(case, row, children)
-            return None
+            return await self.announce(case, row, children)
         return Prepared(row, children)
 
-    async def announce(self, case: Case, row: StepRow, children: Sequence[StepRow] = ()) -> None:
-        """Say what is about to happen; the countdown begins when somebody can read it."""
+    async def announce(self, case: Case, row: StepRow, children: Sequence[StepRow] = ()) -> StepResult | None:
+        """Say what is about to happen; the countdown begins when somebody can read it. Answers what follows."""
         announce = case.step.announce
         assert announce is not None
         now = self.cases.clock.now()
         compiled, mistakes = compile_value(announce.message, case.names)
-        message = str(render_value(compiled, case.known)) if not mistakes else announce.message
+        try:
+            message = str(render_value(compiled, case.known)) if not mistakes else announce.message
+        except OpsbotError as error:
+            return await self.fail(case, f"the announcement cannot be written: {error}")
         row = replace(row, state=StepState.ANNOUNCING, detail=message)
         said = texts.entry(
             case.run, "announced", "step.announced", texts.announced(message, announce, case.step), now,
@@ -110,8 +112,20 @@ class Preparing:
                 detail=f"announced: {case.step.name}",
                 entries=(said,),
                 announcement=asked,
+                frees_locks=True,
             )
         )
+        return None
+
+    async def late(self, case: Case) -> StepResult:
+        """The run's time is over: make no further step, keep what was set, and call a person."""
+        now = self.cases.clock.now()
+        why = limit_text(case.runbook)
+        text = f"{case.step.name} is not begun: {why}. What was set is kept; a person must look."
+        said = texts.entry(case.run, "late", "step.late", text, now, step_id=case.step.step_id, is_broadcast=True)
+        has_acted = any(item.idempotency_key is not None for item in case.items)
+        state = StepState.FAILED if has_acted else StepState.SKIPPED
+        return await self.cases.end(case, state, Next.LATE, why, entry=said, is_paged=True)
 
     async def fail(self, case: Case, why: str, *, is_final: bool = False) -> StepResult:
         """End the step as broken, having changed nothing."""
@@ -162,7 +176,10 @@ class Preparing:
 
     def _described(self, case: Case, action: Action[Any], row: StepRow) -> Description:
         arguments = action.arguments.model_validate(row.arguments)
-        return action.describe(arguments, row.prior or {}, case.step.lease_s)
+        described = action.describe(arguments, row.prior or {}, case.step.lease_s)
+        if case.step.undo is None or action.takes_lease:
+            return described
+        return replace(described, undo=f"Undo takes it back by {case.step.undo.uses}")
 
     async def _ask(
         self,
@@ -206,6 +223,7 @@ class Preparing:
                 detail=f"waiting for {texts.who(approval)} to approve",
                 entries=(said,),
                 approval=asked,
+                frees_locks=True,
             )
         )
 

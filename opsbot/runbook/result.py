@@ -14,6 +14,7 @@ class Next(StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     STOPPED = "stopped"
+    LATE = "late"
     UNDO_STEP = "undo_step"
     INTERRUPTED = "interrupted"
 

@@ -18,7 +18,7 @@ from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Runbook
 from opsbot.runbook.run import RUN_TRANSITIONS, Run, RunState
 from opsbot.runbook.scope import RunFacts, incident_of, values, variables
-from opsbot.runbook.store import RunStore
+from opsbot.runbook.store import Change, RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -42,23 +42,30 @@ class Starting:
                 await self._one(run)
             except OpsbotError as error:
                 logger.error("run %s is not started: %s", run.run_id, error)
-                await asyncio.to_thread(self._refuse, run, str(error))
+                if not error.retryable:
+                    await self._refused(run, str(error))
+            except Exception:
+                # A mistake of ours about one run must not keep the others waiting; it is looked at again.
+                logger.exception("run %s is not started", run.run_id)
 
     async def _one(self, run: Run) -> None:
         runbook = pinned_runbook(run.runbook_json, run.revision)
         if run.admitted_at is None:
             incident = await asyncio.to_thread(self.store.incident, run.incident_id)
             if incident.is_resolved:
-                await asyncio.to_thread(self._refuse, run, "its incident ended before it could start")
+                await self._refused(run, "its incident ended before it could start")
                 return
             group = await asyncio.to_thread(self._group, run, runbook)
 
             def decide(earlier: Sequence[Earlier]) -> Admission:
                 return admit(runbook, run, group, earlier, self.clock.now())
 
-            admission = await asyncio.to_thread(self.store.admit, run.run_id, group, decide, self.clock.now())
+            def say(admission: Admission) -> TimelineEntry | None:
+                return None if admission.verdict == "start" else self._held_back(run, runbook, admission)
+
+            admission = await asyncio.to_thread(self.store.admit, run.run_id, group, decide, say, self.clock.now())
+            await asyncio.to_thread(self._replace, run, admission)
             if admission.verdict != "start":
-                await asyncio.to_thread(self._held_back, run, runbook, admission)
                 return
         await self.begin(run)
 
@@ -73,17 +80,18 @@ class Starting:
             raise mistakes[0][1]
         return str(render_value(compiled, values(runbook, None, incident, facts, {}, self.registry)))[:MAX_GROUP]
 
-    def _held_back(self, run: Run, runbook: Runbook, admission: Admission) -> None:
+    def _held_back(self, run: Run, runbook: Runbook, admission: Admission) -> TimelineEntry:
         now = self.clock.now()
         is_over = admission.verdict in ("skip", "person")
         kind = "run.refused" if is_over else "run.held_back"
         text = f"Runbook “{runbook.name}” {'is not started' if is_over else 'waits'}: {admission.reason}"
         # What is left of a cooldown changes with each look; it is said once.
         fact = f"{kind}:{admission.verdict}" if "cooldown" in admission.reason else f"{kind}:{texts.short_digest(text)}"
-        said = texts.entry(run, fact, kind, text, now, is_broadcast=admission.verdict == "person")
-        self.store.add_entry(said)
-        if admission.verdict == "person":
-            self.store.page_entry(said)
+        return texts.entry(run, fact, kind, text, now, is_broadcast=admission.verdict == "person")
+
+    def _replace(self, run: Run, admission: Admission) -> None:
+        """Tell the runs that give way to undo what they set; after a crash *run* is still queued and seen again."""
+        now = self.clock.now()
         for run_id in admission.replaced:
             other = self.store.run(run_id)
             if RunState.UNDOING in RUN_TRANSITIONS[other.state]:
@@ -91,7 +99,10 @@ class Starting:
                 entry = TimelineEntry(f"{run_id}:replaced", other.incident_id, now, texts.ACTOR, "run.replaced", why)
                 self.store.move_run(run_id, RunState.UNDOING, why, now, entry=entry)
 
-    def _refuse(self, run: Run, why: str) -> None:
+    async def _refused(self, run: Run, why: str) -> None:
         now = self.clock.now()
         said = texts.entry(run, "refused", "run.refused", f"Not started: {why}", now)
-        self.store.move_run(run.run_id, RunState.CANCELLED, why, now, entry=said)
+        change = Change(
+            run.run_id, now, state=RunState.CANCELLED, detail=why, entries=(said,), expected=RunState.QUEUED
+        )
+        await asyncio.to_thread(self.store.commit, change)

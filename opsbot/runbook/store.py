@@ -196,6 +196,8 @@ class Change:
 
     Args:
         frees_locks: give back the locks of steps that hold nothing.
+        is_paged: somebody is paged with the entries, where there is a pager.
+        expected: the state that the run must be in; None for any.
     """
 
     run_id: str
@@ -209,6 +211,8 @@ class Change:
     approval: ApprovalRow | None = None
     announcement: AnnouncementRow | None = None
     frees_locks: bool = False
+    is_paged: bool = False
+    expected: RunState | None = None
 
 
 class RunStore(Protocol):
@@ -238,8 +242,18 @@ class RunStore(Protocol):
         """Runs in a state that is not final."""
         ...
 
-    def admit(self, run_id: str, group: str, decide: Callable[[Sequence[Earlier]], Admission], now: float) -> Admission:
+    def admit(
+        self,
+        run_id: str,
+        group: str,
+        decide: Callable[[Sequence[Earlier]], Admission],
+        say: Callable[[Admission], TimelineEntry | None],
+        now: float,
+    ) -> Admission:
         """Let *decide* look at the runs of the runbook and of the group, and write what it says, in one transaction.
+
+        Args:
+            say: the timeline entry of an admission; somebody is paged with that of a run that is given to a person.
 
         Raises: NotFoundError.
         """
@@ -285,8 +299,10 @@ class RunStore(Protocol):
         """One announcement; raises NotFoundError."""
         ...
 
-    def put_announcement(self, row: AnnouncementRow, *, entry: TimelineEntry | None = None) -> AnnouncementRow:
-        """Write what is known of an announcement that is still open; a decided one is answered as it is."""
+    def put_announcement(
+        self, was: AnnouncementRow, row: AnnouncementRow, *, entry: TimelineEntry | None = None
+    ) -> AnnouncementRow:
+        """Write what is known of an announcement, if it is still as it *was*; answers it as it is then."""
         ...
 
     def delivery(self, entry_key: str) -> Literal["slack", "page"] | None:

@@ -107,7 +107,11 @@ class Interpreter:
             ending, detail = _ENDINGS[Next(answer["next"])], answer["detail"]
             if ending is not Ending.DONE:
                 break
-        return await durable.stage("settle", lambda: self._endings.settle(run_id, ending, detail, step_id))
+        while True:
+            standing = await durable.stage("settle", lambda: self._endings.settle(run_id, ending, detail, step_id))
+            if not standing.get("is_unsettled"):
+                return standing
+            await self._wait(durable, standing["until"])
 
     async def _step(self, run_id: str, step_id: str, durable: Durable) -> StepResult:
         while True:
@@ -118,7 +122,7 @@ class Interpreter:
 
     async def _finish(self, run_id: str, durable: Durable) -> Standing:
         """The steps under `finally`: each is made, whatever became of the one before."""
-        beginning = await durable.stage("finally", lambda: self._endings.begin(run_id))
+        beginning = await self._insist(durable, "finally", lambda: self._endings.begin(run_id))
         for step in pinned_runbook(beginning["runbook_json"], beginning["revision"]).finals:
             try:
                 await self._step(run_id, step.step_id, durable)
@@ -129,7 +133,7 @@ class Interpreter:
     async def _wait(self, durable: Durable, until: float) -> None:
         await durable.wait(max(LEAST_WAIT_S, until - self._clock.now()))
 
-    async def _insist(self, durable: Durable, name: str, call: Callable[[], Awaitable[Standing]]) -> Standing:
+    async def _insist(self, durable: Durable, name: str, call: Callable[[], Awaitable[T]]) -> T:
         while True:
             try:
                 return await durable.stage(name, call)
@@ -142,6 +146,7 @@ _ENDINGS = {
     Next.GO_ON: Ending.DONE,
     Next.REFUSED: Ending.REFUSED,
     Next.STOPPED: Ending.STOPPED,
+    Next.LATE: Ending.LATE,
     Next.UNDO_STEP: Ending.UNDO_STEP,
     Next.INTERRUPTED: Ending.INTERRUPTED,
     Next.FAILED: Ending.FAILED,

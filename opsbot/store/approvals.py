@@ -197,10 +197,12 @@ def close(connection: Connection, approval_id: str, now: float, entry: TimelineE
     return get_approval(connection, approval_id)
 
 
-def put_announcement(connection: Connection, row: AnnouncementRow, entry: TimelineEntry | None) -> AnnouncementRow:
-    """Write an announcement's delivery, countdown or end; a decided one is answered as it is."""
+def put_announcement(
+    connection: Connection, was: AnnouncementRow, row: AnnouncementRow, entry: TimelineEntry | None
+) -> AnnouncementRow:
+    """Write an announcement's delivery, countdown or end; where somebody spoke meanwhile it is answered as it is."""
     current = get_announcement(connection, row.announcement_id)
-    if current.state != "open":
+    if current.state != "open" or current != was:
         return current
     _set_announcement(
         connection,

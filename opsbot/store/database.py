@@ -1,7 +1,8 @@
 """Opens the database, brings its schema up to date, and hands out transactions.
 
 SQLite is set so that what is committed survives power loss, not only a killed process: write-ahead log and a flush
-at every commit. Writers of one process take turns, so none ever meets a locked file.
+at every commit. Writers of one process take turns, so none ever meets a locked file; a writer has the file to itself
+from its first read on, so what it has read is still so when it writes, whichever process writes besides.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from opsbot.errors import OpsbotError
 
 BUSY_TIMEOUT_MS = 5000
+_IS_WRITER = "opsbot_is_writer"
 
 
 class StoreError(OpsbotError):
@@ -37,8 +39,11 @@ class Database:
         """
         self.engine: Engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         self._writer = threading.RLock()
+        # SQLAlchemy shares pool and events with the engine that it is made from.
+        self._writing = self.engine.execution_options(**{_IS_WRITER: True})
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _set_pragmas)
+            event.listen(self.engine, "begin", _begin)
         try:
             self._migrate()
         except SQLAlchemyError as error:
@@ -47,7 +52,7 @@ class Database:
     def _migrate(self) -> None:
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.engine.begin() as connection:
+        with self._writing.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -56,7 +61,7 @@ class Database:
         """One transaction, committed when the block ends; raises StoreError having changed nothing."""
         with self._writer:
             try:
-                with self.engine.begin() as connection:
+                with self._writing.begin() as connection:
                     yield connection
             except SQLAlchemyError as error:
                 raise StoreError(f"the database did not take a change: {error}", retryable=True) from error
@@ -76,7 +81,14 @@ class Database:
 
 
 def _set_pragmas(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    # Python's driver would begin a transaction at the first write only; `_begin` does.
+    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    is_writer = connection.get_execution_options().get(_IS_WRITER, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_writer else "BEGIN")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, case, insert, select, update
 
 from opsbot.errors import NotFoundError
 from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
@@ -105,21 +105,25 @@ def get_incident(connection: Connection, number: int) -> Incident:
     return to_incident(row)
 
 
+_outbox = schema.outbox.c
+_WAS_GIVEN_UP = _outbox.state == OutboxState.FAILED.value
+_WISH_AGAIN = (
+    update(schema.outbox)
+    .where(_outbox.key == bindparam("wished"))
+    .values(
+        revision=_outbox.revision + 1,
+        state=case((_WAS_GIVEN_UP, OutboxState.PENDING.value), else_=_outbox.state),
+        attempts=case((_WAS_GIVEN_UP, 0), else_=_outbox.attempts),
+        next_at=case((_WAS_GIVEN_UP, 0.0), else_=_outbox.next_at),
+    )
+)
+"""Built once: it is made at every commit."""
+
+
 def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int | None) -> None:
     """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
-    table = schema.outbox
-    was_given_up = table.c.state == OutboxState.FAILED.value
-    changed = connection.execute(
-        update(table)
-        .where(table.c.key == key)
-        .values(
-            revision=table.c.revision + 1,
-            state=case((was_given_up, OutboxState.PENDING.value), else_=table.c.state),
-            attempts=case((was_given_up, 0), else_=table.c.attempts),
-            next_at=case((was_given_up, 0.0), else_=table.c.next_at),
-        )
-    )
-    if not changed.rowcount:
+    if not connection.execute(_WISH_AGAIN, {"wished": key}).rowcount:
+        table = schema.outbox
         connection.execute(
             insert(table).values(
                 key=key,
@@ -157,8 +161,14 @@ def wish_entry_pages(connection: Connection, number: int) -> None:
         wish(connection, row.key, "page_entry", row.ref, number)
 
 
-def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet: bool = False) -> None:
-    """Append to the timeline, once for each key, and wish it shown; a quiet one is not posted."""
+def write_entry(
+    connection: Connection, entry: TimelineEntry | None, *, is_quiet: bool = False, is_part: bool = False
+) -> None:
+    """Append to the timeline, once for each key, and wish it shown; a quiet one is not posted.
+
+    Args:
+        is_part: of a change whose writer wishes the incident shown, once for all.
+    """
     if entry is None:
         return
     table = schema.timeline
@@ -179,4 +189,5 @@ def write_entry(connection: Connection, entry: TimelineEntry | None, *, is_quiet
     )
     if not is_quiet:
         wish(connection, f"timeline:{entry.key}", "timeline_entry", entry.key, number)
-    wish_incident(connection, number)
+    if not is_part:
+        wish_incident(connection, number)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from opsbot.errors import InvalidTransition, NotFoundError
 from opsbot.incident.incident import Incident, IncidentState
@@ -69,7 +69,14 @@ class RunRepository:
             connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
             return get_run(connection, run_id)
 
-    def admit(self, run_id: str, group: str, decide: Callable[[Sequence[Earlier]], Admission], now: float) -> Admission:
+    def admit(
+        self,
+        run_id: str,
+        group: str,
+        decide: Callable[[Sequence[Earlier]], Admission],
+        say: Callable[[Admission], TimelineEntry | None],
+        now: float,
+    ) -> Admission:
         """Let *decide* look at the runs of the runbook and of the group, and write what it says."""
         table = schema.run
         with self._database.write() as connection:
@@ -87,26 +94,27 @@ class RunRepository:
             elif run.detail == admission.reason:
                 return admission
             connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
+            self._write_entry(connection, say(admission), is_paged=admission.verdict == "person")
             wish_incident(connection, incident_number(run.incident_id))
             return admission
 
     def commit(self, change: Change) -> None:
         """Write everything of *change*, or nothing."""
         with self._database.write() as connection:
-            run = get_run(connection, change.run_id)
+            run = _standing(connection, change.run_id)
             _move(connection, run, change)
             for step in change.steps:
-                _put_step(connection, run.run_id, step, change.now)
+                _put_step(connection, change.run_id, step, change.now)
             if change.approval is not None:
                 approvals.ask(connection, change.approval)
             if change.announcement is not None:
                 approvals.announce(connection, change.announcement)
             for entry in change.entries:
-                write_entry(connection, entry)
+                self._write_entry(connection, entry, is_paged=change.is_paged)
             is_over = change.state is not None and not RUN_TRANSITIONS[change.state]
             if change.frees_locks or is_over:
-                knobs.free(connection, run.run_id, () if is_over else get_steps(connection, run.run_id))
-            wish_incident(connection, incident_number(run.incident_id))
+                knobs.free(connection, change.run_id, () if is_over else get_steps(connection, change.run_id))
+            wish_incident(connection, run.incident_number)
 
     def move_run(
         self, run_id: str, state: RunState, detail: str, now: float, *, entry: TimelineEntry | None = None
@@ -145,10 +153,12 @@ class RunRepository:
         with self._database.read() as connection:
             return approvals.get_announcement(connection, announcement_id)
 
-    def put_announcement(self, row: AnnouncementRow, *, entry: TimelineEntry | None = None) -> AnnouncementRow:
-        """Write what is known of an announcement that is still open; a decided one is answered as it is."""
+    def put_announcement(
+        self, was: AnnouncementRow, row: AnnouncementRow, *, entry: TimelineEntry | None = None
+    ) -> AnnouncementRow:
+        """Write what is known of an announcement, if it is still as it *was*; answers it as it is then."""
         with self._database.write() as connection:
-            return approvals.put_announcement(connection, row, entry)
+            return approvals.put_announcement(connection, was, row, entry)
 
     def delivery(self, entry_key: str) -> Literal["slack", "page"] | None:
         """Where a timeline entry could be read first; None while it could not."""
@@ -164,8 +174,15 @@ class RunRepository:
         if not self._incidents.is_paging:
             return False
         with self._database.write() as connection:
-            wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(entry.incident_id))
+            _page_entry(connection, entry)
         return True
+
+    def _write_entry(self, connection: Connection, entry: TimelineEntry | None, *, is_paged: bool) -> None:
+        if entry is None:
+            return
+        write_entry(connection, entry, is_part=True)
+        if is_paged and self._incidents.is_paging:
+            _page_entry(connection, entry)
 
     def incident(self, incident: str) -> Incident:
         """One incident; raises NotFoundError."""
@@ -208,10 +225,38 @@ def _order(row: StepRow) -> tuple[int, int]:
     return (row.position, int(index.rstrip("]")) if index else -1)
 
 
-def _move(connection: Connection, run: Run, change: Change) -> None:
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Of a run, what a change to it looks at; its pinned text, which is long, is not read."""
+
+    state: RunState
+    incident_number: int
+    started_at: float | None
+    ended_at: float | None
+
+
+_STANDING = select(
+    schema.run.c.state, schema.run.c.incident_number, schema.run.c.started_at, schema.run.c.ended_at
+).where(schema.run.c.run_id == bindparam("wanted"))
+
+
+def _standing(connection: Connection, run_id: str) -> _Standing:
+    row = connection.execute(_STANDING, {"wanted": run_id}).first()
+    if row is None:
+        raise NotFoundError(f"there is no run {run_id!r}")
+    return _Standing(RunState(row.state), row.incident_number, row.started_at, row.ended_at)
+
+
+def _page_entry(connection: Connection, entry: TimelineEntry) -> None:
+    wish(connection, f"page_entry:{entry.key}", "page_entry", entry.key, incident_number(entry.incident_id))
+
+
+def _move(connection: Connection, run: _Standing, change: Change) -> None:
     state = change.state
+    if change.expected is not None and run.state is not change.expected:
+        raise InvalidTransition(f"run {change.run_id} is {run.state.value} and no longer {change.expected.value}")
     if state is not None and run.state is not state and state not in RUN_TRANSITIONS[run.state]:
-        raise InvalidTransition(f"run {run.run_id} is {run.state.value} and cannot become {state.value}")
+        raise InvalidTransition(f"run {change.run_id} is {run.state.value} and cannot become {state.value}")
     values: dict[str, Any] = {}
     if state is not None:
         values["state"] = state.value
@@ -226,7 +271,7 @@ def _move(connection: Connection, run: Run, change: Change) -> None:
     if change.ends_as is not None:
         values["ends_as"] = change.ends_as.value
     if values:
-        connection.execute(update(schema.run).where(schema.run.c.run_id == run.run_id).values(**values))
+        connection.execute(update(schema.run).where(schema.run.c.run_id == change.run_id).values(**values))
 
 
 def _put_step(connection: Connection, run_id: str, step: StepRow, now: float) -> None:
@@ -241,7 +286,9 @@ def _put_step(connection: Connection, run_id: str, step: StepRow, now: float) ->
 
 def _earlier(row: Row[Any]) -> Earlier:
     run = to_run(row)
-    return Earlier(run.run_id, run.runbook_id, run.cluster, row.concurrency_group, run.state, run.admitted_at)
+    return Earlier(
+        run.run_id, run.runbook_id, run.cluster, row.concurrency_group, run.state, run.admitted_at, run.is_drill
+    )
 
 
 def _to_step(row: Row[Any]) -> StepRow:

@@ -147,7 +147,13 @@ def _is_at_rest(world: World) -> bool:
         return world.case.rules is None
     if any(run.state is RunState.QUEUED for run in runs):
         return False
-    return all(run.is_finished or run.state in AT_REST or world.waits_for_a_word(run) for run in runs)
+    return all(run.is_finished or _rests(world, run) or world.waits_for_a_word(run) for run in runs)
+
+
+def _rests(world: World, run: Run) -> bool:
+    """Whether a run waits for its incident or a person; one whose incident is over is letting go of what it holds."""
+    is_letting_go = run.state is RunState.HOLDING and world.stores.incidents.incident(run.incident_id).is_resolved
+    return run.state in AT_REST and (not is_letting_go or world.stores.knobs.halt() is not None)
 
 
 def _seen(world: World, problems: tuple[str, ...], began: float) -> Seen:

@@ -174,7 +174,7 @@ async def test_a_release_that_fails_asks_for_a_person_and_is_tried_again(world: 
     run_id = world.fire("unreachable", set_batch())
     async with world.executing() as executor:
         await world.until_run(run_id, "holding")
-        world.network.fail("DELETE", "not_sent")
+        world.network.fail("DELETE", "not_sent", "not_sent", "not_sent")
         await executor.request_undo(run_id, Person("U7"))
         await world.until_run(run_id, "needs_person")
         assert any("A person must look" in text for text in world.texts(run_id))

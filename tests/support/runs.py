@@ -71,8 +71,11 @@ class SaidMetrics:
     def __init__(self, verdict: Verdict | None = "holds", value: float | None = 0.5) -> None:
         self.verdict = verdict
         self.number = value
+        self.fails_if: Callable[[], bool] = lambda: False
 
     async def check(self, expr: str, /) -> Verdict:
+        if self.fails_if():
+            return "fails"
         if self.verdict is None:
             raise SourceError("the metrics do not answer", retryable=True)
         return self.verdict

@@ -66,7 +66,7 @@ def test_nothing_is_given_back_while_all_runs_are_stopped_whatever_the_run_was_a
     halt: {at: 1m, until: 30m}
     resolve: 10m
     stop_at: 29m
-    expect: {state: holding, undone: []}
+    expect: {state: running, undone: []}
   - name: two
     approve: [{step: resize}]
     halt: {at: 1m, until: 30m}
