@@ -58,7 +58,7 @@ async def told() -> list[str]:
 async def test_blind(ground: Ground, server: ServingServer, workspace: Workspace) -> None:
     """Metrics go silent: somebody is called and told what can be looked at, and nothing is changed."""
     since = ground.now()
-    with leased(server, "fault.metrics_blackout", 1):
+    with leased(server, "fault.metrics_blackout", 1, ttl_s=900):
         run = await ground.until_ended("blind", "succeeded", since=since)
         assert (state_of(run, "say"), state_of(run, "call")) == ("succeeded", "succeeded")
         calls = await ground.bot.until("a page", told, bool)

@@ -119,7 +119,7 @@ async def weight(client: httpx.Client) -> float:
 
 async def test_recover_all(ground: Ground, client: httpx.Client) -> None:
     """After a bad night everything that people and runs have set on any cluster is put back, and what stays is said."""
-    trouble = Trouble(ground, "asked-for-recover-all", severity="info")
+    since = ground.now()
     set_by: dict[str, Any] = {"ttl_s": 900, "owner": "person:ada"}
     lease(client, "batch_limit", 2, cluster="w-1", **set_by).raise_for_status()
     lease(client, "token_budget", 64, cluster="w-2", **{**set_by, "owner": "run:gone"}).raise_for_status()
@@ -128,7 +128,7 @@ async def test_recover_all(ground: Ground, client: httpx.Client) -> None:
     lease(client, "drain", cluster="w-4", **set_by).raise_for_status()
     lease(client, "route", {"where": "w-1", "factor": 0.5}, **set_by).raise_for_status()
     assert complete(client, root="/clusters/w-3").status_code == 503
-    since = await trouble.begin()
+    await ground.start("recover-all", ADA)
     request = await ground.asked("recover-all", "release", since=since)
     assert (await ground.decide(request, ADA)).status_code == 403
     assert len([one for name in CLUSTERS for one in ground.leases(name)]) == 5
@@ -145,8 +145,8 @@ async def test_recover_all(ground: Ground, client: httpx.Client) -> None:
     view = await ground.incident_of("recover-all", since=since)
     assert view is not None
     stages = [entry["text"] for entry in view["timeline"] if entry["kind"] == "step.stage"]
-    print("seen: 6 leases of 5 knobs on 4 clusters and the router,", stages)
-    await trouble.end()
+    print("seen: 6 leases of 6 knobs on 4 clusters and the router,", stages)
+    await ground.resolve(view, ADA)
     await ground.until_quiet()
 
 

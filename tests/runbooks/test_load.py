@@ -68,7 +68,7 @@ async def ground(
 @pytest_asyncio.fixture(loop_scope="module")
 async def slow(server: ServingServer) -> AsyncIterator[None]:
     """Steps that take as long as a large model's."""
-    with leased(server, "fault.slow_step_ms", STEP_MS):
+    with leased(server, "fault.slow_step_ms", STEP_MS, ttl_s=900):
         yield
 
 
@@ -232,7 +232,7 @@ async def test_bad_upstream(ground: Ground, server: ServingServer, load: tuple[s
     trouble = Trouble(ground, "RequestsFail")
     async with traffic(server.url, *load, "--rate", "8"):
         await ground.bot.until("load", lambda: running(server), bool)
-        with leased(server, "fault.error_percent", 90):
+        with leased(server, "fault.error_percent", 90, ttl_s=900):
             before = await share_failed(ground, server, 5)
             since = await trouble.begin()
             await ground.approve("bad-upstream", "shield", ADA, since=since)
@@ -263,7 +263,7 @@ async def share_failed(ground: Ground, server: ServingServer, seconds: float) ->
 async def test_stalled_engine(ground: Ground, server: ServingServer, load: tuple[str, ...]) -> None:
     """The health check is green and no token comes; the cluster is taken out, restarted, and takes work again."""
     trouble = Trouble(ground, "HealthyButNotServing")
-    stall = grant(server, "fault.stall", 1)
+    stall = grant(server, "fault.stall", 1, ttl_s=900)
     hangs = asyncio.create_task(asyncio.to_thread(ask, server, key=PAID[0]))
     await ground.sleep(1)
     assert health(server) == 200

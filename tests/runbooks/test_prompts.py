@@ -130,9 +130,9 @@ async def test_reseller_cohort_refused(ground: Ground, server: ServingServer) ->
 
 async def test_safe_prompt_swap(ground: Ground, server: ServingServer) -> None:
     """One tenant is answered under the safe prompt, whatever its client; another is not."""
-    trouble = Trouble(ground, "UnsafeAnswers", tenant="org-resold")
+    since = ground.now()
     with asking(server, RESOLD):
-        since = await trouble.begin()
+        await ground.start("safe-prompt-swap", ADA, cluster="local", inputs={"tenant": "org-resold"})
         await agree(ground, "safe-prompt-swap", "swap", since)
         await ground.until_settled("safe-prompt-swap", "holding", since=since, limit_s=120)
     served = counted(server, "frontdoor_fallback_served_total", mode="safe")
@@ -141,7 +141,9 @@ async def test_safe_prompt_swap(ground: Ground, server: ServingServer) -> None:
     await said(server, OTHER)
     assert counted(server, "frontdoor_fallback_served_total", mode="safe") == served + 1
     print(f"seen: {served:.0f} answers under the safe prompt")
-    await trouble.end()
+    view = await ground.incident_of("safe-prompt-swap", since=since)
+    assert view is not None
+    await ground.resolve(view, ADA)
     await ground.until_ended("safe-prompt-swap", "succeeded", since=since)
     await ground.until_at_base()
     await said(server, RESOLD)

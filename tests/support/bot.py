@@ -150,12 +150,10 @@ class Bot:
         )
         answer.raise_for_status()
 
-    async def decide(self, approval_id: str, token: str, *, is_granted: bool = True) -> httpx.Response:
-        """Press Approve or Refuse, as the person whose token it is."""
+    async def post(self, path: str, token: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        """What a person with that token does through the API, below `/api/v1/`."""
         return await self._http.post(
-            f"/api/v1/approvals/{approval_id}",
-            json={"decision": "grant" if is_granted else "refuse"},
-            headers={"Authorization": f"Bearer {token}"},
+            f"/api/v1/{path}", json=dict(body or {}), headers={"Authorization": f"Bearer {token}"}
         )
 
     async def views(self) -> Sequence[Json]:

@@ -18,10 +18,6 @@ from typing import Any
 import httpx
 import yaml
 
-from opsbot.incident.timeline import TimelineEntry
-from opsbot.people import Person
-from opsbot.store.approvals import ApprovalRepository
-from opsbot.store.database import Database
 from opsbot.workspace.app import Workspace
 from tests.support.bot import Bot, Json
 from tests.support.serving_server import CONTROL
@@ -48,7 +44,7 @@ def token_of(person: str) -> str:
 
 
 def shipped_runbooks(folder: Path, shorter: Mapping[str, Mapping[str, str]]) -> Path:
-    """A copy of the shipped runbooks with shorter durations; one that only people start starts by an alert too.
+    """A copy of the shipped runbooks with shorter durations.
 
     Args:
         shorter: by runbook, `announce` (each countdown), `cooldown`, and `verify:STEP` (that verification's timeout).
@@ -59,8 +55,6 @@ def shipped_runbooks(folder: Path, shorter: Mapping[str, Mapping[str, str]]) -> 
             continue
         runbook = yaml.safe_load(path.read_text(encoding="utf-8"))
         durations = shorter.get(runbook["id"], {})
-        if all(trigger["type"] == "manual" for trigger in runbook["triggers"]):
-            runbook["triggers"].append({"type": "alert", "match": {"alertname": f"asked-for-{runbook['id']}"}})
         if "cooldown" in durations:
             runbook["cooldown"] = durations["cooldown"]
         for step in runbook["steps"]:
@@ -204,7 +198,8 @@ class Ground:
 
     async def decide(self, approval: Json, who: str, *, is_granted: bool = True) -> httpx.Response:
         """Press a button of a request as that person."""
-        return await self.bot.decide(approval["approval_id"], token_of(who), is_granted=is_granted)
+        decision = {"decision": "grant" if is_granted else "refuse"}
+        return await self.bot.post(f"approvals/{approval['approval_id']}", token_of(who), decision)
 
     async def approve(self, runbook_id: str, step: str, who: str, *, since: float, limit_s: float = 60.0) -> Json:
         """Wait for the request and approve it; answers the request."""
@@ -214,21 +209,22 @@ class Ground:
         return approval
 
     async def object(self, runbook_id: str, who: str, reason: str, *, since: float) -> None:
-        """Object to what the newest run of that runbook has announced, through core's store."""
+        """Object to what the newest run of that runbook has announced."""
         run = await self.until_run(runbook_id, "announces", lambda run: bool(run["announcements"]), since=since)
-        announced, now = run["announcements"][0]["announcement_id"], time.time()
-        view = await self.incident_of(runbook_id, since=since)
-        assert view is not None
+        announced = run["announcements"][0]["announcement_id"]
+        answer = await self.bot.post(f"announcements/{announced}/object", token_of(who), {"reason": reason})
+        assert answer.status_code == 200, answer.text
+
+    async def start(self, runbook_id: str, who: str, **asked: Any) -> None:
+        """Ask for a run; *asked* may say `cluster` and `inputs`."""
+        answer = await self.bot.post("runs", token_of(who), {"runbook": runbook_id, **asked})
+        assert answer.status_code == 200, answer.text
+
+    async def resolve(self, view: Json, who: str) -> None:
+        """End an incident by hand."""
         incident_id = view["incident"]["incident_id"]
-        said = TimelineEntry(f"{announced}:objected", incident_id, now, who, "step.objected", f"Objected: {reason}")
-
-        def write() -> None:
-            database = Database(f"sqlite:///{self.bot.folder}/data/opsbot.sqlite")
-            store = ApprovalRepository(database)
-            store.answer_announcement(announced, "objected", Person(who), reason, now, said)
-            database.close()
-
-        await asyncio.to_thread(write)
+        answer = await self.bot.post(f"incidents/{incident_id}/resolve", token_of(who), {"reason": "it is over"})
+        assert answer.status_code == 200, answer.text
 
     async def until_step(
         self, runbook_id: str, step: str, states: str | set[str], *, since: float, limit_s: float = 60.0
