@@ -115,6 +115,8 @@ class RunControl:
             run = find_run(connection, run_id)
             row = _step(connection, run, step_id)
             said = f"said by {person.user_id}"
+            if row.state is StepState.UNDOING and run.state is RunState.NEEDS_PERSON:
+                return _settle_undo(connection, run, row, has_happened, person, now)
             if row.state is not StepState.UNKNOWN:
                 is_same = row.detail.endswith(said) and has_happened is (row.state is StepState.SUCCEEDED)
                 if is_same:
@@ -138,6 +140,24 @@ class RunControl:
             text = f"Said that “{row.name}” {word}: {then}"
             say(connection, run, f"settled:{step_id}:{digest}", "step.settled", text, person, now, is_broadcast=True)
             return Done(get_run(connection, run.run_id), is_new=True)
+
+
+def _settle_undo(
+    connection: Connection, run: Run, row: StepRow, has_happened: bool, person: Person, now: float
+) -> Done:
+    """Of an undo whose answer was lost: it happened, or the next Undo makes it once more."""
+    word = "happened" if has_happened else "did not happen"
+    detail = f"its undo {word}: said by {person.user_id}"
+    settled = (
+        replace(row, state=StepState.UNDONE, lease_released=True, detail=detail)
+        if has_happened
+        else replace(row, state=StepState.SUCCEEDED, detail=detail)
+    )
+    _write_step(connection, run.run_id, settled, now)
+    then = "nothing of it is left" if has_happened else "`undo` makes it once more"
+    text = f"Said that the undo of “{row.name}” {word}: {then}"
+    say(connection, run, f"undo_settled:{row.step_id}:{now:.3f}", "step.settled", text, person, now, is_broadcast=True)
+    return Done(get_run(connection, run.run_id), is_new=True)
 
 
 def _step(connection: Connection, run: Run, step_id: str) -> StepRow:

@@ -179,6 +179,29 @@ async def test_a_person_says_what_came_of_an_act(
     assert len(set(world.note.keys)) == len(world.note.keys) == num_acts
 
 
+@pytest.mark.parametrize(("fault", "has_happened", "num_undos"), [("lost", True, 1), ("not made", False, 2)])
+async def test_a_person_says_what_came_of_an_undo(
+    world: RunPeople, fault: str, has_happened: bool, num_undos: int
+) -> None:
+    """It is not repeated blindly: it happened, or the next Undo makes it; either way it is there once."""
+    undo = "undo: {uses: note.write, with: {text: taken back}}"
+    run_id = world.fire("undo", notes(first=undo))
+    handle = handle_of(run_id)
+    # The first act, the second that breaks, and the undo whose answer is lost.
+    world.note.faults = ["", "refused", fault]  # type: ignore[list-item]
+    async with world.executing() as executor:
+        desk = world.desk(executor)
+        await world.until_run(run_id, "needs_person")
+        await desk.settle(handle, "first", has_happened, RESPONDER)
+        with pytest.raises(InvalidTransition, match="what came of first"):
+            await desk.settle(handle, "first", has_happened, RESPONDER)
+        if not has_happened:
+            await desk.undo(handle, RESPONDER)
+            await world.until_run(run_id, "undone")
+    assert world.note.written().count("taken back") == 1
+    assert sum(key.endswith(":undo") for key in world.note.keys) == num_undos
+
+
 async def test_an_act_that_is_lost_twice_is_asked_about_twice(world: RunPeople) -> None:
     """Each time anew, and each answer is for that act only."""
     world.note.faults = ["not made", "lost"]

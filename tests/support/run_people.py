@@ -74,7 +74,7 @@ class WriteNote(Action[NoteArguments]):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.faults: list[Literal["lost", "not made", "refused"]] = []
+        self.faults: list[Literal["", "lost", "not made", "refused"]] = []
         self.keys: list[str] = []
 
     async def act(self, arguments: NoteArguments, context: ActionContext) -> Outcome:
