@@ -16,8 +16,8 @@ from tests.support.traffic_process import traffic
 pytestmark = [pytest.mark.runbooks, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
 
 BATCH, BLOCKS = 16, 64
-"""Sixteen long requests need 160 blocks; seven fit."""
-LOAD = ("--rate", "5", "--max-outstanding", "40", "--prompt-tokens", "64", "--max-tokens", "96", "--seed", "5")
+"""Sixteen long requests need 160 blocks; six fit."""
+LOAD = ("--rate", "5", "--max-outstanding", "40", "--prompt-tokens", "96", "--max-tokens", "64", "--seed", "5")
 SHORTER = {
     "kv-cache-pressure": {
         "announce": "3s",
@@ -57,7 +57,7 @@ async def slow(server: ServingServer) -> AsyncIterator[None]:
 
 
 async def test_kv_cache_pressure(ground: Ground, server: ServingServer, slow: None) -> None:
-    """The shipped rule sees preemptions, half of what runs goes on running, and not one request is preempted then."""
+    """The shipped rule sees preemptions, seven in ten of what runs go on running, and not one request is preempted then."""
     since = ground.now()
     async with traffic(server.url, *LOAD):
         await ground.approve("kv-cache-pressure", "smaller_batch", ADA, since=since)
@@ -71,7 +71,8 @@ async def test_kv_cache_pressure(ground: Ground, server: ServingServer, slow: No
         await ground.sleep(6)
         assert counted(server, "vllm:num_preemptions_total") == before
         assert counted(server, "vllm:num_requests_waiting") > 5
-        assert counted(server, "vllm:num_requests_running") == limit
+        # One may just have ended, and the next not have begun.
+        assert limit - 1 <= counted(server, "vllm:num_requests_running") <= limit
         per_s = (counted(server, "vllm:generation_tokens_total") - tokens) / 6
         print(f"seen: batch {BATCH} -> {limit}, no preemption in 6 s, {per_s:.0f} tokens/s")
     await ground.until_ended("kv-cache-pressure", "succeeded", since=since)
@@ -139,8 +140,8 @@ async def test_preemption_storm(ground: Ground, server: ServingServer, slow: Non
         run = await ground.run_of("preemption-storm", since=since)
         assert run is not None
         ran = float(run["steps"][0]["detail"].rpartition(" is ")[2])
-        # A request that is done has some nine blocks: so many are left that half of what ran fits, and not more.
-        with leased(server, "fault.lost_kv_blocks", BLOCKS - 2 - 9 * int(ran / 2), ttl_s=900):
+        # A request that is done has ten blocks: so many are left that half of what ran fits, and not more.
+        with leased(server, "fault.lost_kv_blocks", BLOCKS - 2 - 10 * int(ran / 2), ttl_s=900):
             first = await ground.approve("preemption-storm", "smaller", ADA, since=since)
             second = await ground.approve("preemption-storm", "half", BEN, since=since)
             run = await ground.until_settled("preemption-storm", "holding", since=since)
