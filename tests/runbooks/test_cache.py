@@ -100,7 +100,7 @@ async def test_kv_cache_pressure_to_the_end(ground: Ground, server: ServingServe
     since = ground.now()
     async with traffic(server.url, *LOAD, "--max-outstanding", "20"):
         await ground.asked("kv-cache-pressure", "smaller_batch", since=since)
-        with leased(server, "fault.lost_kv_blocks", BLOCKS - 20, ttl_s=900):
+        with leased(server, "fault.lost_kv_blocks", BLOCKS - 25, ttl_s=900):
             await ground.approve("kv-cache-pressure", "smaller_batch", ADA, since=since)
             await ground.approve("kv-cache-pressure", "shed_lowest", ADA, since=since)
             await ground.until_step("kv-cache-pressure", "shed_lowest", "verifying", since=since)
