@@ -173,12 +173,12 @@ CASES = {
     "a run that nobody resumes stays where it is": """\
   - {name: one, pause: {by: bo, at: 1m}, expect: {state: waiting, calls: [], approvals: [{step: resize, state: open}]}}
 """,
-    "an approval during a pause is made after it": f"""\
+    "an approval during a pause is made after it": """\
   - name: one
-    approve: [{{step: resize, by: ana, after: 5m}}]
-    pause: {{by: bo, at: 1m, until: 20m}}
-    object: [{{step: restart, reason: no}}]
-    expect: {{state: holding, messages: ["Paused", "Granted:", "Resumed", "Done: set"]}}
+    approve: [{step: resize, by: ana, after: 5m}]
+    pause: {by: bo, at: 1m, until: 20m}
+    object: [{step: restart, reason: no}]
+    expect: {state: holding, messages: ["Paused", "Granted:", "Resumed", "Done: set"]}
 """,
     "a viewer pauses nothing": """\
   - {name: one, pause: {by: vic, at: 1m, rejected: the role responder is needed}, expect: {state: cancelled}}
@@ -198,11 +198,11 @@ CASES = {
     skip: [{{step: restart, by: bo, after: 1m}}]
     expect: {{state: holding, steps: {{restart: skipped}}, calls: [{{step: resize}}], no_messages: [Objected]}}
 """,
-    "a step is left out before anybody is asked about it": f"""\
+    "a step is left out before anybody is asked about it": """\
   - name: one
-    approve: [{{step: resize, by: ana, after: 30s}}]
-    skip: [{{step: restart, by: bo, at: 15s}}]
-    expect: {{state: holding, steps: {{restart: skipped}}, no_messages: [Restart soon.]}}
+    approve: [{step: resize, by: ana, after: 30s}]
+    skip: [{step: restart, by: bo, at: 15s}]
+    expect: {state: holding, steps: {restart: skipped}, no_messages: [Restart soon.]}
 """,
     "a step that has acted cannot be left out": f"""\
   - name: one
@@ -210,27 +210,6 @@ CASES = {
     skip: [{{step: resize, by: bo, at: 1m, rejected: cannot be left out}}]
     object: [{{step: restart, after: 1m}}]
     expect: {{state: holding, steps: {{resize: succeeded}}}}
-""",
-    "a person says that it happened": f"""\
-  - name: one
-    mock: {{restart: {{error: unknown}}}}
-    {APPROVED}
-    settle: [{{step: restart, happened: true, by: bo, after: 30m}}]
-    expect:
-      state: holding
-      steps: {{restart: succeeded}}
-      calls: [{{step: resize}}, {{step: restart}}]
-      messages: [It may have happened, "Said that “Restart” happened: the run goes on"]
-""",
-    "a person says that it did not happen": f"""\
-  - name: one
-    mock: {{restart: {{error: unknown, then: [{{error: unknown}}, {{}}]}}}}
-    {APPROVED}
-    settle:
-      - {{step: restart, happened: false, by: vic, rejected: the role responder is needed}}
-      - {{step: restart, happened: false, by: bo, after: 1m}}
-      - {{step: restart, happened: false, by: bo, after: 2m}}
-    expect: {{state: holding, calls: [{{step: resize}}, {{step: restart}}, {{step: restart}}, {{step: restart}}]}}
 """,
     "a value that changes while people think is shown anew": """\
   - name: one
@@ -247,7 +226,9 @@ CASES = {
 """,
     "a value that changes each time is not acted on": """\
   - name: one
-    mock: {resize: {prior: [{in_force: 64}, {in_force: 32}, {in_force: 33}, {in_force: 34}, {in_force: 35}, {in_force: 36}]}}
+    mock:
+      resize:
+        prior: [{in_force: 64}, {in_force: 32}, {in_force: 33}, {in_force: 34}, {in_force: 35}, {in_force: 36}]
     approve: [{step: resize}, {step: resize}, {step: resize}]
     expect: {state: failed, calls: [], detail: the value changes each time}
 """,
@@ -260,7 +241,7 @@ CASES = {
         then: [{prior: {in_force: 32}}]
     approve: [{step: resize}]
     object: [{step: restart}]
-    expect: {messages: ["Granted: set the batch limit of a from 64 to 8", "Done: set the batch limit of a from 32 to 8"]}
+    expect: {messages: ["Granted: set the batch limit of a from 64", "Done: set the batch limit of a from 32"]}
 """,
     "Slack is down": f"""\
   - name: one
@@ -285,6 +266,32 @@ CASES = {
 def test_what_is_expected_is_seen(tests: str, tmp_path: Path) -> None:
     """Nothing differs."""
     assert failures(tmp_path, tests) == [()]
+
+
+@pytest.mark.parametrize(
+    ("word", "calls", "message"),
+    [
+        ("true", 1, "Said that “Restart” happened: the run goes on"),
+        ("false", 2, "Said that “Restart” did not happen: it is made once more"),
+    ],
+)
+def test_a_person_says_what_came_of_an_act(word: str, calls: int, message: str, tmp_path: Path) -> None:
+    """Whoever has the right to; it is made once more only if it did not happen."""
+    runbook = RUNBOOK.replace("retry: {attempts: 2, delay: 1s}", "retry: {attempts: 1}")
+    tests = f"""\
+  - name: one
+    mock: {{restart: {{error: unknown, then: [{{}}]}}}}
+    {APPROVED}
+    settle:
+      - {{step: restart, happened: {word}, by: vic, rejected: the role responder is needed}}
+      - {{step: restart, happened: {word}, by: bo, after: 5m}}
+    expect:
+      state: holding
+      steps: {{restart: succeeded}}
+      calls: [{{step: resize}}{", {step: restart}" * calls}]
+      messages: [It may have happened, {message!r}]
+"""
+    assert failures(tmp_path, tests, runbook) == [()]
 
 
 def test_what_is_seen_is_the_same_each_time(tmp_path: Path) -> None:
