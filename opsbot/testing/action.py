@@ -62,6 +62,7 @@ class Server:
     deaths: Deaths
     calls: list[Call] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
+    _readings: Counter[tuple[str, int]] = field(default_factory=Counter)
     _done: dict[str, Outcome] = field(default_factory=dict)
     _steps: dict[str, str] = field(default_factory=dict)
     _released: set[str] = field(default_factory=set)
@@ -73,9 +74,16 @@ class Server:
         found = self.mocks.get(step_id) or self.mocks.get(_base(step_id)) or (CallField(),)
         return found[min(self._counts[step_id], len(found) - 1)]
 
+    def read_prior(self, step_id: str) -> Facts:
+        """What is read before the step's next call, one reading further each time."""
+        self._readings[step_id, self._counts[step_id]] += 1
+        return self.prior_of(step_id)
+
     def prior_of(self, step_id: str) -> Facts:
-        """What is read before the step's next call."""
-        found = self.mock_of(step_id).prior or {}
+        """What was read last before the step's next call."""
+        readings = self.mock_of(step_id).prior or [{}]
+        num_read = self._readings[step_id, self._counts[step_id]]
+        found = readings[min(max(num_read, 1), len(readings)) - 1]
         base = {"base": found["in_force"]} if "in_force" in found else {}
         return {**_NOTHING_SET, **base, **found}
 
@@ -153,7 +161,7 @@ class MockedAction(Action[Any]):
         return self.real.locks(arguments)
 
     async def prior(self, arguments: BaseModel) -> Facts:
-        return {} if self.is_read_only else self._server.prior_of(current_step())
+        return {} if self.is_read_only else self._server.read_prior(current_step())
 
     def describe(self, arguments: BaseModel, prior: Facts, ttl_s: float | None) -> Description:
         try:

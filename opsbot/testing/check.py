@@ -14,12 +14,12 @@ from opsbot.runbook.action import Action, ActionRegistry
 from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.preparing import needed_approval
 from opsbot.runbook.wire import why_unfit
+from opsbot.testing.doings import DecisionField, SettleField, SkipField
 from opsbot.testing.notation import labels_of
 from opsbot.testing.wire import (
     EVERY,
     NOT_STARTED,
     CallField,
-    DecisionField,
     Expectation,
     MockField,
     SeriesField,
@@ -66,6 +66,10 @@ class _Checker:
         for kind in ("approve", "deny", "object", "go_now", "capacity"):
             for index, one in enumerate(getattr(test, kind)):
                 self._decision((*at, kind, index), kind, one)
+        for index, left_out in enumerate(test.skip):
+            self._skip((*at, "skip", index), left_out)
+        for index, word in enumerate(test.settle):
+            self._settle((*at, "settle", index), word)
         for step_id in test.crash_after:
             if step_id != EVERY:
                 self._step((*at, "crash_after"), step_id)
@@ -100,7 +104,7 @@ class _Checker:
                 self.add((*at, "outputs", name), f"{action.name} yields no output {name!r}{near}", at_key=True)
         for place, message in _unfit(action, call.outputs):
             self.add((*at, "outputs", *place), message)
-        if action.is_read_only and call.prior is not None:
+        if action.is_read_only and call.prior:
             self.add((*at, "prior"), f"{action.name} only reads; nothing is read before it", at_key=True)
         if not action.takes_lease:
             for key, value in (
@@ -143,15 +147,29 @@ class _Checker:
         step = self._step((*at, "step"), decision.step)
         if step is None:
             return
-        action = self._registry.get(step.uses)
         if kind in ("approve", "deny"):
-            is_asked = not action.is_read_only and needed_approval(self._runbook, step, action) is not None
-            if not is_asked:
+            if not self._is_asked(step):
                 self.add((*at, "step"), f"nobody is asked to approve step {decision.step}")
         elif step.announce is None:
             self.add((*at, "step"), f"step {decision.step} is not announced, so nobody can {_VERBS[kind]}")
         elif kind == "capacity" and not step.announce.calls_for_capacity:
             self.add((*at, "step"), f"the announcement of step {decision.step} asks for no capacity")
+
+    def _skip(self, at: Location, skip: SkipField) -> None:
+        step = self._step((*at, "step"), skip.step)
+        if step is None or skip.at is not None:
+            return
+        if step.announce is None and not self._is_asked(step):
+            self.add((*at, "step"), f"nobody is asked about step {skip.step}: say when it is left out with `at: …`")
+
+    def _settle(self, at: Location, word: SettleField) -> None:
+        step = self._step((*at, "step"), word.step)
+        if step is not None and self._registry.get(step.uses).is_read_only:
+            self.add((*at, "step"), f"{step.uses} only reads; what came of it is never unknown")
+
+    def _is_asked(self, step: Step) -> bool:
+        action = self._registry.get(step.uses)
+        return not action.is_read_only and needed_approval(self._runbook, step, action) is not None
 
     def _expected(self, at: Location, expect: Expectation) -> None:
         for section in ("steps", "outputs"):

@@ -21,6 +21,16 @@ from opsbot.people import Role
 from opsbot.runbook.model import Scalar
 from opsbot.runbook.run import RunState, StepState
 from opsbot.runbook.wire import PositiveDuration, Text, WireModel
+from opsbot.testing.doings import (
+    DecisionField,
+    HaltField,
+    HoldField,
+    OrderField,
+    PauseField,
+    SettleField,
+    SkipField,
+    StepRef,
+)
 from opsbot.testing.notation import NotationError, labels_of, values_of
 from opsbot.yamlfile import Duration, suggest
 
@@ -28,10 +38,6 @@ NOT_STARTED = "not_started"
 EVERY = "every"
 MAX_TESTS = 200
 MAX_SERIES = 200
-
-StepRef = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}(\[\d+\])?(\.undo)?$")]
-"""A step's id; `drain[2]` is its third item, `drain.undo` the action that takes it back."""
-
 
 OneOrMore = Annotated[
     list[StepRef],
@@ -114,6 +120,24 @@ class AlertField(WireModel):
     at: Duration = Field(default=0.0, description="When it fires, from the beginning of the test.")
 
 
+Reading = Mapping[str, JsonValue]
+
+
+def _as_readings(value: object) -> object:
+    if value == []:
+        raise ValueError("an empty list says nothing; leave `prior` out, or give a reading")
+    return [value] if isinstance(value, Mapping) else value
+
+
+Readings = Annotated[
+    list[Reading],
+    BeforeValidator(_as_readings),
+    WithJsonSchema(
+        {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}, "minItems": 1, "maxItems": 20}]}
+    ),
+]
+
+
 class CallField(WireModel):
     """What one call of a mocked action does."""
 
@@ -127,7 +151,11 @@ class CallField(WireModel):
             "and nothing happened."
         ),
     )
-    prior: Mapping[str, JsonValue] | None = Field(default=None, description="What the action reads before it acts.")
+    prior: Readings = Field(
+        default_factory=list,
+        max_length=20,
+        description="What the action reads before it acts; of a list, one reading each, and the last for all more.",
+    )
     sets: list[SeriesField] = Field(
         default_factory=list, max_length=MAX_SERIES, description="How series go on once it has acted."
     )
@@ -150,55 +178,6 @@ class MockField(CallField):
     def calls(self) -> tuple[CallField, ...]:
         """Call by call."""
         return (self, *self.then)
-
-
-class DecisionField(WireModel):
-    """Somebody decides about a step, or does something about the whole run."""
-
-    step: StepRef = Field(description="The step that is asked about or announced.")
-    by: str = Field(default="somebody", min_length=1, max_length=64, description="Who; see `people`.")
-    at: Duration | None = Field(default=None, description="When, from the beginning of the test.")
-    after: Duration | None = Field(default=None, description="How long after it was asked or announced; 0s if absent.")
-    reason: str = Field(default="", max_length=300)
-    rejected: str = Field(
-        default="", max_length=300, description="The bot must not accept it, and say why in words that contain this."
-    )
-
-    @model_validator(mode="after")
-    def _is_one_time(self) -> DecisionField:
-        if self.at is not None and self.after is not None:
-            raise ValueError("say either `at` or `after`, not both")
-        return self
-
-
-class OrderField(WireModel):
-    """Somebody does something about the whole run."""
-
-    by: str = Field(default="somebody", min_length=1, max_length=64, description="Who; see `people`.")
-    at: Duration = Field(description="When, from the beginning of the test.")
-    reason: str = Field(default="", max_length=300)
-    rejected: str = Field(default="", max_length=300, description="The bot must not accept it, and say why.")
-
-
-class HaltField(WireModel):
-    """Somebody stops all runs."""
-
-    at: Duration = Field(description="When, from the beginning of the test.")
-    until: Duration | None = Field(default=None, description="When it is lifted; never, if absent.")
-    by: str = Field(default="somebody", min_length=1, max_length=64)
-    reason: str = Field(default="a test", max_length=300)
-
-    @model_validator(mode="after")
-    def _ends_later(self) -> HaltField:
-        if self.until is not None and self.until <= self.at:
-            raise ValueError("`until` must be later than `at`")
-        return self
-
-
-class HoldField(HaltField):
-    """Somebody holds a knob."""
-
-    knob: str = Field(min_length=3, max_length=200, description="`<cluster>/<knob>`; either may be `*`.")
 
 
 class CallExpectation(WireModel):
@@ -274,6 +253,9 @@ class TestField(WireModel):
     capacity: list[DecisionField] = Field(default_factory=list, description="Offers of capacity.")
     undo: OrderField | None = None
     cancel: OrderField | None = None
+    pause: PauseField | None = Field(default=None, description="The run begins nothing until it is resumed.")
+    skip: list[SkipField] = Field(default_factory=list, description="Steps that are left out.")
+    settle: list[SettleField] = Field(default_factory=list, description="Words about acts whose outcome is unknown.")
     halt: HaltField | None = Field(default=None, description="All runs are stopped.")
     holds: list[HoldField] = Field(default_factory=list, description="Knobs that people hold.")
     slack: Literal["up", "down"] = Field(default="up", description="down: announcements can only be paged.")

@@ -52,12 +52,22 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownAct:
+    """A step or an item of which nobody knows whether it happened."""
+
+    run_id: str
+    step_id: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Known:
     version: int
     runs: tuple[Run, ...]
     approvals: tuple[ApprovalRow, ...]
     announcements: tuple[AnnouncementRow, ...]
-    has_unknown: frozenset[str]
+    unknown: tuple[UnknownAct, ...]
+    under_way: frozenset[str]
 
 
 class World:
@@ -150,26 +160,35 @@ class World:
         """Counts what was written."""
         return self._database.version
 
+    def unknown(self) -> tuple[UnknownAct, ...]:
+        """Acts whose outcome is unknown."""
+        return self._known().unknown
+
     def waits_for_a_word(self, run: Run) -> bool:
-        """Whether somebody must say if a step of the run has happened."""
-        return run.run_id in self._known().has_unknown
+        """Whether somebody must say if a step of the run has happened, or let the run go on."""
+        if any(one.run_id == run.run_id for one in self.unknown()):
+            return True
+        return run.paused_by is not None and run.run_id not in self._known().under_way
 
     def _known(self) -> _Known:
         """What is there; read again once somebody has written."""
         if self._read is None or self._read.version != self._database.version:
             run, asked, said, step = schema.run, schema.approval, schema.announcement, schema.run_step
             is_unknown = step.c.state == StepState.UNKNOWN.value
+            is_under_way = step.c.state.in_((StepState.ACTING.value, StepState.VERIFYING.value))
             with self._database.read() as connection:
                 runs = connection.execute(sql_select(run).order_by(run.c.created_at, run.c.run_id)).all()
                 asks = connection.execute(sql_select(asked).order_by(asked.c.requested_at, asked.c.approval_id)).all()
                 says = connection.execute(sql_select(said).order_by(said.c.requested_at, said.c.announcement_id)).all()
-                unknown = connection.execute(sql_select(step.c.run_id).where(is_unknown)).scalars()
+                unknown = connection.execute(sql_select(step).where(is_unknown).order_by(step.c.position)).all()
+                under_way = connection.execute(sql_select(step.c.run_id).where(is_under_way)).scalars()
                 self._read = _Known(
                     self._database.version,
                     tuple(to_run(row) for row in runs),
                     tuple(to_approval(connection, row) for row in asks),
                     tuple(to_announcement(row) for row in says),
-                    frozenset(str(one) for one in unknown),
+                    tuple(UnknownAct(row.run_id, row.step_id, row.updated_at) for row in unknown),
+                    frozenset(str(one) for one in under_way),
                 )
         return self._read
 

@@ -18,7 +18,7 @@ RUNBOOK, *TESTS = BLOCKS
 
 def test_every_example_is_performed() -> None:
     """A broken pattern here would test nothing."""
-    assert len(BLOCKS) == PAGE.count("```yaml") == 4
+    assert len(BLOCKS) == PAGE.count("```yaml") == 5
 
 
 @pytest.mark.parametrize("text", TESTS, ids=lambda text: re.findall(r"- name: (.*)", text)[0])

@@ -69,6 +69,26 @@ BROKEN = {
         "  - {name: one, object: [{step: resize}], expect: {state: failed}}\n",
         ["relief.test.yaml:11:33: step resize is not announced, so nobody can object"],
     ),
+    "a step left out that nobody is asked about": (
+        "  - {name: one, skip: [{step: read}], expect: {state: failed}}\n",
+        ["relief.test.yaml:11:31: nobody is asked about step read: say when it is left out with `at: …`"],
+    ),
+    "a word about what only reads": (
+        "  - {name: one, settle: [{step: read, happened: true}], expect: {state: failed}}\n",
+        ["relief.test.yaml:11:33: prometheus.query only reads; what came of it is never unknown"],
+    ),
+    "a word that does not say whether": (
+        "  - {name: one, settle: [{step: restart}], expect: {state: failed}}\n",
+        ["relief.test.yaml:11:26: the key 'happened' is missing"],
+    ),
+    "a pause that ends before it begins": (
+        "  - {name: one, pause: {at: 2m, until: 1m}, expect: {state: failed}}\n",
+        ["relief.test.yaml:11:24: pause: `until` must be later than `at`"],
+    ),
+    "no readings": (
+        "  - {name: one, mock: {resize: {prior: []}}, expect: {state: failed}}\n",
+        ["relief.test.yaml:11:40: prior: an empty list says nothing; leave `prior` out, or give a reading"],
+    ),
     "both at and after": (
         "  - {name: one, approve: [{step: resize, at: 1m, after: 1m}], expect: {state: failed}}\n",
         ["relief.test.yaml:11:27: approve: say either `at` or `after`, not both"],

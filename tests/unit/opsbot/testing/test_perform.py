@@ -165,6 +165,84 @@ CASES = {
     object: [{{step: restart}}]
     expect: {{state: holding, messages: ["Waits: cod has stopped all runs (look first).", "Done: set"]}}
 """,
+    "a pause gives everybody the time back": """\
+  - name: one
+    pause: {by: bo, at: 1m, until: 31m, reason: look first}
+    expect: {state: cancelled, duration: 40m30s, messages: ["Paused the run: look first", Resumed, Nobody approved]}
+""",
+    "a run that nobody resumes stays where it is": """\
+  - {name: one, pause: {by: bo, at: 1m}, expect: {state: waiting, calls: [], approvals: [{step: resize, state: open}]}}
+""",
+    "an approval during a pause is made after it": """\
+  - name: one
+    approve: [{step: resize, by: ana, after: 5m}]
+    pause: {by: bo, at: 1m, until: 20m}
+    object: [{step: restart, reason: no}]
+    expect: {state: holding, messages: ["Paused", "Granted:", "Resumed", "Done: set"]}
+""",
+    "a viewer pauses nothing": """\
+  - {name: one, pause: {by: vic, at: 1m, rejected: the role responder is needed}, expect: {state: cancelled}}
+""",
+    "a step is left out when it is asked about": """\
+  - name: one
+    skip: [{step: resize, by: bo, after: 1m, reason: it is small}]
+    object: [{step: restart, after: 1s}]
+    expect:
+      steps: {resize: skipped, restart: skipped}
+      calls: []
+      messages: ["Leaves out “Resize”: it is small", Restart soon.]
+""",
+    "a step is left out when it is announced": f"""\
+  - name: one
+    {APPROVED}
+    skip: [{{step: restart, by: bo, after: 1m}}]
+    expect: {{state: holding, steps: {{restart: skipped}}, calls: [{{step: resize}}], no_messages: [Objected]}}
+""",
+    "a step is left out before anybody is asked about it": """\
+  - name: one
+    approve: [{step: resize, by: ana, after: 30s}]
+    skip: [{step: restart, by: bo, at: 15s}]
+    expect: {state: holding, steps: {restart: skipped}, no_messages: [Restart soon.]}
+""",
+    "a step that has acted cannot be left out": f"""\
+  - name: one
+    {APPROVED}
+    skip: [{{step: resize, by: bo, at: 1m, rejected: cannot be left out}}]
+    object: [{{step: restart, after: 1m}}]
+    expect: {{state: holding, steps: {{resize: succeeded}}}}
+""",
+    "a value that changes while people think is shown anew": """\
+  - name: one
+    mock: {resize: {prior: [{in_force: 64}, {in_force: 32}]}}
+    approve: [{step: resize, by: ana, after: 1m}, {step: resize, by: ana, after: 1m}]
+    object: [{step: restart}]
+    expect:
+      state: holding
+      approvals:
+        - {step: resize, will_do: from 64 to 8, state: granted}
+        - {step: resize, will_do: from 32 to 8, state: granted}
+      calls: [{step: resize}]
+      messages: ["the value has changed since it was shown", "Done: set the batch limit of a from 32 to 8"]
+""",
+    "a value that changes each time is not acted on": """\
+  - name: one
+    mock:
+      resize:
+        prior: [{in_force: 64}, {in_force: 32}, {in_force: 33}, {in_force: 34}, {in_force: 35}, {in_force: 36}]
+    approve: [{step: resize}, {step: resize}, {step: resize}]
+    expect: {state: failed, calls: [], detail: the value changes each time}
+""",
+    "the second call has readings of its own": """\
+  - name: one
+    mock:
+      resize:
+        prior: [{in_force: 64}]
+        error: unreachable
+        then: [{prior: {in_force: 32}}]
+    approve: [{step: resize}]
+    object: [{step: restart}]
+    expect: {messages: ["Granted: set the batch limit of a from 64", "Done: set the batch limit of a from 32"]}
+""",
     "Slack is down": f"""\
   - name: one
     {APPROVED}
@@ -188,6 +266,32 @@ CASES = {
 def test_what_is_expected_is_seen(tests: str, tmp_path: Path) -> None:
     """Nothing differs."""
     assert failures(tmp_path, tests) == [()]
+
+
+@pytest.mark.parametrize(
+    ("word", "calls", "message"),
+    [
+        ("true", 1, "Said that “Restart” happened: the run goes on"),
+        ("false", 2, "Said that “Restart” did not happen: it is made once more"),
+    ],
+)
+def test_a_person_says_what_came_of_an_act(word: str, calls: int, message: str, tmp_path: Path) -> None:
+    """Whoever has the right to; it is made once more only if it did not happen."""
+    runbook = RUNBOOK.replace("retry: {attempts: 2, delay: 1s}", "retry: {attempts: 1}")
+    tests = f"""\
+  - name: one
+    mock: {{restart: {{error: unknown, then: [{{}}]}}}}
+    {APPROVED}
+    settle:
+      - {{step: restart, happened: {word}, by: vic, rejected: the role responder is needed}}
+      - {{step: restart, happened: {word}, by: bo, after: 5m}}
+    expect:
+      state: holding
+      steps: {{restart: succeeded}}
+      calls: [{{step: resize}}{", {step: restart}" * calls}]
+      messages: [It may have happened, {message!r}]
+"""
+    assert failures(tmp_path, tests, runbook) == [()]
 
 
 def test_what_is_seen_is_the_same_each_time(tmp_path: Path) -> None:
