@@ -57,7 +57,7 @@ async def slow(server: ServingServer) -> AsyncIterator[None]:
 
 
 async def test_kv_cache_pressure(ground: Ground, server: ServingServer, slow: None) -> None:
-    """The shipped rule sees preemptions, seven in ten of what runs go on running, and not one request is preempted then."""
+    """The shipped rule sees preemptions, seven in ten of what runs go on running, and none is preempted then."""
     since = ground.now()
     async with traffic(server.url, *LOAD):
         await ground.approve("kv-cache-pressure", "smaller_batch", ADA, since=since)
