@@ -73,9 +73,6 @@ bench-watch: setup ## the watching path beside Prometheus and Alertmanager: cost
 	@$(BIN)/python -m bench.alert_storm
 	@$(BIN)/python -m bench.breach
 
-bench-runbooks: setup ## what durability costs a runbook's step, and a hundred runs at once; a minute
-	@$(BIN)/python -m bench.runbook_engine
-
 bench-fleet: setup ## virtual time beside taking every step, and the router's time for a decision; a minute
 	@$(BIN)/python bench/fleet_speed.py $(ARGS)
 
@@ -92,9 +89,11 @@ bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM;
 	@$(BIN)/python bench/engine.py --batch 1 --batch 4 --batch 8 --batch 16 --batch 32 --llama-python .peers/llama/bin/python
 	@$(BIN)/python bench/over_http.py --vllm-python .peers/vllm/bin/python
 
-bench-runbooks: setup ## runbooks beside Chaos Toolkit, which it installs: how soon the command line answers; a minute
+bench-runbooks: setup ## runbooks beside Chaos Toolkit and DBOS: the command line, a run, a step, a hundred at once; 3 minutes
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers chaos
-	@$(BIN)/python -m bench.runbook_cli $(ARGS)
+	-@$(BIN)/python -m bench.runbook_cli $(ARGS)
+	-@$(BIN)/python -m bench.runbook_run
+	@$(BIN)/python -m bench.runbook_engine
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema

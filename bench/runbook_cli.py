@@ -26,7 +26,7 @@ from opsbot import __version__
 from serving_stub.roofline.calibrate import processor
 
 ROOT = Path(__file__).parents[1]
-RUNBOOK = ROOT / "runbooks/kv-cache-pressure.yaml"
+RUNBOOK = ROOT / "tests/data/runbooks/kv-cache-pressure.yaml"
 AIM_RATIO, AIM_MANY_S = 1.0, 2.0
 LIMIT_S = 60.0
 EXPERIMENT: Mapping[str, object] = {
