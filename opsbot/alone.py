@@ -70,6 +70,9 @@ async def run_alone(settings: Settings, environ: Mapping[str, str], wanted: Alon
     Raises: ConfigError; StoreError.
     """
     person = _who(settings, environ)
+    unset = [one.control_token_env for one in settings.serving if not environ.get(one.control_token_env)]
+    if unset:
+        raise ConfigError(f"the control tokens of the clusters are needed: set {', '.join(unset)}")
     folder = settings.data_dir / "standalone"
     folder.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
@@ -151,7 +154,9 @@ class _Follow:
             for approval in view.approvals:
                 if approval.approval_id not in asked:
                     asked.add(approval.approval_id)
-                    await self._decide(approval.approval_id, f"{approval.will_do}.\nAfterwards: {approval.undo}.")
+                    await self._decide(
+                        run_id, approval.approval_id, f"{approval.will_do}.\nAfterwards: {approval.undo}."
+                    )
             if view.state == RunState.HOLDING and held_since is None:
                 held_since = loop.time()
                 limit = "Ctrl-C gives it back" if self.wanted.hold_s is None else f"for {self.wanted.hold_s:.0f} s"
@@ -171,11 +176,13 @@ class _Follow:
                     await self.desk.cancel(run_id, self.person, "Ctrl-C at the terminal")
             await asyncio.sleep(POLL_S)
 
-    async def _decide(self, approval_id: str, what: str) -> None:
+    async def _decide(self, run_id: str, approval_id: str, what: str) -> None:
         is_granted = True if self.wanted.grants else await asyncio.to_thread(self.terminal.ask, f"Approve? {what}")
         if is_granted is None:
             self.terminal.say("Nobody is here to ask; `--yes` approves what you may approve.")
-            is_granted = False
+            with suppress(OpsbotError):
+                await self.desk.cancel(run_id, self.person, "nobody was at the terminal to approve")
+            return
         try:
             self.terminal.say(await self.desk.decide(approval_id, is_granted=is_granted, person=self.person))
         except OpsbotError as error:

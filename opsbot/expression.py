@@ -16,7 +16,7 @@ from typing import Any, Literal
 from cel_expr_python import cel
 
 from opsbot.expression_words import ExpressionError as ExpressionError
-from opsbot.expression_words import compile_error
+from opsbot.expression_words import compile_error, without_value
 
 VariableType = Literal["dyn", "string", "integer", "number", "boolean", "map", "list"]
 Variables = Mapping[str, VariableType]
@@ -74,7 +74,7 @@ class Expression:
             # Not an error value: the evaluator gave up, at its limit of iterations for example.
             raise ExpressionError(f"`{self.text}` cannot be evaluated: {error}") from error
         if result.type() == cel.Type.ERROR:
-            raise ExpressionError(f"`{self.text}` has no value: {result.value()}")
+            raise ExpressionError(f"`{self.text}` has no value: {without_value(str(result.value()))}")
         plain: object = result.plain_value()
         return plain
 

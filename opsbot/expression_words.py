@@ -39,6 +39,20 @@ class ExpressionError(OpsbotError):
         self.name = name
 
 
+_NO_KEY = re.compile(r'Key not found in map : "(.*)"')
+
+
+def without_value(said: str) -> str:
+    """Why an expression has no value, in words that say what to do."""
+    absent = _NO_KEY.search(said)
+    if absent:
+        key = absent[1]
+        return f"there is no {key!r} in it; give it one (an alert's label, `--cluster`), or ask `'{key}' in …` first"
+    if "null_type" in said:
+        return "a side of it is null, which means that there was no data; ask `… != null` first"
+    return said
+
+
 def compile_error(said: str, text: str, variables: Mapping[str, object]) -> ExpressionError:
     """The compiler's complaint about *text* in our words.
 

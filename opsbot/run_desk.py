@@ -59,6 +59,9 @@ class RunDesk(ConsentDesk, HaltDesk):
         runbook = self._runbook(request.runbook_id)
         if request.cluster:
             self._tools.check_cluster(request.cluster)
+        elif request.incident_id is None and "alert.labels.cluster" in runbook.source_json:
+            known = ", ".join(self._tools.clusters) or "none is in opsbot.yaml"
+            raise ConfigError(f"{runbook.runbook_id} is about one cluster: say which (`--cluster`); there are: {known}")
         labels = {"cluster": request.cluster} if request.cluster else {}
         pinned = RunbookToRun(runbook.runbook_id, runbook.name, runbook.revision, runbook.source_json)
         inputs = checked_inputs(runbook, request.inputs)

@@ -119,6 +119,7 @@ class SlackPost(_Writing[TextArguments]):
     """Says something in the incident's thread."""
 
     name: ClassVar[str] = "slack.post"
+    only_tells: ClassVar[bool] = True
     summary: ClassVar[str] = "Say something in the incident's thread, or in its channel too."
     kind: ClassVar[str] = "run.said"
     arguments = TextArguments
@@ -141,6 +142,7 @@ class ReviewOpen(_Writing[ReviewArguments]):
     """Notes a task for after the incident."""
 
     name: ClassVar[str] = "review.open"
+    only_tells: ClassVar[bool] = True
     summary: ClassVar[str] = "Note a task for after the incident; the postmortem lists it."
     kind: ClassVar[str] = "review.opened"
     arguments = ReviewArguments
@@ -169,6 +171,7 @@ class PagerDutyTrigger(_Writing[PageArguments]):
     """Has somebody paged, whatever the severity."""
 
     name: ClassVar[str] = "pagerduty.trigger"
+    only_tells: ClassVar[bool] = True
     summary: ClassVar[str] = "Page whoever is on call in PagerDuty for the incident, whatever its severity."
     kind: ClassVar[str] = "page.asked"
     arguments = PageArguments

@@ -90,6 +90,8 @@ class Action(ABC, Generic[A]):
         is_reversible: what it did can be taken back, by a release or by a step's `undo`.
         is_risky: whoever asked for the run may not approve it.
         is_for_drills: refused outside of drills.
+        only_tells: it says something to people and changes nothing else, so a runbook that asks before every change
+            does not ask about it.
         takes_lease: what it sets ends by itself, is renewed, and is taken back by a release.
         role: what a person needs to approve it where a runbook does not say.
     """
@@ -103,6 +105,7 @@ class Action(ABC, Generic[A]):
     is_reversible: ClassVar[bool] = False
     is_risky: ClassVar[bool] = False
     is_for_drills: ClassVar[bool] = False
+    only_tells: ClassVar[bool] = False
     takes_lease: ClassVar[bool] = False
     role: ClassVar[Role] = "responder"
 

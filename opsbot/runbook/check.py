@@ -19,6 +19,7 @@ from opsbot.runbook.model import Runbook, Share, Step
 from opsbot.runbook.probe import promql_fields
 from opsbot.runbook.query import TemplateError, compile_query
 from opsbot.runbook.scope import result_variables, variables
+from opsbot.runbook.sense import compares, unknown_states
 from opsbot.value_words import message
 from opsbot.yamlfile import Document, Problem, format_duration, suggest
 
@@ -64,6 +65,9 @@ class _Checker:
         action = self._registry.find(step.uses)
         if action is not None and action.takes_lease:
             self.add((*at, "uses"), f"{action.name} sets a lease, and nobody would give it back after `finally`")
+        elif action is not None and self._runbook.mode == "suggest" and not (action.is_read_only or action.only_tells):
+            why = "this runbook asks before every change, and at its end nobody is asked"
+            self.add((*at, "uses"), f"{action.name} would never be made: {why}; use `mode: auto` or a step before")
         # Of a step that only reads, the first two were refused already.
         is_told = action is not None and action.is_read_only
         for key, value in (("approval", step.approval), ("announce", step.announce), ("verify", step.verify)):
@@ -82,6 +86,7 @@ class _Checker:
                 limit = format_duration(step.verify.timeout_s)
                 self.add((*at, "verify", "for"), f"it must be shorter than the verification's timeout of {limit}")
             self._query((*at, "verify", "expr"), step.verify.expr, names)
+            self._compares((*at, "verify", "expr"), step.verify.expr)
         if step.announce is not None:
             self._templates((*at, "announce", "message"), step.announce.message, outside)
         self._approval(at, step)
@@ -182,8 +187,14 @@ class _Checker:
 
     def _condition(self, at: Location, text: str, names: Variables) -> None:
         expression = self._compiled(at, text, names)
+        for sentence in unknown_states(text):
+            self.add(at, sentence)
         if expression is not None and not expression.can_be_boolean:
             self.add(at, f"`{text}` is neither true nor false; compare it with something")
+
+    def _compares(self, at: Location, expr: str) -> None:
+        if not compares(expr):
+            self.add(at, "it always holds while there is data: compare with something, such as `… == 0`")
 
     def _compiled(self, at: Location, text: str, names: Variables) -> Expression | None:
         try:

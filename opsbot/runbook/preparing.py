@@ -230,7 +230,7 @@ class Preparing:
 
 def needed_approval(runbook: Runbook, step: Step, action: Action[Any]) -> Approval | None:
     """The approval that a changing step needs: its own, or in mode `suggest` one from the action's role."""
-    if step.approval is not None or runbook.mode == "auto":
+    if step.approval is not None or runbook.mode == "auto" or action.only_tells:
         return step.approval
     return Approval((action.role,), SUGGESTED_TIMEOUT_S)
 

@@ -107,18 +107,3 @@ def test_an_undo_is_not_done_twice_when_the_bot_dies_right_after_it(tmp_path: Pa
     (verdict,) = performed(tmp_path, tests, runbook, PLAIN)
     assert verdict.failures == ()
     assert verdict.seen.deaths == ("the act of restart.undo",)
-
-
-def test_a_change_under_finally_is_left_out_where_each_change_is_asked_about(tmp_path: Path) -> None:
-    """Nobody is asked at the end; it once failed six times over fifteen seconds, and nobody was told."""
-    tests = """\
-  - name: one
-    approve: [{step: restart}]
-    expect:
-      state: succeeded
-      steps: {restart: succeeded, clear: skipped}
-      calls: [{step: restart}]
-      messages: ["Not done: put a back to base values"]
-      duration: 10s
-"""
-    assert failures(tmp_path, tests, UNDONE.replace("MODE", "suggest"), PLAIN) == [()]
