@@ -5,6 +5,7 @@ What a crash leaves (the store, the journal, the server behind the mocks, the me
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -83,6 +84,8 @@ class World:
         self.stores = Repositories.over(database, self.policy)
         self.metrics = SeriesMetrics(case.series, case.file.interval, clock)
         self.server = Server(case.mocks, self.metrics, clock, self.deaths)
+        self.written = asyncio.Event()
+        database.on_write = self.written.set
         self._database = database
         self._journal: Journal = {}
         self._read: _Known | None = None
