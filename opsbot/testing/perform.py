@@ -114,7 +114,6 @@ async def _live(world: World, script: Script) -> None:
 async def _watch(world: World, script: Script, process: Process) -> None:
     """Let time pass until the test is over."""
     stop_at = world.case.test.stop_at or STOP_AFTER_S
-    rested_at: int | None = None
     while True:
         world.written.clear()
         await script.look(process)
@@ -126,9 +125,8 @@ async def _watch(world: World, script: Script, process: Process) -> None:
         now = world.clock.now() - world.start_s
         is_at_rest = not script.has_orders and _is_at_rest(world)
         # The bot has had a second to answer what was done last.
-        if now >= stop_at or (is_at_rest and rested_at == world.version):
+        if now >= stop_at or (is_at_rest and world.clock.now() - world.written_at >= LOOK_EVERY_S):
             return
-        rested_at = world.version if is_at_rest else None
         next_at = script.next_at()
         due_s = math.inf if next_at is None else max(1 / 1024, next_at - now)
         must_look = is_at_rest or world.case.rules is not None

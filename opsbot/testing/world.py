@@ -85,11 +85,16 @@ class World:
         self.metrics = SeriesMetrics(case.series, case.file.interval, clock)
         self.server = Server(case.mocks, self.metrics, clock, self.deaths)
         self.written = asyncio.Event()
-        database.on_write = self.written.set
+        self.written_at = self.start_s
+        database.on_write = self._wrote
         self._database = database
         self._journal: Journal = {}
         self._read: _Known | None = None
         self._rules = None if case.rules is None else RuledAlerts(case.rules, self.metrics.store)
+
+    def _wrote(self) -> None:
+        self.written_at = self.clock.now()
+        self.written.set()
 
     def process(self) -> Process:
         """A new process over what is there."""
