@@ -163,11 +163,6 @@ class World:
         """Every announcement, the oldest first."""
         return self._known().announcements
 
-    @property
-    def version(self) -> int:
-        """Counts what was written."""
-        return self._database.version
-
     def unknown(self) -> tuple[UnknownAct, ...]:
         """Acts whose outcome is unknown."""
         return self._known().unknown
