@@ -49,7 +49,7 @@ check: $(STAMP) ## format, lint, types, import contracts, shipped YAML and the t
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/opsbot check
-	@$(BIN)/opsbot test
+	@$(BIN)/opsbot test --min-coverage 100
 
 format: $(STAMP) ## let ruff rewrite the code
 	@$(BIN)/ruff format .
