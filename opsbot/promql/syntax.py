@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Literal
 
 import promql_parser as tree
@@ -38,8 +39,9 @@ class QueryError(SourceError):
     """A query cannot be parsed, or uses something that is not supported."""
 
 
+@lru_cache(maxsize=512)
 def parse(text: str) -> tree.Expr:
-    """The syntax tree of *text*.
+    """The syntax tree of *text*; the same again for the same text, since a watched condition is asked each second.
 
     Raises: QueryError naming what is wrong or not supported.
     """

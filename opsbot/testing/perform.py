@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 
@@ -113,8 +114,8 @@ async def _live(world: World, script: Script) -> None:
 async def _watch(world: World, script: Script, process: Process) -> None:
     """Let time pass until the test is over."""
     stop_at = world.case.test.stop_at or STOP_AFTER_S
-    rested_at: int | None = None
     while True:
+        world.written.clear()
         await script.look(process)
         if world.case.rules is not None and not script_is_over(world):
             alerts = world.alerts()
@@ -124,14 +125,28 @@ async def _watch(world: World, script: Script, process: Process) -> None:
         now = world.clock.now() - world.start_s
         is_at_rest = not script.has_orders and _is_at_rest(world)
         # The bot has had a second to answer what was done last.
-        if now >= stop_at or (is_at_rest and rested_at == world.version):
+        if now >= stop_at or (is_at_rest and world.clock.now() - world.written_at >= LOOK_EVERY_S):
             return
-        rested_at = world.version if is_at_rest else None
-        pause_s = LOOK_EVERY_S
         next_at = script.next_at()
-        if next_at is not None:
-            pause_s = min(pause_s, max(1 / 1024, next_at - now))
-        await asyncio.sleep(pause_s)
+        due_s = math.inf if next_at is None else max(1 / 1024, next_at - now)
+        must_look = is_at_rest or world.case.rules is not None
+        await _pause(world, LOOK_EVERY_S if must_look else math.ceil(stop_at - now), due_s)
+
+
+async def _pause(world: World, most_s: float, due_s: float) -> None:
+    """Let *most_s* pass, but nothing beyond the first whole second after a write, and nothing beyond *due_s*.
+
+    Where nothing is written there is nothing to see, and a look at each second would take most of a test's time.
+    """
+    began = world.clock.now()
+    try:
+        async with asyncio.timeout(min(most_s - LOOK_EVERY_S, due_s)):
+            await world.written.wait()
+    except TimeoutError:
+        pass
+    passed_s = world.clock.now() - began
+    whole_s = LOOK_EVERY_S * (math.floor(passed_s / LOOK_EVERY_S) + 1)
+    await asyncio.sleep(min(whole_s, due_s) - passed_s)
 
 
 def script_is_over(world: World) -> bool:

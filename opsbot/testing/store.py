@@ -35,11 +35,12 @@ def _template() -> bytes:
 
 
 class QuickDatabase(Database):
-    """A database that counts its writes."""
+    """A database that counts its writes, and tells of each."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self.version = 0
+        self.on_write: Callable[[], None] = lambda: None
         super().__init__(f"sqlite:///{self._path}")
 
     def empty(self) -> None:
@@ -57,6 +58,7 @@ class QuickDatabase(Database):
         with super().write() as connection:
             yield connection
         self.version += 1
+        self.on_write()
 
 
 def _unflushed(connection: Any, record: object) -> None:

@@ -5,6 +5,7 @@ What a crash leaves (the store, the journal, the server behind the mocks, the me
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -83,10 +84,17 @@ class World:
         self.stores = Repositories.over(database, self.policy)
         self.metrics = SeriesMetrics(case.series, case.file.interval, clock)
         self.server = Server(case.mocks, self.metrics, clock, self.deaths)
+        self.written = asyncio.Event()
+        self.written_at = self.start_s
+        database.on_write = self._wrote
         self._database = database
         self._journal: Journal = {}
         self._read: _Known | None = None
         self._rules = None if case.rules is None else RuledAlerts(case.rules, self.metrics.store)
+
+    def _wrote(self) -> None:
+        self.written_at = self.clock.now()
+        self.written.set()
 
     def process(self) -> Process:
         """A new process over what is there."""
@@ -154,11 +162,6 @@ class World:
     def announcements(self) -> tuple[AnnouncementRow, ...]:
         """Every announcement, the oldest first."""
         return self._known().announcements
-
-    @property
-    def version(self) -> int:
-        """Counts what was written."""
-        return self._database.version
 
     def unknown(self) -> tuple[UnknownAct, ...]:
         """Acts whose outcome is unknown."""

@@ -27,7 +27,7 @@ def test_tests_that_pass_are_one_line(tmp_path: Path) -> None:
     """And exit status 0."""
     result = opsbot(write(tmp_path, TESTS))
     assert result.exit_code == 0
-    assert result.output.startswith("2 passed in 1 file; 10:25 of virtual time in ")
+    assert result.output.startswith("2 passed in 1 file; 10:23 of virtual time in ")
 
 
 def test_a_test_that_fails_is_told_and_the_exit_status_is_1(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_the_timeline_is_shown_with_what_was_found_and_what_is_missing(tmp_path:
     )
     place = f"{tmp_path}/relief.test.yaml:11"
     lines = list(report.failure(verdict))
-    assert lines[0].startswith(f"FAILED {place} one (1:27 in ")
+    assert lines[0].startswith(f"FAILED {place} one (1:26 in ")
     assert lines[1:] == [
         "  messages: not on the timeline after “sum(up) is 2”: Lost",
         "  timeline:",
