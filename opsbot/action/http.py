@@ -186,12 +186,16 @@ class HttpRequest(_Http[RequestArguments]):
     """
 
     name: ClassVar[str] = "http.request"
+    is_idempotent: ClassVar[bool] = False
     summary: ClassVar[str] = "Change something at a listed host over HTTP; a lost answer needs a key or a person."
     arguments = RequestArguments
     role: ClassVar[Role] = "responder"
 
     def method(self, arguments: RequestArguments) -> str:
         return arguments.method
+
+    def may_repeat(self, arguments: RequestArguments) -> bool:
+        return arguments.idempotency_header is not None
 
     async def find(self, arguments: RequestArguments, idempotency_key: str) -> Outcome | None:
         if arguments.idempotency_header is not None:

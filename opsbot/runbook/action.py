@@ -119,6 +119,10 @@ class Action(ABC, Generic[A]):
         """Whether `find` can look up what an earlier act did."""
         return type(self).find is not Action.find
 
+    def may_repeat(self, arguments: A) -> bool:
+        """Whether a second `act` with the same key changes nothing more, for these arguments."""
+        return self.is_idempotent
+
     def cluster(self, arguments: A) -> str | None:
         """The cluster that `act` touches; None if it touches none."""
         found = getattr(arguments, "cluster", None)

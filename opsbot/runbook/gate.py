@@ -72,7 +72,7 @@ class Gate:
     async def stopped(self, case: Case) -> StepResult | None:
         """What follows while people have stopped everything, or this run; None if they have not."""
         until = self.cases.clock.now() + LOOK_AGAIN_S
-        if case.halt is not None and not case.action().is_read_only:
+        if case.halt is not None and not (case.action().is_read_only or case.action().only_tells):
             text = f"Waits: {case.halt.created_by} has stopped all runs ({case.halt.reason})."
             said = texts.entry(
                 case.run, f"halted:{case.halt.number}", "run.halted", text, self.cases.clock.now(),

@@ -43,7 +43,7 @@ async def perform(
                     found = await found_earlier(action, arguments, context.idempotency_key)
                     if found is not None:
                         return found
-                    if not action.is_idempotent:
+                    if not action.may_repeat(arguments):
                         raise OutcomeUnknown(f"{action.name}: it is unknown whether it happened")
                 return await action.act(arguments, context)
         except TimeoutError:
@@ -70,7 +70,7 @@ async def found_earlier(action: Action[Any], arguments: Any, key: str) -> Outcom
     try:
         return await action.find(arguments, key)
     except ActionError as error:
-        if error.outcome_unknown and action.is_idempotent and not action.takes_lease:
+        if error.outcome_unknown and action.may_repeat(arguments) and not action.takes_lease:
             return None
         raise
 

@@ -130,6 +130,7 @@ class Play:
     run_id: str = ""
     num_stages: int = 0
     num_waits: int = 0
+    has_pressed_undo: bool = False
     crashes: set[tuple[int, str]] = field(default_factory=set)
 
     def say(self) -> str:
@@ -161,6 +162,10 @@ class Play:
             return True
         keys = {key for _, _, key in self.world.notes.lines()}
         has_acted = False
+        if self.world.runs.run(self.run_id).state is RunState.NEEDS_PERSON:
+            # An undo said no; the person tries again.
+            self.world.runs.move_run(self.run_id, RunState.UNDOING, "undone by U1", self.clock.now())
+            self.has_pressed_undo = has_acted = True
         for row in self.world.runs.steps(self.run_id):
             if row.state is StepState.WAITING_APPROVAL and self.plan.decisions[row.step_id] is not None:
                 self.world.approvals.decide(
@@ -211,6 +216,10 @@ class Play:
             done = [what for word, what, _ in lines if word == "do" and what != "last"]
             undone = [what for word, what, _ in lines if word == "undo"]
             wanted = list(reversed(done))
+            if self.has_pressed_undo:
+                # What said no is taken back after the others.
+                assert sorted(undone) == sorted(wanted), self.say()
+                return
             assert undone == wanted if is_whole else undone == wanted[: len(undone)], self.say()
         assert self.run_id not in self.world.locks().values(), self.say()
 
