@@ -22,6 +22,7 @@ from dbos import DBOS
 from sqlalchemy import event
 
 from opsbot.runbook.action import Action, ActionContext, Outcome
+from opsbot.runbook.executor import Executor, ExecutorSettings
 from tests.support.noted import NotedWorld, note, runbook
 from tests.support.noting import Note, NoteArguments
 
@@ -31,6 +32,14 @@ MOST_S = 120.0
 NUM_STEPS = 40
 NUM_RUNS = 100
 NUM_STEPS_EACH = 10
+
+
+class BenchWorld(NotedWorld):
+    """With the pauses that a bot has, not those of tests."""
+
+    def executor(self, instance: str = "core-bench") -> Executor:
+        settings = ExecutorSettings(f"sqlite:///{self.folder}/dbos.sqlite", instance)
+        return Executor(settings, self.runs, self.registry, self.metrics, self.clock)
 
 
 class Nothing(Note):
@@ -49,10 +58,10 @@ def book(runbook_id: str, num_steps: int) -> str:
     )
 
 
-def world_in(folder: Path) -> NotedWorld:
+def world_in(folder: Path) -> BenchWorld:
     """A fresh store."""
     folder.mkdir()
-    world = NotedWorld(folder)
+    world = BenchWorld(folder)
     actions: list[Action[Any]] = [*world.actions, Nothing(world.notes)]
     world.actions = actions
     return world
