@@ -249,7 +249,8 @@ class Executor:
             # Once; from then on it is woken for what it waits for.
             self._left_behind.discard(run.run_id)
             return "core was started"
-        return self._what_people_said(run) if run.state is RunState.WAITING else ""
+        # Also of one that runs: whoever answered may have set it so, and died before telling it.
+        return self._what_people_said(run) if run.state in (RunState.RUNNING, RunState.WAITING) else ""
 
     def _what_people_said(self, run: Run) -> str:
         waits = False
