@@ -139,8 +139,7 @@ class _Follow:
     async def to_the_end(self, run_id: str) -> int:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        with suppress(NotImplementedError, ValueError):
-            loop.add_signal_handler(signal.SIGINT, stop.set)
+        loop.add_signal_handler(signal.SIGINT, stop.set)
         asked: set[str] = set()
         is_told = is_ending = False
         held_since: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -20,9 +21,9 @@ class _Fault(LeaseAction[F]):
     is_for_drills: ClassVar[bool] = True
     role: ClassVar[Role] = "commander"
 
+    @abstractmethod
     def does(self, arguments: F) -> str:
         """What the fault does, as a clause after `so that`."""
-        raise NotImplementedError
 
     def value(self, arguments: F) -> int:
         found = getattr(arguments, "value", 1)

@@ -7,6 +7,7 @@ Each is a timeline entry under the step's key, so that a repeat says nothing twi
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Protocol, TypeVar
 
@@ -91,9 +92,9 @@ class _Writing(Action[T]):
         found = await asyncio.to_thread(self._book.entry, idempotency_key)
         return None if found is None else Outcome(self.done(arguments))
 
+    @abstractmethod
     def done(self, arguments: T) -> str:
         """What the step's own entry says."""
-        raise NotImplementedError
 
     @property
     def _book(self) -> Record:
