@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.action.parts import ShippedParts
 from opsbot.action.plugin import load_plugins
 from opsbot.action.registry import shipped_actions
 from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
 from opsbot.config import Settings, prometheus_tokens
+from opsbot.control_settings import control_client
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.incident.handle import handle_of
 from opsbot.incident.view import RunView
@@ -85,12 +85,7 @@ async def run_alone(settings: Settings, environ: Mapping[str, str], wanted: Alon
         database = Database(f"sqlite:///{folder}/opsbot.sqlite")
         stack.callback(database.close)
         stores = Repositories.over(database, AlertPolicy())
-        control = ControlClient(
-            {one.cluster: ServingTarget(one.url, environ.get(one.control_token_env, "")) for one in settings.serving},
-            fleet=None
-            if settings.fleet is None
-            else ServingTarget(settings.fleet.url, environ.get(settings.fleet.control_token_env, "")),
-        )
+        control = control_client(settings, environ)
         stack.push_async_callback(control.close)
         prober = asked_source(settings, prometheus_tokens(settings, environ), clock)
         doors = {one.cluster: one.client_url or one.url for one in settings.serving}

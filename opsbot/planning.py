@@ -8,12 +8,13 @@ from pathlib import Path
 
 import httpx
 
-from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.action.parts import ShippedParts
+from opsbot.action.plugin import load_plugins
 from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.clock import SystemClock
 from opsbot.config import Settings, prometheus_tokens
+from opsbot.control_settings import control_client
 from opsbot.errors import ConfigError
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.people import person_for
@@ -53,17 +54,12 @@ async def planned(
     Raises: ConfigError if there is no such runbook, or it or the alert cannot be read.
     """
     clock = SystemClock()
-    control = ControlClient(
-        {one.cluster: ServingTarget(one.url, environ.get(one.control_token_env, "")) for one in settings.serving},
-        ReadOnlyTransport(transport),
-        fleet=None
-        if settings.fleet is None
-        else ServingTarget(settings.fleet.url, environ.get(settings.fleet.control_token_env, "")),
-    )
+    control = control_client(settings, environ, ReadOnlyTransport(transport))
     try:
         prober: Prober = asked_source(settings, prometheus_tokens(settings, environ), clock)
         # Without a record, silences and a pager the actions that write cannot.
-        registry = shipped_actions(ShippedParts(prober, control, clock, settings.actions))
+        plugins = load_plugins(settings.actions.plugins, clock)
+        registry = shipped_actions(ShippedParts(prober, control, clock, settings.actions), plugins.actions)
         runbook = found_runbook(settings, name, registry)
         alert, starts, problems = _start(runbook, alert_path, user or "", clock.now())
         inputs, more = given_inputs(runbook, given)

@@ -7,7 +7,7 @@ what can be expected; it answers what comes next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from opsbot.errors import ActionError, InvalidTransition, OpsbotError
@@ -18,7 +18,7 @@ from opsbot.runbook.case import Case, Cases
 from opsbot.runbook.consent import Consent
 from opsbot.runbook.gate import LOOK_AGAIN_S, Gate
 from opsbot.runbook.held import RunLocks
-from opsbot.runbook.performing import OutcomeUnknown
+from opsbot.runbook.performing import OutcomeUnknown, Sleep
 from opsbot.runbook.preparing import MAX_ASKED, Prepared, Preparing
 from opsbot.runbook.probe import Prober
 from opsbot.runbook.query import compile_query
@@ -26,8 +26,6 @@ from opsbot.runbook.result import Next, StepResult, result
 from opsbot.runbook.run import STEP_ENDS, RunState, StepState
 from opsbot.runbook.store import Change, StepRow
 from opsbot.runbook.verifying import Verification, watch
-
-Sleep = Callable[[float], Awaitable[None]]
 
 _NOT_YET_ACTED = frozenset({StepState.PENDING, StepState.WAITING_APPROVAL, StepState.ANNOUNCING, StepState.READY})
 MOST_OVERTAKEN = 3

@@ -6,13 +6,13 @@ Looking comes before waiting: whatever is decided after the look wakes the run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from opsbot.clock import to_minute
 from opsbot.runbook import texts
 from opsbot.runbook.case import Case, Cases, announcement_id, approval_id
 from opsbot.runbook.gate import LOOK_AGAIN_S
+from opsbot.runbook.performing import Sleep
 from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.result import Next, StepResult, result
 from opsbot.runbook.run import RunState, StepState
@@ -20,8 +20,6 @@ from opsbot.runbook.store import AnnouncementRow, Change
 
 PAGE_AFTER_S = 30.0
 """How long Slack may take to deliver an announcement before somebody is paged with it."""
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from opsbot.runbook.ending import Endings
 from opsbot.runbook.gate import LOCK_WAIT_S, Gate
 from opsbot.runbook.held import Holdings, RunLocks, is_live
 from opsbot.runbook.keeper import LeaseKeeper
+from opsbot.runbook.performing import Sleep
 from opsbot.runbook.preparing import Preparing
 from opsbot.runbook.probe import Prober
 from opsbot.runbook.run import INTERPRETER_VERSION, RUN_TRANSITIONS, STEP_ENDS, Run, RunState, StepState
@@ -286,7 +287,7 @@ def interpreter(
     prober: Prober,
     clock: Clock,
     locks: RunLocks,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
 ) -> Interpreter:
     """All that interprets a run, put together; *sleep* is how it pauses between two looks."""
     cases = Cases(store, registry, clock, settings.clusters)

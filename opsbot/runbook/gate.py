@@ -7,11 +7,11 @@ and keeps what it has set: insufficient relief is still relief.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from opsbot.runbook import texts
 from opsbot.runbook.case import Case, Cases
+from opsbot.runbook.performing import Sleep
 from opsbot.runbook.result import Next, StepResult, result
 from opsbot.runbook.run import StepState
 from opsbot.runbook.store import Blocker, Claim, StepRow
@@ -22,8 +22,6 @@ FRESH_S = 0.1
 """What was read so lately is not read again."""
 LOOK_AGAIN_S = 600.0
 """A run that a person has stopped looks this often even if nothing wakes it."""
-
-Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)

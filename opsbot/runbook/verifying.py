@@ -13,6 +13,7 @@ from typing import Literal
 from opsbot.clock import Clock
 from opsbot.errors import SourceError
 from opsbot.runbook.model import Verify
+from opsbot.runbook.performing import Sleep
 from opsbot.runbook.probe import Prober, Verdict
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ async def watch(
     until: float,
     is_interrupted: Callable[[], Awaitable[bool]],
     poll_s: float = 1.0,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Sleep = asyncio.sleep,
 ) -> Verification:
     """Ask once every *poll_s* until all *exprs* have held, *until* (seconds since the epoch) or an interruption.
 
