@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncApp
 from slack_sdk.http_retry.builtin_async_handlers import (
     AsyncConnectionErrorRetryHandler,
     AsyncRateLimitErrorRetryHandler,
@@ -86,15 +85,6 @@ def build_app(client: AsyncWebClient) -> AsyncApp:
     framework = logging.getLogger("opsbot.slack.bolt")
     framework.setLevel(logging.ERROR)
     return AsyncApp(client=client, logger=framework)
-
-
-def acknowledge_the_rest(app: AsyncApp) -> None:
-    """Register last: events that no listener before wanted are acknowledged, so that Slack does not send them again."""
-
-    async def drop(ack: AsyncAck) -> None:
-        await ack()
-
-    app.event(re.compile(".*"))(drop)
 
 
 async def check_tokens(client: AsyncWebClient, app_token: str) -> None:

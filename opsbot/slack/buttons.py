@@ -6,8 +6,6 @@ what it showed. Rights are checked by the command that a press calls, never by l
 
 from __future__ import annotations
 
-import re
-
 from slack_sdk.models.blocks import ActionsBlock, ButtonElement, ConfirmObject, PlainTextObject
 
 from opsbot.incident.incident import Incident, IncidentState
@@ -24,8 +22,6 @@ from opsbot.slack.text import shorten
 ACKNOWLEDGE = "incident.acknowledge"
 GO_ON = "halt.go_on"
 UNDO = "run.undo"
-UNDO_PATTERN = re.compile(r"^run\.undo(\.\d+)?$")
-"""Two buttons of one block may not share an action id, so the second Undo is `run.undo.1`."""
 
 
 def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBlock | None:

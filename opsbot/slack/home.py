@@ -5,26 +5,21 @@ Rebuilt whenever it is opened, and after a press on it. It shows the same button
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from slack_bolt.async_app import AsyncApp
 from slack_sdk.models.blocks import Block, ContextBlock, DividerBlock, HeaderBlock, PlainTextObject, SectionBlock
 from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
-from opsbot.clock import Clock
-from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.view import HaltView, IncidentView
 from opsbot.people import Person
-from opsbot.runbook.commands import RunCommands
 from opsbot.slack.asked import Question, questions
 from opsbot.slack.blocks import facts, halt_text, title
 from opsbot.slack.buttons import block_id, go_on_button, incident_buttons
 from opsbot.slack.limits import MAX_HOME_BLOCKS
+from opsbot.slack.seat import Seat
 from opsbot.slack.steps import run_line
 from opsbot.slack.text import escape, mrkdwn, shorten
-from opsbot.slack.work import Work
 
 RESERVED_BLOCKS = 6
 MAX_TITLE = 300
@@ -74,35 +69,17 @@ def waiting_for(incidents: Sequence[IncidentView], person: Person, now: float) -
 class Home:
     """Shows the tab."""
 
-    def __init__(
-        self,
-        commands: IncidentCommands,
-        person_for: Callable[[str], Person],
-        work: Work,
-        clock: Clock,
-        runs: RunCommands,
-    ) -> None:
-        self._runs = runs
-        self._commands = commands
-        self._clock = clock
-        self._person_for = person_for
-        self._work = work
-
-    def register(self, app: AsyncApp) -> None:
-        """Listen to people opening the tab."""
-        app.event("app_home_opened")(self._opened)
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
 
     async def show(self, client: AsyncWebClient, user_id: str, notice: str = "") -> None:
         """Publish the tab for one person."""
-        incidents = await self._commands.open_incidents()
-        found = await self._runs.halt()
+        seat = self._seat
+        incidents = await seat.incidents.open_incidents()
+        found = await seat.runs.halt()
         halt = None if found is None else HaltView(found.reason, found.created_by, found.created_at)
-        view = home_view(incidents, self._person_for(user_id), self._clock.now(), notice, halt)
+        view = home_view(incidents, seat.person_for(user_id), seat.clock.now(), notice, halt)
         await client.views_publish(user_id=user_id, view=view)
-
-    async def _opened(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:
-        if event.get("tab", "home") == "home":
-            self._work.start("show the Home tab", self.show(client, str(event["user"])))
 
 
 def _header(text: str) -> HeaderBlock:

@@ -19,20 +19,18 @@ from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
-from opsbot.slack.actions import Buttons
 from opsbot.slack.app import (
     SlackSettings,
-    acknowledge_the_rest,
     answer_client,
     build_app,
     delivery_client,
     forget_outside_settings,
 )
 from opsbot.slack.channel import Channel
-from opsbot.slack.commands import SlashCommands
 from opsbot.slack.connection import Connection
-from opsbot.slack.home import Home
+from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
+from opsbot.slack.seat import Seat
 from opsbot.slack.work import Work
 
 FINISH_WITHIN_S = 5.0
@@ -93,11 +91,7 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        home = Home(self._commands, self._person_for, self._work, self._clock, self._runs)
-        Buttons(self._commands, self._person_for, self._work, self.wake, home.show, self._runs).register(app)
-        SlashCommands(self._commands, self._person_for, self._work, self.wake, self._clock, self._runs).register(app)
-        home.register(app)
-        acknowledge_the_rest(app)
+        register(app, Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock))
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")

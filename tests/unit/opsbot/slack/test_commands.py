@@ -6,7 +6,9 @@ import pytest
 
 from opsbot.errors import NotFoundError
 from opsbot.people import Person
-from opsbot.slack.commands import HELP, SlashCommands
+from opsbot.slack.commands import HELP, answer_to
+from opsbot.slack.seat import Seat
+from opsbot.slack.typed import Typed
 from opsbot.slack.work import Work
 from tests.support.incident_views import OPENED_AT, make_approval, make_run, make_view
 from tests.support.outbox import ManualClock
@@ -16,33 +18,34 @@ RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
 STRANGER = Person("U0STRANGER")
 
 
-def slash_commands(commands: RecordedCommands) -> SlashCommands:
-    """The listener without Slack around it."""
-    return SlashCommands(
-        commands, lambda user_id: Person(user_id), Work(), lambda: None, ManualClock(OPENED_AT), commands
-    )
+async def answer(commands: RecordedCommands, text: str, person: Person) -> str:
+    """What `/ops <text>` answers, without Slack around it."""
+    seat = Seat(commands, commands, Person, Work(), lambda: None, ManualClock(OPENED_AT))
+    found = await answer_to(seat, Typed(text, person))
+    assert isinstance(found, str)
+    return found
 
 
 @pytest.mark.parametrize("text", ["ack INC-1", "ack inc-1", "ACK 1", "acknowledge  INC1", "ack inc 1"])
 async def test_an_incident_is_taken_however_its_number_is_typed(text: str) -> None:
     """Case, dash and prefix do not matter under pressure."""
     commands = RecordedCommands([make_view()])
-    assert await slash_commands(commands).answer(text, RESPONDER) == "You have INC-1."
+    assert await answer(commands, text, RESPONDER) == "You have INC-1."
     assert commands.calls == [("acknowledge", "INC-1", "U0ONCALL")]
 
 
 async def test_ack_without_a_number_takes_nothing() -> None:
     """It asks which one, and names those that are open."""
     commands = RecordedCommands([make_view()])
-    answer = await slash_commands(commands).answer("ack", RESPONDER)
-    assert answer == "Which incident? `/ops ack INC-1` takes one; open now: INC-1."
+    said = await answer(commands, "ack", RESPONDER)
+    assert said == "Which incident? `/ops ack INC-1` takes one; open now: INC-1."
     assert commands.calls == []
 
 
 async def test_an_unknown_incident_is_an_error_for_the_person() -> None:
     """The command's own sentence says so."""
     with pytest.raises(NotFoundError, match="there is no incident INC-7"):
-        await slash_commands(RecordedCommands()).answer("ack 7", RESPONDER)
+        await answer(RecordedCommands(), "ack 7", RESPONDER)
 
 
 @pytest.mark.parametrize(
@@ -51,31 +54,31 @@ async def test_an_unknown_incident_is_an_error_for_the_person() -> None:
 async def test_a_word_that_is_nearly_ours_is_suggested(text: str, suggested: str) -> None:
     """It is named and not carried out."""
     commands = RecordedCommands([make_view()])
-    answer = await slash_commands(commands).answer(text, RESPONDER)
-    assert answer.startswith(f"There is no `{text.split()[0]}`; did you mean `/ops {suggested}`?")
+    said = await answer(commands, text, RESPONDER)
+    assert said.startswith(f"There is no `{text.split()[0]}`; did you mean `/ops {suggested}`?")
     assert commands.calls == []
 
 
 async def test_a_word_that_is_nothing_of_ours_gets_the_help() -> None:
     """And cannot mention anybody in the answer."""
-    answer = await slash_commands(RecordedCommands()).answer("<!everyone>", RESPONDER)
-    assert answer == f"There is no `&lt;!everyone&gt;`.\n{HELP}"
+    said = await answer(RecordedCommands(), "<!everyone>", RESPONDER)
+    assert said == f"There is no `&lt;!everyone&gt;`.\n{HELP}"
 
 
 async def test_status_names_what_waits_for_this_person() -> None:
     """Only people who may decide are told that something waits for them."""
-    commands = slash_commands(RecordedCommands([make_view(runs=[make_run(approvals=[make_approval()])])]))
-    assert (await commands.answer("", RESPONDER)).splitlines()[-1] == (
+    commands = RecordedCommands([make_view(runs=[make_run(approvals=[make_approval()])])])
+    assert (await answer(commands, "", RESPONDER)).splitlines()[-1] == (
         "Waits for you in INC-1: Resize the batch of local from 32 to 8."
     )
-    assert "Waits for you" not in await commands.answer("status", STRANGER)
+    assert "Waits for you" not in await answer(commands, "status", STRANGER)
 
 
 async def test_incidents_lists_runs_and_steps() -> None:
     """Each open incident with what the bot is doing about it."""
-    answer = await slash_commands(RecordedCommands([make_view(runs=[make_run()])])).answer("incidents", STRANGER)
-    assert answer.splitlines()[0] == "*🔴 INC-1 KV cache pressure on local*"
-    assert answer.splitlines()[2:] == [
+    said = await answer(RecordedCommands([make_view(runs=[make_run()])]), "incidents", STRANGER)
+    assert said.splitlines()[0] == "*🔴 INC-1 KV cache pressure on local*"
+    assert said.splitlines()[2:] == [
         "*Relieve KV cache pressure* `r-4e65d3`: waiting",
         "✓  Read the KV cache usage · 0.93",
         "◔  Resize the batch · waits for approval",
@@ -85,4 +88,4 @@ async def test_incidents_lists_runs_and_steps() -> None:
 @pytest.mark.parametrize("text", ["", "status", "incidents"])
 async def test_a_quiet_day_is_said_plainly(text: str) -> None:
     """No empty answer."""
-    assert await slash_commands(RecordedCommands()).answer(text, STRANGER) == "Nothing is open."
+    assert await answer(RecordedCommands(), text, STRANGER) == "Nothing is open."

@@ -1,0 +1,36 @@
+"""What somebody typed behind `/ops`, and what answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from opsbot.people import Person
+from opsbot.slack.press import Answer
+from opsbot.slack.seat import Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """One slash command.
+
+    Args:
+        text: behind `/ops`; behind the verb for the verb's own handler.
+        request_id: tells this command from any other, so that a repeat acts once.
+        channel: where it was typed.
+        trigger_id: opens a dialog, within three seconds.
+    """
+
+    text: str
+    person: Person
+    request_id: str = ""
+    channel: str | None = None
+    trigger_id: str = ""
+
+    def rest(self, text: str) -> Typed:
+        """The same with the verb taken off."""
+        return replace(self, text=text)
+
+
+VerbHandler = Callable[[Seat, Typed], Awaitable[Answer]]
+"""Answers in mrkdwn, or with a dialog; raises what the command raises, as sentences for the person."""
