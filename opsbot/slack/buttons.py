@@ -9,7 +9,7 @@ from __future__ import annotations
 from slack_sdk.models.blocks import ActionsBlock, ButtonElement, ConfirmObject, PlainTextObject
 
 from opsbot.incident.incident import Incident, IncidentState
-from opsbot.incident.view import ApprovalView, RunView
+from opsbot.incident.view import RunView
 from opsbot.slack.limits import (
     MAX_ACTION_ELEMENTS,
     MAX_BLOCK_ID,
@@ -37,14 +37,6 @@ def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBl
                 action_id=UNDO if number == 0 else f"{UNDO}.{number}",
                 value=run.run_id,
                 style="danger",
-                confirm=confirm(
-                    "Undo this run?",
-                    f"Takes back everything that “{shorten(run.runbook_name, 150)}” has changed and still holds. "
-                    "The incident stays open.",
-                    "Undo",
-                    "Keep",
-                    style="danger",
-                ),
             )
         )
     if not elements:
@@ -54,27 +46,15 @@ def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBl
 
 def go_on_button() -> ActionsBlock:
     """Lift the global stop."""
-    question = confirm(
-        "Let runs go on?", "Runs change things by themselves again; `/ops stop-all` stops them.", "Go on", "Not yet"
-    )
     return ActionsBlock(
         block_id="halt:go_on",
-        elements=[ButtonElement(text="Let runs go on", action_id=GO_ON, value="all", confirm=question)],
+        elements=[ButtonElement(text="Let runs go on", action_id=GO_ON, value="all")],
     )
 
 
 def block_id(kind: str, reference: str) -> str:
     """A block id that is stable over edits, so that clients keep the block in place."""
     return f"{kind}:{reference}"[:MAX_BLOCK_ID]
-
-
-def consequences(approval: ApprovalView) -> str:
-    """Both sentences within the dialog's limit; the message above the button shows them in full."""
-    will_do, undo = f"Will do: {approval.will_do}", f"Taken back: {approval.undo}"
-    room = MAX_CONFIRM_TEXT - 1
-    undo_room = max(room // 3, room - len(will_do))
-    undo = shorten(undo, undo_room)
-    return f"{shorten(will_do, room - len(undo))}\n{undo}"
 
 
 def confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None = None) -> ConfirmObject:

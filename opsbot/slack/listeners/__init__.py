@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from slack_bolt.async_app import AsyncApp
 
+from opsbot.slack.dialogs.desk import DialogDesk
 from opsbot.slack.home import Home
 from opsbot.slack.listeners import actions, commands, events, views
+from opsbot.slack.names import Names
 from opsbot.slack.press_desk import PressDesk
 from opsbot.slack.seat import Seat
 
@@ -13,9 +15,11 @@ from opsbot.slack.seat import Seat
 def register(app: AsyncApp, seat: Seat) -> None:
     """Register everything that the bot listens to."""
     home = Home(seat)
-    desk = PressDesk(seat, home.show)
+    names = Names(seat.clock)
+    dialogs = DialogDesk(seat, names)
+    desk = PressDesk(seat, home.show, names, dialogs)
     actions.register(app, desk)
     views.register(app, desk)
-    commands.register(app, seat)
+    commands.register(app, seat, dialogs)
     # Last: it takes what no listener before wanted.
     events.register(app, seat, home)
