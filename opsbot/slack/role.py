@@ -91,7 +91,9 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        register(app, Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock))
+        register(
+            app, Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock), channel.id
+        )
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
