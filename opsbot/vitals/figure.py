@@ -53,7 +53,10 @@ def _quantile(q: float, histogram: str) -> str:
 
 def _ended(reason: str) -> str:
     """A counter has a series from the first time on that it counts: none is no such request."""
-    part, whole = _rate(f'vllm:request_success_total{{finished_reason="{reason}"}}'), _rate("vllm:request_success_total")
+    part, whole = (
+        _rate(f'vllm:request_success_total{{finished_reason="{reason}"}}'),
+        _rate("vllm:request_success_total"),
+    )
     return f"({part} or 0 * {whole}) / ({whole} > 0)"
 
 
