@@ -8,6 +8,7 @@ from pathlib import Path
 
 from opsbot.capacity.gather import Source
 from opsbot.capacity_settings import capacity_figures
+from opsbot.chart.fleet_pictures import FleetPictures
 from opsbot.chart.incident_picture import IncidentPicture
 from opsbot.chart.picture import Theme
 from opsbot.chart.worker import Drawer
@@ -50,6 +51,7 @@ class VitalParts:
     reader: VitalsReader
     incidents: IncidentVitals
     pictures: IncidentPicture
+    fleet_pictures: FleetPictures
     drawer: Drawer
 
 
@@ -67,4 +69,5 @@ def vital_parts(
     """All of it, over one reader and one drawing process."""
     reader, drawer = vitals_reader(settings, source, leases, clock), Drawer()
     incidents = IncidentVitals(reader, source, clock, RuleTexts(tuple(settings.alert_rules), clock))
-    return VitalParts(reader, incidents, IncidentPicture(incidents, drawer, theme), drawer)
+    fleet_pictures = FleetPictures(source, capacity_figures(settings), drawer, theme)
+    return VitalParts(reader, incidents, IncidentPicture(incidents, drawer, theme), fleet_pictures, drawer)
