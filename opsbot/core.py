@@ -320,6 +320,8 @@ class Core:
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"
+        if self._slack.picture_problem is not None:
+            more["charts"] = self._slack.picture_problem
         return {
             **more,
             "slack": slack,

@@ -1,36 +1,133 @@
-"""Presses about an incident that open a dialog first: Resolve, Hold, Silence."""
+"""The dialogs about an incident that change nothing but its timeline: a note, and to which incident a message belongs.
+
+Pure. A dialog carries in its private metadata what it is about, what it showed, and where to answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 
-from opsbot.people import Person
-from opsbot.rights import require
-from opsbot.slack.dialogs.forms import hold_form, silence_form
-from opsbot.slack.dialogs.subject import Subject
-from opsbot.slack.press import Answer, Handler, Press
-from opsbot.slack.seat import Seat
+from slack_sdk.models.blocks import (
+    Block,
+    InputBlock,
+    Option,
+    PlainTextInputElement,
+    PlainTextObject,
+    SectionBlock,
+    StaticSelectElement,
+)
+from slack_sdk.models.views import View
 
-RESOLVE = "incident.resolve"
-HOLD = "incident.hold"
-SILENCE = "incident.silence"
+from opsbot.incident.view import IncidentView
+from opsbot.slack.text import literal, mrkdwn, shorten
 
-
-async def _resolve(seat: Seat, press: Press, who: Person) -> Answer:
-    return Subject("resolve", press.value, press.channel, press.thread_ts)
-
-
-async def _hold(seat: Seat, press: Press, who: Person) -> Answer:
-    require(who, "responder", "hold a knob")
-    view = await seat.incidents.incident(press.value)
-    return hold_form(Subject("hold", press.value, press.channel, press.thread_ts), view)
-
-
-async def _silence(seat: Seat, press: Press, who: Person) -> Answer:
-    require(who, "responder", "silence alerts")
-    view = await seat.incidents.incident(press.value)
-    return silence_form(Subject("silence", press.value, press.channel, press.thread_ts), view)
+DIALOG = "opsbot.incident"
+WHY_FIELD, WHICH = "reason", "incident"
+MAX_WORDS = 480
+"""With the incident in front, what the domain allows a reason."""
+SILENCED_BY = ("cluster", "instance", "pod", "model_name")
+"""Labels, beside the alert's name, by which an incident's alerts are told from others of the same name."""
+MOST_NAMES = 10
+MOST_PICKED = 100
+"""Options of a select menu. Page "Select menu element"."""
+MAX_OPTION_TEXT = 75
 
 
-PRESSES: Mapping[str, Handler] = {RESOLVE: _resolve, HOLD: _hold, SILENCE: _silence}
-"""By action id; each button carries the incident's id."""
+@dataclass(frozen=True, slots=True)
+class IncidentSubject:
+    """What a dialog is about, and where its answer goes.
+
+    Args:
+        verb: `note` or `pick`.
+        reference: the incident's id; of `pick` the message, as `<channel> <ts>`.
+        shown: of `pick`, the message as it was shown.
+        channel, thread_ts: no channel on the Home tab.
+    """
+
+    verb: str
+    reference: str
+    shown: Sequence[str] = field(default_factory=tuple)
+    channel: str | None = None
+    thread_ts: str | None = None
+
+    def dump(self) -> str:
+        """As a dialog carries it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> IncidentSubject:
+        """What a dialog carried; raises ValueError or TypeError if that is none of ours."""
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise TypeError("no subject")
+        return cls(**found)
+
+
+def note_dialog(subject: IncidentSubject, view: IncidentView) -> View:
+    """Asks for what is to stand in the timeline."""
+    incident = view.incident
+    name = f"*{incident.incident_id}* {literal(shorten(incident.title, 200))}"
+    text = f"{name}\nIt stands in the timeline with your name and the time; the postmortem has it too."
+    return _dialog(subject, "Add a note", text, "Add", [_why("What should the next reader know?")])
+
+
+def pick_dialog(subject: IncidentSubject, incidents: Sequence[IncidentView], quote: str) -> View:
+    """To which incident's timeline a message is added; *incidents* is not empty."""
+    text = f"{quote}\nIts author, its time and a link go with it. Taking the pin off says so there."
+    options = incident_options(incidents)
+    select = InputBlock(
+        block_id=WHICH,
+        label=PlainTextObject(text="To which incident?"),
+        element=StaticSelectElement(action_id=WHICH, options=options, initial_option=options[0]),
+    )
+    return _dialog(subject, "Add to the timeline", text, "Add", [select])
+
+
+def incident_options(incidents: Sequence[IncidentView]) -> list[Option]:
+    """Incidents to choose from, the newest first."""
+    return [
+        Option(
+            text=shorten(f"{view.incident.incident_id} {' '.join(view.incident.title.split())}", MAX_OPTION_TEXT),
+            value=view.incident.incident_id,
+        )
+        for view in incidents[:MOST_PICKED]
+    ]
+
+
+def silence_matchers(view: IncidentView) -> Sequence[str]:
+    """Matchers that mean the alerts of an incident and as few others as can be."""
+    labels = view.incident.labels
+    names = list(dict.fromkeys(alert.name for alert in view.alerts)) or [labels.get("alertname", "")]
+    if len(names) == 1:
+        matchers = [f'alertname="{_quoted(names[0])}"']
+    else:
+        either = "|".join(re.escape(name) for name in names[:MOST_NAMES])
+        matchers = [f'alertname=~"{_quoted(either)}"']
+    return (*matchers, *(f'{name}="{_quoted(labels[name])}"' for name in SILENCED_BY if labels.get(name)))
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _dialog(subject: IncidentSubject, title: str, text: str, submit: str, inputs: Sequence[Block]) -> View:
+    return View(
+        type="modal",
+        callback_id=DIALOG,
+        private_metadata=subject.dump(),
+        title=PlainTextObject(text=title),
+        submit=PlainTextObject(text=submit),
+        close=PlainTextObject(text="Not now"),
+        blocks=[SectionBlock(block_id="what", text=mrkdwn(text)), *inputs],
+    )
+
+
+def _why(label: str) -> InputBlock:
+    return InputBlock(
+        block_id=WHY_FIELD,
+        label=PlainTextObject(text=label),
+        element=PlainTextInputElement(action_id=WHY_FIELD, max_length=MAX_WORDS, min_length=1, multiline=True),
+    )

@@ -20,7 +20,7 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
-from opsbot.slack import incident_dialogs, incident_presses, run_presses
+from opsbot.slack import incident_presses, run_presses
 from opsbot.slack.call import error_code
 from opsbot.slack.dialogs.desk import DialogDesk
 from opsbot.slack.dialogs.plan import CALLBACK
@@ -39,7 +39,7 @@ REMEMBERED_PRESSES = 5000
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Press again to retry."
 HANDLERS: Mapping[str, Handler] = {
     **incident_presses.PRESSES,
-    **incident_dialogs.PRESSES,
+    **incident_presses.SUBMISSIONS,
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
 }

@@ -85,7 +85,7 @@ async def until_says(slack: SmallSlack, view_id: str, text: str) -> None:
         ("run.undo.1", "run-1", "U0ONCALL", "", ("undo", "run-1"), "Being taken back."),
         ("announcement.object", "ann-1", "U0ONCALL", "", ("object", "ann-1"), "Objected."),
         ("announcement.now", "ann-1", "U0COMMANDER", "", ("go now", "ann-1"), "No more countdown."),
-        ("incident.resolve", "INC-1", "U0ONCALL", "it is calm", ("resolve", "INC-1 it is calm"), "Resolved."),
+        ("incident.menu", "resolve INC-1", "U0ONCALL", "it is calm", ("resolve", "INC-1 it is calm"), "Resolved."),
         ("halt.stop_all", "all", "U0COMMANDER", "region down", ("stop all", "region down"), "All runs are stopped."),
         ("halt.go_on", "all", "U0COMMANDER", "", ("go on", ""), "Runs go on."),
         ("run.start", "drain INC-1", "U0ONCALL", "", ("start", "drain"), "Started."),
@@ -287,7 +287,7 @@ async def test_nobody_follows_what_was_closed(slack: SmallSlack, core: Core) -> 
 
 async def test_hold_and_silence_ask_what_exactly(slack: SmallSlack, core: Core) -> None:
     """With the cluster and the labels of the incident filled in, and mistakes told under their fields."""
-    hold = await opened(slack, "U0ONCALL", "incident.hold", "INC-1")
+    hold = await opened(slack, "U0ONCALL", "incident.menu", "hold INC-1")
     assert slack.views[hold]["blocks"][1]["element"]["initial_value"] == "local/*"
     length = {"length": {"length": {"type": "static_select", "selected_option": {"value": "2h"}}}}
     knobs = {"knobs": {"knobs": {"type": "plain_text_input", "value": "nonsense"}}}
@@ -297,7 +297,7 @@ async def test_hold_and_silence_ask_what_exactly(slack: SmallSlack, core: Core) 
     await slack.submit("U0ONCALL", hold, {**because("I turn it by hand"), **length, **knobs})
     await until_says(slack, hold, "local/batch_limit is held.")
 
-    silence = await opened(slack, "U0ONCALL", "incident.silence", "INC-1")
+    silence = await opened(slack, "U0ONCALL", "incident.menu", "silence INC-1")
     assert slack.views[silence]["blocks"][1]["element"]["initial_value"] == (
         'alertname="KVCachePressure" cluster="local"'
     )
@@ -308,8 +308,8 @@ async def test_hold_and_silence_ask_what_exactly(slack: SmallSlack, core: Core) 
     await slack.submit("U0ONCALL", silence, {**because("rack is moved"), **length, **what})
     await until_says(slack, silence, "SIL-1 is set.")
     assert [call[:2] for call in core.commands.calls] == [
-        ("hold", "local/batch_limit 7200 I turn it by hand"),
-        ("silence", '7200 alertname="KVCachePressure" rack is moved'),
+        ("hold", "local/batch_limit 7200 INC-1: I turn it by hand"),
+        ("silence", '7200 alertname="KVCachePressure" INC-1: rack is moved'),
     ]
 
 

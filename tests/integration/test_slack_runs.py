@@ -135,8 +135,8 @@ async def test_a_menus_entry_opens_a_dialog_that_calls_its_command_once(
 @pytest.mark.parametrize(
     ("action_id", "value", "user", "said"),
     [
-        ("approval.glass", "apr-1", "U0ONCALL", "the role commander is needed; U0ONCALL has responder"),
-        ("run.menu", f"pause {REFERENCE}", "U0STRANGER", "the role responder is needed; U0STRANGER has none"),
+        ("approval.glass", "apr-1", "U0ONCALL", "the role commander is needed; Name of U0ONCALL has responder"),
+        ("run.menu", f"pause {REFERENCE}", "U0STRANGER", "the role responder is needed; Name of U0STRANGER has none"),
         ("run.menu", "pause r-123456", "U0ONCALL", "there is no run r-123456"),
     ],
 )

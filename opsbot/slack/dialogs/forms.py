@@ -27,6 +27,7 @@ from opsbot.slack.dialogs.plan import CALLBACK, MAX_REASON, REASON, reason_input
 from opsbot.slack.dialogs.speech import spoken
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.dialogs.words import WORDS
+from opsbot.slack.incident_dialogs import silence_matchers
 from opsbot.slack.seat import Seat
 from opsbot.slack.silence_text import read_silence
 from opsbot.slack.text import mrkdwn, shorten
@@ -37,9 +38,9 @@ LENGTHS: Sequence[tuple[str, str]] = (
     ("30m", "30 minutes"), ("1h", "1 hour"), ("2h", "2 hours"), ("4h", "4 hours"), ("8h", "8 hours"), ("1d", "1 day"),
 )  # fmt: skip
 MAX_KNOBS = 200
+MAX_WORDS = MAX_REASON - 20
+"""With the incident in front, what the domain keeps of a reason."""
 MAX_MATCHERS = 1000
-LEFT_OUT = frozenset({"severity"})
-"""Labels that an alert may change while it is the same trouble."""
 _KNOBS = re.compile(r"^[\w.*-]+/[\w.*-]+$")
 
 
@@ -71,8 +72,7 @@ def hold_form(subject: Subject, view: IncidentView) -> View:
 
 def silence_form(subject: Subject, view: IncidentView) -> View:
     """Asks which alerts open nothing for a time, and why."""
-    labels = {name: value for name, value in sorted(view.incident.labels.items()) if name not in LEFT_OUT}
-    matchers = " ".join(f'{name}="{value}"' for name, value in labels.items() if '"' not in value and "\\" not in value)
+    matchers = " ".join(silence_matchers(view))
     text = (
         "*New* alerts with these labels open no incident and wake nobody until the time is over. This incident stays "
         "open and its runs go on; *Resolve* ends it.\n*Taken back* by `/ops unsilence` and its name, which the answer "
@@ -108,8 +108,8 @@ def form_problems(verb: str, answers: Mapping[str, str]) -> Mapping[str, str]:
     reason = answers.get(REASON, "").strip()
     if not reason:
         found[REASON] = "Say why in a few words: the next reader was not there."
-    elif len(reason) > MAX_REASON:
-        found[REASON] = f"At most {MAX_REASON} characters; this is {len(reason)}."
+    elif len(reason) > MAX_WORDS:
+        found[REASON] = f"At most {MAX_WORDS} characters; this is {len(reason)}."
     if verb == "hold" and not _KNOBS.match(answers.get(KNOBS, "").strip()):
         found[KNOBS] = "Write CLUSTER/KNOB, such as eu-1/batch_limit or eu-1/*."
     if verb == "silence":
@@ -128,7 +128,7 @@ async def carry_out_form(
     seat: Seat, subject: Subject, answers: Mapping[str, str], person: Person, request_id: str
 ) -> str:
     """Do what was filled in, once for one *request_id*; answers one sentence, and raises what the command raises."""
-    length_s, reason = parse_duration(answers[LENGTH]), answers[REASON].strip()
+    length_s, reason = parse_duration(answers[LENGTH]), f"{subject.reference}: {answers[REASON].strip()}"
     if subject.verb == "hold":
         return await seat.runs.hold(answers[KNOBS].strip(), length_s, person, reason)
     return await seat.incidents.silence(matchers_in(answers[MATCHERS]), length_s, reason, person, request_id)
