@@ -12,8 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from opsbot.workspace.blocks import MAX_MESSAGE_TEXT, MAX_VIEW_BLOCKS, check_blocks
-from opsbot.workspace.dialog import check_dialog
+from opsbot.workspace.blocks import MAX_MESSAGE_TEXT, check_blocks
 from opsbot.workspace.faults import Faults
 from opsbot.workspace.settings import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID
 from opsbot.workspace.state import Channel, Message, SlackError, WorkspaceState
@@ -29,7 +28,13 @@ DEFAULT_LIMIT = 100
 class WebApi:
     """Answers `/api/<method>`."""
 
-    def __init__(self, state: WorkspaceState, faults: Faults, socket_url: Callable[[web.Request], str]) -> None:
+    def __init__(
+        self,
+        state: WorkspaceState,
+        faults: Faults,
+        socket_url: Callable[[web.Request], str],
+        more_methods: Mapping[str, Callable[[Arguments], Answer]],
+    ) -> None:
         self._state = state
         self._faults = faults
         self._socket_url = socket_url
@@ -54,8 +59,7 @@ class WebApi:
             "usergroups.list": lambda given: {"usergroups": []},
             "users.info": self._user,
             "users.list": lambda given: {"members": [self._member(m.user_id) for m in state.settings.members]},
-            "views.open": self._open,
-            "views.publish": self._publish,
+            **more_methods,
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -155,18 +159,6 @@ class WebApi:
             raise SlackError("user_not_found")
         profile = {"display_name": member.name, "real_name": member.name, "title": member.title}
         return {"id": member.user_id, "name": member.name, "is_bot": False, "profile": profile}
-
-    def _publish(self, given: Arguments) -> Answer:
-        view = given.get("view")
-        if not isinstance(view, dict) or view.get("type") != "home":
-            raise SlackError("invalid_arguments", "view must be an object of type home")
-        check_blocks(view.get("blocks"), MAX_VIEW_BLOCKS)
-        self._state.publish_home(_need(given, "user_id"), view)
-        return {"view": {**view, "id": "V0HOME"}}
-
-    def _open(self, given: Arguments) -> Answer:
-        view = check_dialog(given.get("view"))
-        return {"view": self._state.open_dialog(_need(given, "trigger_id"), view)}
 
 
 def _check_token(token: str, wanted: str, other: str) -> None:

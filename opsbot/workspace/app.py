@@ -13,10 +13,11 @@ from aiohttp import web
 
 from opsbot.workspace.api import WebApi
 from opsbot.workspace.faults import Faults
+from opsbot.workspace.interactivity import Interactivity
 from opsbot.workspace.settings import WorkspaceSettings
 from opsbot.workspace.socket import SocketMode
 from opsbot.workspace.state import SlackError, WorkspaceState
-from opsbot.workspace.ui import Page
+from opsbot.workspace.views_api import view_methods
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,22 @@ async def running(settings: WorkspaceSettings) -> AsyncIterator[Workspace]:
     state, faults = WorkspaceState(settings), Faults()
     # The same for the same app token, so that a bot comes back after a restart of ours without asking anew.
     ticket = hmac.new(settings.app_token.encode(), b"socket mode", hashlib.sha256).hexdigest()
-    socket = SocketMode(ticket, lambda is_connected: state.tell({"type": "bot", "connected": is_connected}))
-    api = WebApi(state, faults, lambda request: f"ws://{request.host}/link?ticket={ticket}")
+    interactive = Interactivity(state, ticket)
+    api = WebApi(
+        state, faults, lambda request: f"ws://{request.host}/link?ticket={ticket}", view_methods(interactive.views)
+    )
     app = web.Application(middlewares=[_slack_errors], client_max_size=4 << 20)
     app.router.add_route("*", "/api/{method}", api.handle)
-    app.router.add_get("/link", socket.handle)
-    app.add_routes(Page(state, socket).routes())
+    app.add_routes(interactive.routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port)
         await site.start()
         port = runner.addresses[0][1]
-        yield Workspace(f"http://{settings.host}:{port}", state, socket, faults)
+        yield Workspace(f"http://{settings.host}:{port}", state, interactive.socket, faults)
     finally:
-        await socket.close()
+        await interactive.close()
         await runner.cleanup()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from opsbot.workspace.app_settings import AppSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class WorkspaceSettings:
     Args:
         bot_token, app_token: what the bot must present; any text.
         page_token: what opens the page; part of the printed address.
+        app: its commands, shortcuts and events, and how it is reached.
     """
 
     bot_token: str
@@ -46,6 +49,7 @@ class WorkspaceSettings:
         ChannelSetting("C0INCIDENTS", "incidents"),
         ChannelSetting("C0OPS", "ops"),
     )
+    app: AppSettings = field(default_factory=AppSettings)
 
 
 TEAM_ID = "T0LOCAL"

@@ -6,17 +6,16 @@ A message is Slack's own JSON object, since that is what goes in and out on ever
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from opsbot.workspace.settings import BOT_ID, BOT_NAME, BOT_USER_ID, ChannelSetting, WorkspaceSettings
+from opsbot.workspace.surface import with_ids
 
 Message = dict[str, Any]
 Listener = Callable[[dict[str, Any]], None]
 
-MAX_TRIGGERS = 200
 MAX_MESSAGES = 2_000
 """Kept for each channel; the oldest go first."""
 
@@ -50,8 +49,6 @@ class WorkspaceState:
         self.settings = settings
         self.channels = {c.channel_id: Channel(c.channel_id, c.name) for c in settings.channels}
         self.homes: dict[str, dict[str, Any]] = {}
-        self.dialogs: dict[str, dict[str, Any]] = {}
-        self._triggers: dict[str, str] = {}
         self._listeners: list[Listener] = []
         self._last_ts = 0.0
 
@@ -93,7 +90,7 @@ class WorkspaceState:
 
         Raises: SlackError if the thread is not there.
         """
-        message: Message = {"type": "message", "ts": self._next_ts(), "user": user_id, **content}
+        message: Message = {"type": "message", "ts": self._next_ts(), "user": user_id, **_content(content)}
         if user_id == BOT_USER_ID:
             message |= {"bot_id": BOT_ID, "username": BOT_NAME}
         if thread_ts is not None:
@@ -121,7 +118,7 @@ class WorkspaceState:
             raise SlackError("message_not_found")
         if message.get("bot_id") != BOT_ID:
             raise SlackError("cant_update_message")
-        message.update(content)
+        message.update(_content(content))
         message["edited"] = {"user": BOT_USER_ID, "ts": self._next_ts()}
         self.tell({"type": "message", "channel": channel.channel_id, "message": message})
         return message
@@ -136,7 +133,7 @@ class WorkspaceState:
 
     def whisper(self, channel: Channel, user_id: str, content: Message, thread_ts: str | None = None) -> str:
         """Show something to one person only; it is not kept. Answers its ts."""
-        message = {"type": "message", "ts": self._next_ts(), "user": BOT_USER_ID, "bot_id": BOT_ID, **content}
+        message = {"type": "message", "ts": self._next_ts(), "user": BOT_USER_ID, "bot_id": BOT_ID, **_content(content)}
         message |= {"username": BOT_NAME, "is_ephemeral": True, "thread_ts": thread_ts}
         self.tell({"type": "ephemeral", "channel": channel.channel_id, "user": user_id, "message": message})
         return str(message["ts"])
@@ -146,27 +143,10 @@ class WorkspaceState:
         self.homes[user_id] = view
         self.tell({"type": "home", "user": user_id, "view": view})
 
-    def trigger(self, user_id: str) -> str:
-        """A fresh trigger: who has it may open one dialog for that person. The last ones are kept."""
-        made = uuid.uuid4().hex
-        self._triggers[made] = user_id
-        for old in list(self._triggers)[:-MAX_TRIGGERS]:
-            del self._triggers[old]
-        return made
-
-    def open_dialog(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
-        """Show a dialog to the person whose press *trigger_id* is of; answers it with its id.
-
-        Raises: SlackError if that trigger is not there (any more).
-        """
-        user_id = self._triggers.pop(trigger_id, None)
-        if user_id is None:
-            raise SlackError("expired_trigger_id")
-        opened = {**view, "id": f"V{uuid.uuid4().hex[:10].upper()}"}
-        self.dialogs[user_id] = opened
-        self.tell({"type": "dialog", "user": user_id, "view": opened})
-        return opened
-
     def _next_ts(self) -> str:
         self._last_ts = max(time.time(), self._last_ts + 0.000001)
         return f"{self._last_ts:.6f}"
+
+
+def _content(content: Message) -> Message:
+    return {**content, "blocks": with_ids(content["blocks"])} if content.get("blocks") else content
