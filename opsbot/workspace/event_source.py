@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from opsbot.workspace.settings import BOT_USER_ID, TEAM_ID
-from opsbot.workspace.state import Channel, WorkspaceState
+from opsbot.workspace.state import WorkspaceState
 from opsbot.workspace.surface import Payload
 
 MAX_REMEMBERED = 5_000
 """Messages whose last look is kept; an older one that is edited is told of without how it was."""
+
+CHANGED_WITH = ("edited", "subtype")
+"""What is another after an edit, or after a message with replies was deleted: of that one something stays."""
 
 Emit = Callable[[Payload], None]
 
@@ -32,7 +35,7 @@ class EventSource:
         self._newest: dict[str, str] = {}
         self._members: dict[str, set[str]] = {}
         for channel in state.channels.values():
-            self._members[channel.channel_id] = _members(channel)
+            self._members[channel.channel_id] = set(channel.members)
             for message in channel.messages:
                 self._remember(channel.channel_id, message)
         state.listen(self.hear)
@@ -59,9 +62,11 @@ class EventSource:
         before = self._looks.get(key)
         is_new = before is None and float(ts) > float(self._newest.get(channel_id, "0"))
         self._remember(channel_id, message)
+        if not self._hears(channel_id):
+            return
         if is_new:
             self._posted(channel_id, message)
-        elif message.get("edited") != (before or {}).get("edited"):
+        elif any(message.get(name) != (before or {}).get(name) for name in CHANGED_WITH):
             self._edited(channel_id, message, before)
         for event in _reactions(channel_id, message, before or {}):
             self._emit(event)
@@ -114,6 +119,8 @@ class EventSource:
 
     def _deleted(self, channel_id: str, deleted_ts: str) -> None:
         before = self._looks.pop((channel_id, deleted_ts), None)
+        if not self._hears(channel_id):
+            return
         ts = _now()
         self._emit(
             {
@@ -154,9 +161,11 @@ class EventSource:
         self._members[channel_id] = members
 
     def _channel_type(self, channel_id: str) -> str:
-        if channel_id.startswith("D"):
-            return "im"
-        return "group" if getattr(self._state.channels.get(channel_id), "is_private", False) else "channel"
+        return {"im": "im", "private_channel": "group"}.get(self._state.channels[channel_id].kind, "channel")
+
+    def _hears(self, channel_id: str) -> bool:
+        """The app hears of channels that it is a member of."""
+        return self._state.channels[channel_id].has_bot
 
     def _remember(self, channel_id: str, message: Payload) -> None:
         key = (channel_id, message["ts"])
@@ -184,10 +193,6 @@ def _reactions(channel_id: str, message: Payload, before: Payload) -> Iterator[P
 
 def _reacted(message: Payload) -> set[tuple[str, str]]:
     return {(one["name"], user) for one in message.get("reactions") or () for user in one.get("users") or ()}
-
-
-def _members(channel: Channel) -> set[str]:
-    return set(getattr(channel, "members", ()))
 
 
 def _direct(user_id: str) -> str:

@@ -11,6 +11,7 @@ from aiohttp import web
 from opsbot.workspace.delivery import Delivery
 from opsbot.workspace.event_queue import EventQueue
 from opsbot.workspace.event_source import EventSource
+from opsbot.workspace.files import Files
 from opsbot.workspace.http_mode import HttpMode
 from opsbot.workspace.interaction import Interactions
 from opsbot.workspace.response_url import ResponseUrls
@@ -32,13 +33,14 @@ class Interactivity:
         ticket: what a connection of Socket Mode must bring.
     """
 
-    def __init__(self, state: WorkspaceState, ticket: str) -> None:
-        registered, guard = state.settings.app, Guard(state.settings)
+    def __init__(self, state: WorkspaceState, files: Files, ticket: str) -> None:
+        registered = state.settings.app
+        guard = self.guard = Guard(state.settings)
         # Slack's verification token: apps knew requests by it before there were signatures.
         token = hmac.new(state.settings.bot_token.encode(), b"verification", hashlib.sha256).hexdigest()[:24]
         triggers = Triggers(registered.trigger_life_s, time.monotonic)
         whispers = Whispers(state)
-        self.views = Views(state, triggers)
+        self.views = Views(state, triggers, files.is_image)
         self.socket = SocketMode(ticket, self._tell_connected, registered.ack_within_s)
         self._state = state
         self._delivery: Delivery = self.socket
@@ -47,7 +49,7 @@ class Interactivity:
                 registered.request_url, registered.signing_secret, token, self._tell_connected, registered.ack_within_s
             )
         self._queue = EventQueue(self._delivery, registered, token)
-        self._urls = ResponseUrls(state, whispers, time.monotonic)
+        self._urls = ResponseUrls(state, whispers, files.is_image, time.monotonic)
         self._interactions = Interactions(state, self.views, triggers, whispers, self._urls, self._delivery, token)
         events = EventSource(state, self._queue.emit)
         self._parts = (

@@ -15,16 +15,17 @@ from typing import Any
 
 from aiohttp import web
 
-from opsbot.workspace.blocks import MAX_MESSAGE_TEXT, check_blocks
+from opsbot.workspace.api_chat import content as checked
+from opsbot.workspace.blocks import IsImage
 from opsbot.workspace.settings import BOT_USER_ID
 from opsbot.workspace.state import SlackError, WorkspaceState
-from opsbot.workspace.surface import Payload, with_ids
+from opsbot.workspace.surface import Payload
 from opsbot.workspace.whisper import Whispers
 
 MAX_USES = 5
 LIFE_S = 30 * 60.0
 MAX_KEPT = 2_000
-SHOWN = ("text", "blocks", "attachments")
+SHOWN = ("text", "blocks", "attachments", "markdown_text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,14 @@ class ResponseUrls:
     """Hands out the addresses and carries out what is posted to them.
 
     Args:
+        is_image: whether an id or address is that of an image that was uploaded.
         now: a monotonic clock in seconds.
     """
 
-    def __init__(self, state: WorkspaceState, whispers: Whispers, now: Callable[[], float]) -> None:
+    def __init__(self, state: WorkspaceState, whispers: Whispers, is_image: IsImage, now: Callable[[], float]) -> None:
         self._state = state
         self._whispers = whispers
+        self._is_image = is_image
         self._now = now
         self._tickets: OrderedDict[str, _Ticket] = OrderedDict()
 
@@ -94,7 +97,7 @@ class ResponseUrls:
         if content.get("delete_original"):
             self._delete(source)
             return
-        shown = _shown(content)
+        shown = checked(_of_a_message(content), self._is_image)
         if content.get("replace_original") and self._replace(source, shown):
             return
         channel = self._state.channel(source.channel_id)
@@ -136,13 +139,5 @@ def _parsed(body: bytes) -> Payload:
     return content
 
 
-def _shown(content: Payload) -> Payload:
-    shown: Payload = {name: content[name] for name in SHOWN if content.get(name)}
-    if not shown:
-        raise SlackError("no_text")
-    if len(str(shown.get("text", ""))) > MAX_MESSAGE_TEXT:
-        raise SlackError("msg_too_long")
-    if "blocks" in shown:
-        check_blocks(shown["blocks"])
-        shown["blocks"] = with_ids(shown["blocks"])
-    return shown
+def _of_a_message(content: Payload) -> Payload:
+    return {name: content[name] for name in SHOWN if content.get(name)}

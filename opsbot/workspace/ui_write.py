@@ -10,6 +10,7 @@ from aiohttp import web
 from opsbot.workspace.event_source import EventSource
 from opsbot.workspace.interaction import GONE, Actor, Answer, Interactions
 from opsbot.workspace.state import SlackError, WorkspaceState
+from opsbot.workspace.state_reactions import react, unreact
 from opsbot.workspace.ui_guard import Guard, need
 
 MAX_SAID = 40_000
@@ -71,18 +72,10 @@ class PageWrites:
 
     async def _react(self, actor: Actor, given: Mapping[str, Any]) -> Answer:
         channel = self._state.channel(need(given, "channel"))
-        message = channel.find(need(given, "ts"))
-        if message is None:
-            raise SlackError("message_not_found")
-        name = need(given, "name").strip(":")
-        reactions = {one["name"]: list(one["users"]) for one in message.get("reactions") or ()}
-        users = [user for user in reactions.get(name, []) if user != actor.user_id]
-        reactions[name] = users if given.get("remove") else [*users, actor.user_id]
-        message["reactions"] = [{"name": key, "users": who, "count": len(who)} for key, who in reactions.items() if who]
-        self._state.tell({"type": "message", "channel": channel.channel_id, "message": message})
+        change = unreact if given.get("remove") else react
+        change(self._state, channel, need(given, "ts"), need(given, "name"), actor.user_id)
         return {"ok": True}
 
     async def _read(self, actor: Actor, given: Mapping[str, Any]) -> Answer:
-        channel, ts = self._state.channel(need(given, "channel")), need(given, "ts")
-        self._state.tell({"type": "read", "user": actor.user_id, "channel": channel.channel_id, "ts": ts})
+        self._state.mark_read(actor.user_id, self._state.channel(need(given, "channel")), need(given, "ts"))
         return {"ok": True}

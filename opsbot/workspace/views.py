@@ -5,28 +5,33 @@ The rules stand in Slack's reference: docs.slack.dev/surfaces/modals and docs.sl
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from opsbot.workspace.blocks import IsImage
+from opsbot.workspace.blocks_layout import Surface
+from opsbot.workspace.blocks_view import check_view
 from opsbot.workspace.settings import APP_ID, BOT_ID, TEAM_ID
 from opsbot.workspace.state import SlackError, WorkspaceState
 from opsbot.workspace.surface import Payload, with_ids
 from opsbot.workspace.trigger import Triggers
-from opsbot.workspace.view_check import check_home, check_modal
 
 MAX_STACK = 3
-MAX_VIEW_BYTES = 250_000
 
 
 class Views:
-    """Everyone's views."""
+    """Everyone's views.
 
-    def __init__(self, state: WorkspaceState, triggers: Triggers) -> None:
+    Args:
+        is_image: whether an id or address is that of an image that was uploaded.
+    """
+
+    def __init__(self, state: WorkspaceState, triggers: Triggers, is_image: IsImage | None = None) -> None:
         self._state = state
         self._triggers = triggers
+        self._is_image = is_image
         self._stacks: dict[str, list[Payload]] = {}
 
     @property
@@ -36,7 +41,7 @@ class Views:
 
     def open(self, trigger_id: str, view: object) -> Payload:
         """Show a dialog, instead of those that were open. Raises: SlackError."""
-        content = _checked_modal(view)
+        content = check_view(view, Surface.MODAL, self._is_image)
         user_id = self._triggers.check(trigger_id)
         self._check_external_id(content, but=self._stacks.get(user_id, ()))
         self._triggers.exchange(trigger_id)
@@ -47,7 +52,7 @@ class Views:
 
     def push(self, trigger_id: str, view: object) -> Payload:
         """Show a dialog on top of the one that is open. Raises: SlackError."""
-        content = _checked_modal(view)
+        content = check_view(view, Surface.MODAL, self._is_image)
         user_id = self._triggers.check(trigger_id)
         self._check_push(user_id)
         self._check_external_id(content)
@@ -58,7 +63,7 @@ class Views:
         """Show something else in a dialog that is open; it need not be the one on top. Raises: SlackError."""
         if not view_id and not external_id:
             raise SlackError("invalid_arguments", "view_id or external_id is needed")
-        content = _checked_modal(view)
+        content = check_view(view, Surface.MODAL, self._is_image)
         user_id, old = self._open_view(view_id, external_id)
         if hash_ and hash_ != old["hash"]:
             raise SlackError("hash_conflict")
@@ -68,7 +73,7 @@ class Views:
         """Show something in somebody's Home tab. Raises: SlackError."""
         if user_id not in {member.user_id for member in self._state.settings.members}:
             raise SlackError("user_not_found")
-        content = _sized(check_home(view))
+        content = check_view(view, Surface.HOME, self._is_image)
         old = self._state.homes.get(user_id, {})
         if hash_ and hash_ != old.get("hash"):
             raise SlackError("hash_conflict")
@@ -111,7 +116,7 @@ class Views:
 
     def answered(self, user_id: str, view_id: str, action: str, view: object) -> None:
         """`response_action` "update" or "push". Raises: SlackError."""
-        content = _checked_modal(view)
+        content = check_view(view, Surface.MODAL, self._is_image)
         if action == "push":
             self._check_push(user_id)
             self._check_external_id(content)
@@ -170,16 +175,6 @@ class Views:
             view["external_id"] == external_id for _, view in self._all() if view["id"] not in left_out
         ):
             raise SlackError("duplicate_external_id")
-
-
-def _checked_modal(view: object) -> Payload:
-    return _sized(check_modal(view))
-
-
-def _sized(view: Payload) -> Payload:
-    if len(json.dumps(view).encode()) > MAX_VIEW_BYTES:
-        raise SlackError("view_too_large")
-    return view
 
 
 def _made(content: Payload) -> Payload:
