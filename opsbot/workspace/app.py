@@ -13,6 +13,7 @@ from aiohttp import web
 
 from opsbot.workspace.api import WebApi
 from opsbot.workspace.api_control import Control
+from opsbot.workspace.delivery import Delivery
 from opsbot.workspace.faults import Faults
 from opsbot.workspace.files import Files
 from opsbot.workspace.files_http import FileRoutes
@@ -37,6 +38,12 @@ class Workspace:
     faults: Faults
     files: Files
     limits: RateLimits
+    delivery: Delivery
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the bot can be reached, over Socket Mode or HTTP."""
+        return self.delivery.is_connected
 
     @property
     def page_url(self) -> str:
@@ -71,7 +78,7 @@ async def running(settings: WorkspaceSettings) -> AsyncIterator[Workspace]:
         site = web.TCPSite(runner, settings.host, settings.port)
         await site.start()
         state.base_url = f"http://{settings.host}:{runner.addresses[0][1]}"
-        yield Workspace(state.base_url, state, interactive.socket, faults, files, limits)
+        yield Workspace(state.base_url, state, interactive.socket, faults, files, limits, interactive.delivery)
     finally:
         await interactive.close()
         await runner.cleanup()

@@ -99,6 +99,8 @@ class HttpMode:
             raise Undelivered(NO_ANSWER, "http_timeout") from error
         except aiohttp.ClientError as error:
             self._set_verified(False)
+            if self._verifying.done():
+                self._verifying = asyncio.create_task(self._verify())
             raise Undelivered(NOT_CONNECTED, "connection_failed") from error
 
     async def _verify(self) -> None:

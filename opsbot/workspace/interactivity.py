@@ -43,17 +43,17 @@ class Interactivity:
         self.views = Views(state, triggers, files.is_image)
         self.socket = SocketMode(ticket, self._tell_connected, registered.ack_within_s)
         self._state = state
-        self._delivery: Delivery = self.socket
+        self.delivery: Delivery = self.socket
         if registered.request_url:
-            self._delivery = HttpMode(
+            self.delivery = HttpMode(
                 registered.request_url, registered.signing_secret, token, self._tell_connected, registered.ack_within_s
             )
-        self._queue = EventQueue(self._delivery, registered, token)
+        self._queue = EventQueue(self.delivery, registered, token)
         self._urls = ResponseUrls(state, whispers, files.is_image, time.monotonic)
-        self._interactions = Interactions(state, self.views, triggers, whispers, self._urls, self._delivery, token)
+        self._interactions = Interactions(state, self.views, triggers, whispers, self._urls, self.delivery, token)
         events = EventSource(state, self._queue.emit)
         self._parts = (
-            Page(state, self.views, guard, lambda: self._delivery.is_connected),
+            Page(state, self.views, guard, lambda: self.delivery.is_connected),
             PageWrites(state, guard, self._interactions, events),
             SocketControl(guard, self.socket, self._queue),
         )
@@ -67,7 +67,7 @@ class Interactivity:
         """Send nothing any more and let go of the app."""
         await self._queue.close()
         await self._interactions.close()
-        await self._delivery.close()
+        await self.delivery.close()
         await self.socket.close()
 
     def _tell_connected(self, is_connected: bool) -> None:
