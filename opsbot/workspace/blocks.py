@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from opsbot.workspace.blocks_elements import MODAL_ONLY
+from opsbot.workspace.blocks_inputs import MODAL_ONLY
 from opsbot.workspace.blocks_layout import MAX_MARKDOWN, MESSAGE_ONLY, Block, Surface
 from opsbot.workspace.blocks_problems import at, problems
 from opsbot.workspace.state_errors import SlackError
