@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from opsbot.workspace.blocks import check_blocks, num_characters, with_ids
+from opsbot.workspace.blocks import check_blocks, num_characters
 from opsbot.workspace.blocks_layout import Surface
 from opsbot.workspace.state_errors import SlackError
+from opsbot.workspace.surface import with_ids
 from tests.support.block_kit import everywhere, messages_only, modals_only
 from tests.support.block_parts import Block, actions, button, mrkdwn, problems, section
 
