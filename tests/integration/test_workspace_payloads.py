@@ -18,6 +18,7 @@ from slack_bolt.request.payload_utils import (
     is_view_closed,
     is_view_submission,
 )
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.slack.app import SlackSettings
@@ -169,6 +170,8 @@ async def test_a_dialog_is_submitted_and_closed(workspace: Workspace, app: Notin
     assert answer["errors"] == {"reason": "Say more"}
     (sent,) = app.of("view_submission")
     check("view_submission", sent)
+    parsed = View(**sent["view"])
+    assert (parsed.id, parsed.callback_id, parsed.state.values["reason"]["it"].value) == (view["id"], "call", "known")
     assert sent["view"]["state"]["values"]["reason"]["it"]["value"] == "known"
     assert (await user.do("close", view_id=view["id"], is_cleared=False))["ok"]
     await until(lambda: bool(app.of("view_closed")))
