@@ -65,7 +65,7 @@ class Interactions:
 
     async def press(self, actor: Actor, given: Given) -> Answer:
         """Somebody uses a button, a menu or another element that tells the app at once."""
-        asked = given.get("action") or {name: given[name] for name in ("action_id", "value") if name in given}
+        asked = _mapping(given.get("action")) or {name: given[name] for name in ("action_id", "value") if name in given}
         blocks, place, view = self._surface(actor, given)
         found = find(blocks, str(given.get("block_id") or ""), str(asked.get("action_id") or ""))
         if found is None:
@@ -222,12 +222,16 @@ def _chosen(element: Payload, asked: Given) -> Payload | None:
     """What was chosen, as Slack sends it; None for an option that is not there."""
     kind = element["type"]
     if kind == "overflow":
-        wanted = (asked.get("selected_option") or asked).get("value")
+        wanted = (_mapping(asked.get("selected_option")) or asked).get("value")
         option = next((one for one in options_of(element) if one.get("value") == wanted), None)
         return None if option is None else {"selected_option": option}
     if kind in STATEFUL:
         return {name: content for name, content in value(element, dict(asked)).items() if name != "type"}
     return {}
+
+
+def _mapping(given: object) -> Given:
+    return given if isinstance(given, dict) else {}
 
 
 def _named(error: SlackError) -> str:
