@@ -93,7 +93,7 @@ class WebApi:
                 tokens = (settings.bot_token, settings.app_token)
                 _check_token(token, *(reversed(tokens) if is_app else tokens))
             check_scope(method, settings)
-            retry_after_s = self._limits.take(method, text(given, "channel"))
+            retry_after_s = self._limits.take(method, self._channel_of(given))
             if retry_after_s is not None:
                 return retry_after_s
             if is_app:
@@ -101,6 +101,15 @@ class WebApi:
             return {"ok": True, **self.methods[method](given)}
         except SlackError as error:
             return _refused(error)
+
+    def _channel_of(self, given: Arguments) -> str:
+        """The id of the channel that a call is about, since limits hold for a channel whatever it is called."""
+        if not self._limits.is_on or not given.get("channel"):
+            return ""
+        try:
+            return self._state.channel(text(given, "channel")).channel_id
+        except SlackError:
+            return ""
 
     def _too_many(self, method: str, retry_after_s: int) -> web.Response:
         self._state.tell({"type": "rate", "method": method})
