@@ -148,7 +148,8 @@ def _listed(lines: Sequence[str], named: Named) -> str:
 
 
 def _sentence(text: str, named: Named, limit: int = MAX_SENTENCE) -> str:
-    return spoken(shorten(" ".join(text.split()), limit), named)
+    # Slack takes no empty text, and a name of unseen characters only is one.
+    return spoken(shorten(" ".join(text.split()), limit), named).strip() or "–"
 
 
 def _code(text: str) -> str:
