@@ -112,7 +112,8 @@ async def test_an_incident_has_its_numbers_and_their_course(kind: str, tmp_path:
         readings = await vitals.readings(view)
         course = await vitals.course(view, time.time())
     assert [(one.key, one.text, one.trend, one.mood) for one in readings] == [
-        ("kv", "93%", "rising", "bad"), ("waiting", "14", "rising", "bad"), ("preemptions", "30 a minute", "steady", "even"),
+        ("kv", "93%", "rising", "bad"), ("waiting", "14", "rising", "bad"),
+        ("preemptions", "30 a minute", "steady", "even"),
     ]  # fmt: skip
     assert course is not None
     assert [(one.figure.key, one.level, one.is_rule) for one in course.tracks] == [
