@@ -69,7 +69,7 @@ def print_fleet(fleet: Fleet, before: Fleet) -> None:
     console = Console(width=max(LEAST_WIDTH, Console().width))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("cluster", no_wrap=True)
-    for name in ("batch", "KV", "waiting", "first token", "preempt/min", "tok/min", "used"):
+    for name in ("batch", "KV", "waiting", "first token", "tok/min", "used"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("held by", no_wrap=True)
     for one in text.worst_first(list(fleet.clusters.values())):
@@ -77,7 +77,7 @@ def print_fleet(fleet: Fleet, before: Fleet) -> None:
         kv = f"{text.kv_text(one)} {ARROWS[trend]}" if trend else text.kv_text(one)
         cells = (
             one.cluster, text.batch_text(one), kv, text.waiting_text(one), text.ttft_text(one),
-            text.preemptions_text(one), text.tokens_text(one), text.used_text(one), text.held_text(one),
+            text.tokens_text(one), text.used_text(one), text.held_text(one),
         )  # fmt: skip
         table.add_row(*(Text(cell, style=_style(one)) for cell in cells))
     console.print(table)

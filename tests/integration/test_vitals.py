@@ -122,7 +122,7 @@ async def test_an_incident_has_its_numbers_and_their_course(kind: str, tmp_path:
     kv = course.tracks[0].points
     assert {value for _, value in kv} == {0.61, 0.93}
     assert kv[0][0] >= course.begin_s
-    assert 50 <= len(kv) <= 121
+    assert 40 <= len(kv) <= 91
 
 
 async def test_a_source_that_is_away_leaves_names_and_one_sentence() -> None:

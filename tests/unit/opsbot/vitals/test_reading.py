@@ -22,6 +22,7 @@ SINCE_S = 600.0
         ("ttft", 0.31, 2.6, "2.6 s ↗ rising, 310 ms 10m ago", "bad", True),
         ("tokens", 50_000.0, 20_000.0, "20k a minute ↘ falling, 50k a minute 10m ago", "bad", False),
         ("requests", 4.0, 8.0, "8 a second ↗ rising, 4 a second 10m ago", "even", False),
+        ("preemptions", 0.0, 0.000252, "0 a minute → steady", "even", False),
         ("failed", None, 0.12, "12%", "even", True),
         ("kv", 0.5, None, "not known", "even", False),
     ],

@@ -53,8 +53,8 @@ def test_the_cells_of_a_table() -> None:
     ("vitals", "said"),
     [
         (Vitals("a", sight="blind"), "blind: no samples"),
-        (Vitals("a", sight="blind", num_targets=2, num_up=2), "blind: answers without the engine's metrics"),
-        (Vitals("a", sight="frozen"), "frozen: the same numbers for 2 minutes"),
+        (Vitals("a", sight="blind", num_targets=2, num_up=2), "blind: no engine metrics"),
+        (Vitals("a", sight="frozen"), "frozen: old numbers"),
         (Vitals("a"), "up"),
     ],
 )
