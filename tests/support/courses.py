@@ -53,7 +53,7 @@ def make_clusters(num: int, *, is_known: bool = True, silent: int = -1) -> tuple
         if index == silent and at > steps - 18:
             return math.nan
         course = 1 + 0.5 * math.sin(2 * math.pi * (start_s + at * step_s) / 86_400 - math.pi / 2)
-        return 1_000.0 * (index + 1) * course * 1.1 ** (at / 144)
+        return float(1_000.0 * (index + 1) * course * 1.1 ** (at / 144))
 
     def one(index: int) -> Cluster:
         tokens = [load(index, at) for at in range(steps)]

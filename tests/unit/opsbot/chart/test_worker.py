@@ -24,6 +24,17 @@ def fail(text: str) -> bytes:
     raise ValueError(text)
 
 
+def hang(seconds: float) -> bytes:
+    """Never ends."""
+    time.sleep(seconds)
+    return b""
+
+
+def die(status: int) -> bytes:
+    """Takes its process along."""
+    os._exit(status)
+
+
 async def test_it_draws_elsewhere_and_keeps_the_process() -> None:
     """Two tasks in one other process."""
     drawer = Drawer()
@@ -36,7 +47,7 @@ async def test_what_hangs_is_killed_and_the_next_is_drawn() -> None:
     drawer = Drawer(limit_s=5.0)
     assert await drawer.drawn(os.getpid) is not None
     hasty = Drawer(limit_s=0.3)
-    assert await hasty.drawn(time.sleep, 60.0) is None
+    assert await hasty.drawn(hang, 60.0) is None
     assert await drawer.drawn(os.getpid) is not None
 
 
@@ -45,7 +56,7 @@ async def test_what_fails_or_dies_is_no_picture(caplog: pytest.LogCaptureFixture
     drawer = Drawer()
     with caplog.at_level(logging.ERROR):
         assert await drawer.drawn(fail, "no such colour") is None
-        assert await drawer.drawn(os._exit, 3) is None
+        assert await drawer.drawn(die, 3) is None
     assert "no such colour" in caplog.text
     assert "the drawing process ended" in caplog.text
     assert await drawer.drawn(os.getpid) is not None

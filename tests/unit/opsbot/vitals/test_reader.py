@@ -45,9 +45,9 @@ class Source:
         return [Sample(dict(one.labels), one.value) for one in value]
 
 
-def reader(source: Source, clock: StepClock | None = None, **more: float) -> VitalsReader:
+def reader(source: Source, clock: StepClock | None = None, deadline_s: float = 2.0) -> VitalsReader:
     """A reader of two clusters."""
-    return VitalsReader(source, clock or StepClock(NOW), Figures(None, "bf16"), ["eu-1"], **more)
+    return VitalsReader(source, clock or StepClock(NOW), Figures(None, "bf16"), ["eu-1"], deadline_s=deadline_s)
 
 
 async def test_fifty_who_ask_cost_one_round() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from opsbot.vitals.figure import FIGURES
@@ -29,8 +31,9 @@ SINCE_S = 600.0
 )
 def test_a_reading(key: str, before: float | None, now: float | None, line: str, mood: str, is_tight: bool) -> None:
     """Arrows have their word beside them; a small change is none; what is not known has no trend."""
-    attribute = FIGURES[key].attribute
-    found = reading_of(FIGURES[key], Vitals("a", **{attribute: now}), Vitals("a", **{attribute: before}), SINCE_S)
+    values: list[dict[str, Any]] = [{FIGURES[key].attribute: value} for value in (now, before)]
+    vitals, past = (Vitals("a", **value) for value in values)
+    found = reading_of(FIGURES[key], vitals, past, SINCE_S)
     assert (found.line, found.mood, found.is_tight) == (line, mood, is_tight)
 
 
