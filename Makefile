@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo demo-fleet test test-all test-long test-runbooks e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers bench-runbooks schema screenshots clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -96,6 +96,9 @@ bench-runbooks: setup ## runbooks beside Chaos Toolkit and DBOS: the command lin
 	-@$(BIN)/python -m bench.runbook_cli $(ARGS)
 	-@$(BIN)/python -m bench.runbook_run
 	@$(BIN)/python -m bench.runbook_engine
+
+bench-vitals: setup ## a fleet's vitals and a picture: how long each takes, and how long the loop waits; half a minute
+	@$(BIN)/python -m bench.vitals $(ARGS)
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema
