@@ -114,7 +114,7 @@ async def run_events_role(settings: Settings, secrets: Secrets) -> None:
 async def run_workspace_role(settings: Settings, port: int | None) -> None:
     """The local workspace, until told to stop; its tokens come from the environment or are made up and printed."""
     from opsbot.workspace import app as workspace
-    from opsbot.workspace.settings import WorkspaceSettings
+    from opsbot.workspace.settings import Keeping, WorkspaceSettings
 
     bot_token = os.environ.get(settings.slack.bot_token_env) or f"xoxb-local-{random_secrets.token_urlsafe(16)}"
     app_token = os.environ.get(settings.slack.app_token_env) or f"xapp-local-{random_secrets.token_urlsafe(16)}"
@@ -132,7 +132,16 @@ async def run_workspace_role(settings: Settings, port: int | None) -> None:
                 flush=True,
             )
 
-    await _until_told_to_stop(workspace.serve(WorkspaceSettings(bot_token, app_token, page_token, port=wanted), ready))
+    keeping = Keeping(settings.data_dir / "workspace.sqlite", settings.workspace.max_messages)
+    chosen = WorkspaceSettings(
+        bot_token,
+        app_token,
+        page_token,
+        port=wanted,
+        has_rate_limits=settings.workspace.rate_limits,
+        keeping=keeping,
+    )
+    await _until_told_to_stop(workspace.serve(chosen, ready))
 
 
 async def _until_told_to_stop(*work: Coroutine[Any, Any, None]) -> None:

@@ -78,7 +78,7 @@ class Page:
 
     async def state(self, request: web.Request) -> web.Response:
         """Everything there is to show."""
-        self._check(request)
+        self.check(request)
         settings = self._state.settings
         return web.json_response(
             {
@@ -95,7 +95,7 @@ class Page:
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """Changes as they happen."""
-        self._check(request)
+        self.check(request)
         connection = web.WebSocketResponse(heartbeat=20.0)
         await connection.prepare(request)
         changes: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -234,7 +234,7 @@ class Page:
         return f"{request.scheme}://{request.host}/respond/{ticket}"
 
     async def _write(self, request: web.Request) -> dict[str, Any]:
-        self._check(request)
+        self.check(request)
         origin = request.headers.get("Origin")
         if origin is not None and origin != f"{request.scheme}://{request.host}":
             raise web.HTTPForbidden(text="only the page itself may write here")
@@ -247,7 +247,8 @@ class Page:
             raise web.HTTPBadRequest(text="`user` must be somebody of this workspace")
         return given
 
-    def _check(self, request: web.Request) -> None:
+    def check(self, request: web.Request) -> None:
+        """Raises: HTTPUnauthorized unless the request brings the page's token."""
         if TOKEN_HEADER in request.headers:
             self._check_token(request.headers[TOKEN_HEADER])
         elif not self._has_cookie(request):
