@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from opsbot.workspace import api_arguments
-from opsbot.workspace.api_arguments import Answer, Arguments, need, text
+from opsbot.workspace.api_arguments import Answer, Arguments, text
 from opsbot.workspace.api_chat import Chat
 from opsbot.workspace.api_conversations import Conversations
 from opsbot.workspace.api_files import FileMethods
@@ -21,8 +21,6 @@ from opsbot.workspace.api_history import History
 from opsbot.workspace.api_people import People
 from opsbot.workspace.api_reactions import Reactions
 from opsbot.workspace.api_scopes import MissingScope, check_scope
-from opsbot.workspace.blocks_layout import Surface
-from opsbot.workspace.blocks_view import check_view
 from opsbot.workspace.faults import Fault, Faults
 from opsbot.workspace.files import Files
 from opsbot.workspace.rate_limits import RateLimits
@@ -63,8 +61,6 @@ class WebApi:
             **History(state).methods,
             **People(state).methods,
             **Reactions(state).methods,
-            "views.open": self._open,
-            "views.publish": self._publish,
             **(more_methods or {}),
         }
 
@@ -123,15 +119,6 @@ class WebApi:
         self._state.tell({"type": "rate", "method": method})
         headers = {"Retry-After": str(retry_after_s)}
         return web.json_response({"ok": False, "error": "ratelimited"}, status=429, headers=headers)
-
-    def _open(self, given: Arguments) -> Answer:
-        view = check_view(given.get("view"), Surface.MODAL, self._files.is_image)
-        return {"view": self._state.open_dialog(need(given, "trigger_id"), view)}
-
-    def _publish(self, given: Arguments) -> Answer:
-        view = check_view(given.get("view"), Surface.HOME, self._files.is_image)
-        self._state.publish_home(need(given, "user_id"), view)
-        return {"view": {**view, "id": "V0HOME"}}
 
 
 def _test(given: Arguments) -> Answer:

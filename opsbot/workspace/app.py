@@ -13,14 +13,17 @@ from aiohttp import web
 
 from opsbot.workspace.api import WebApi
 from opsbot.workspace.api_control import Control
+from opsbot.workspace.delivery import Delivery
 from opsbot.workspace.faults import Faults
 from opsbot.workspace.files import Files
 from opsbot.workspace.files_http import FileRoutes
+from opsbot.workspace.interactivity import Interactivity
 from opsbot.workspace.rate_limits import RateLimits
 from opsbot.workspace.settings import WorkspaceSettings
 from opsbot.workspace.socket import SocketMode
 from opsbot.workspace.state import SlackError, WorkspaceState
-from opsbot.workspace.ui import TOKEN_HEADER, Page
+from opsbot.workspace.ui_guard import TOKEN_HEADER
+from opsbot.workspace.views_api import view_methods
 
 MAX_CALL_BYTES = 4 << 20
 
@@ -35,6 +38,12 @@ class Workspace:
     faults: Faults
     files: Files
     limits: RateLimits
+    delivery: Delivery
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the bot can be reached, over Socket Mode or HTTP."""
+        return self.delivery.is_connected
 
     @property
     def page_url(self) -> str:
@@ -54,15 +63,14 @@ async def running(settings: WorkspaceSettings) -> AsyncIterator[Workspace]:
     files, limits = Files(state), RateLimits(is_on=settings.has_rate_limits)
     # The same for the same app token, so that a bot comes back after a restart of ours without asking anew.
     ticket = hmac.new(settings.app_token.encode(), b"socket mode", hashlib.sha256).hexdigest()
-    socket = SocketMode(ticket, lambda is_connected: state.tell({"type": "bot", "connected": is_connected}))
-    api = WebApi(state, faults, lambda request: f"ws://{request.host}/link?ticket={ticket}", files, limits)
-    page = Page(state, socket)
+    interactive = Interactivity(state, files, ticket)
+    methods = view_methods(interactive.views)
+    api = WebApi(state, faults, lambda request: f"ws://{request.host}/link?ticket={ticket}", files, limits, methods)
     app = web.Application(middlewares=[_slack_errors], client_max_size=settings.keeping.max_file_bytes + MAX_CALL_BYTES)
     app.router.add_route("*", "/api/{method}", api.handle)
-    app.router.add_get("/link", socket.handle)
     app.router.add_get("/archives/{channel}/{message}", _permalink)
-    app.add_routes(page.routes())
-    app.add_routes(FileRoutes(files, settings, page.check).routes())
+    app.add_routes(interactive.routes())
+    app.add_routes(FileRoutes(files, settings, interactive.guard.check).routes())
     app.add_routes(Control(faults, limits, settings.page_token, TOKEN_HEADER).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
@@ -70,9 +78,9 @@ async def running(settings: WorkspaceSettings) -> AsyncIterator[Workspace]:
         site = web.TCPSite(runner, settings.host, settings.port)
         await site.start()
         state.base_url = f"http://{settings.host}:{runner.addresses[0][1]}"
-        yield Workspace(state.base_url, state, socket, faults, files, limits)
+        yield Workspace(state.base_url, state, interactive.socket, faults, files, limits, interactive.delivery)
     finally:
-        await socket.close()
+        await interactive.close()
         await runner.cleanup()
         state.close()
 

@@ -6,7 +6,6 @@ The shapes and limits stand in `blocks_layout` and below it; here is what concer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -59,16 +58,6 @@ def block_problems(
         yield "only_one_table_allowed"
     if sum(len(block["text"]) for block in blocks if block["type"] == "markdown") > MAX_MARKDOWN:
         yield at(f"must be less than {MAX_MARKDOWN + 1} characters", root)
-
-
-def with_ids(blocks: list[Any]) -> list[Any]:
-    """The blocks, with ids where the app gave none, as Slack stores them; the same place gets the same id again."""
-    taken = {block.get("block_id") for block in blocks}
-    filled = []
-    for index, block in enumerate(blocks):
-        fresh = next(made for made in (f"b{index}{'-' * n}" for n in count()) if made not in taken)
-        filled.append({**block, "block_id": block.get("block_id") or fresh})
-    return filled
 
 
 def num_characters(value: object) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from opsbot.workspace.app_settings import AppSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class WorkspaceSettings:
         max_blocks_characters: of all texts in the blocks of a message together; None for no limit. Slack has one, at
             about 13,200, that it does not state (`msg_blocks_too_long`, github.com/slackapi/bolt-js/issues/2509).
         has_rate_limits: whether Slack's own rate limits hold from the start.
+        app: its commands, shortcuts and events, and how it is reached.
     """
 
     bot_token: str
@@ -101,6 +104,7 @@ class WorkspaceSettings:
     max_blocks_characters: int | None = None
     has_rate_limits: bool = False
     keeping: Keeping = Keeping()
+    app: AppSettings = field(default_factory=AppSettings)
 
 
 TEAM_ID = "T0LOCAL"

@@ -9,21 +9,19 @@ from __future__ import annotations
 import re
 import secrets
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from opsbot.workspace.blocks import with_ids
 from opsbot.workspace.settings import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, WorkspaceSettings
 from opsbot.workspace.state_channel import TOMBSTONE, Channel, Message
 from opsbot.workspace.state_errors import SlackError
 from opsbot.workspace.state_store import StateStore
+from opsbot.workspace.surface import with_ids
 
 __all__ = ["Channel", "Message", "SlackError", "WorkspaceState"]
 
 Listener = Callable[[dict[str, Any]], None]
 
-MAX_TRIGGERS = 200
 MAX_CHANNELS = 500
 MAX_CHANNEL_NAME = 80
 CHANNEL_NAME = re.compile(r"[\w-]+")
@@ -47,7 +45,6 @@ class WorkspaceState:
         self.homes: dict[str, dict[str, Any]] = dict(self.store.entries("home"))
         self.read: dict[str, dict[str, str]] = dict(self.store.entries("read"))
         self.base_url = f"http://{settings.host}:{settings.port}"
-        self.dialogs: dict[str, dict[str, Any]] = {}
         self._triggers: dict[str, str] = {}
         self._listeners: list[Listener] = []
         self._last_ts = max((float(c.messages[-1]["ts"]) for c in self.channels.values() if c.messages), default=0.0)
@@ -228,27 +225,6 @@ class WorkspaceState:
         """What somebody's Home tab shows."""
         self.homes[user_id] = view
         self.tell({"type": "home", "user": user_id, "view": view})
-
-    def trigger(self, user_id: str) -> str:
-        """A fresh trigger: who has it may open one dialog for that person. The last ones are kept."""
-        made = uuid.uuid4().hex
-        self._triggers[made] = user_id
-        for old in list(self._triggers)[:-MAX_TRIGGERS]:
-            del self._triggers[old]
-        return made
-
-    def open_dialog(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
-        """Show a dialog to the person whose press *trigger_id* is of; answers it with its id.
-
-        Raises: SlackError if that trigger is not there (any more).
-        """
-        user_id = self._triggers.pop(trigger_id, None)
-        if user_id is None:
-            raise SlackError("expired_trigger_id")
-        opened = {**view, "id": f"V{uuid.uuid4().hex[:10].upper()}"}
-        self.dialogs[user_id] = opened
-        self.tell({"type": "dialog", "user": user_id, "view": opened})
-        return opened
 
     def next_ts(self) -> str:
         """A time that no message has yet, in seconds."""
