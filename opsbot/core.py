@@ -39,6 +39,7 @@ from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
+from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
@@ -49,6 +50,7 @@ from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
+from opsbot.vitals_wiring import vital_parts
 from opsbot.web.app import CoreApi
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.signature import SignatureKeys
@@ -165,6 +167,8 @@ class Core:
             self._said,
             clock,
             self._run_desk,
+            SlackVitals(vital_parts(settings, prober, self._control, clock)),
+            stores.views.show_again,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -313,6 +317,8 @@ class Core:
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
+        if self._slack.picture_problem is not None:
+            more["charts"] = self._slack.picture_problem
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from opsbot.incident.view import IncidentView
-from opsbot.slack import handling, run_words
+from opsbot.slack import handling, note_word, run_words
 from opsbot.slack.blocks import facts, halt_text, title
 from opsbot.slack.home import waiting_for
 from opsbot.slack.press import Answer
@@ -25,6 +25,7 @@ HELP = (
     "`/ops incidents` every open incident with what the bot is doing about it\n"
     "`/ops ack INC-1` take an incident\n"
     f"{handling.HELP}\n"
+    f"{note_word.HELP}\n"
     f"{run_words.HELP}\n"
     "`/ops help` this text"
 )
@@ -35,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "list": "incidents",
     "ack": "ack",
     "acknowledge": "ack",
+    "note": "note",
     "help": "help",
     "?": "help",
     "explain": "why",
@@ -112,6 +114,7 @@ HANDLERS: Mapping[str, VerbHandler] = {
     "incidents": _incidents,
     "ack": _acknowledge,
     "help": _help,
+    "note": note_word.note,
     **{verb: _of_incidents(verb) for verb in handling.VERBS},
     **{verb: _of_runs(verb) for verb in run_words.VERBS},
 }
