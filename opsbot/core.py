@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from opsbot.act_desk import ActDesk
+from opsbot.act_state import ActState
 from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.action.parts import ShippedParts
 from opsbot.action.plugin import load_plugins
@@ -141,6 +143,14 @@ class Core:
             clock,
             tuple(target.cluster for target in settings.serving),
         )
+        self._acts = ActDesk(
+            self._run_desk,
+            self._desk,
+            ActState(self._control, clock),
+            tuple(target.cluster for target in settings.serving),
+            self._library.runbooks,
+            settings.runs.max_hold,
+        )
         self._stores = stores
         self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
@@ -165,6 +175,7 @@ class Core:
             self._said,
             clock,
             self._run_desk,
+            self._acts,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -180,6 +191,7 @@ class Core:
             clock,
             self._pager_door(),
             self._run_desk,
+            self._acts,
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)

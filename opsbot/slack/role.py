@@ -32,6 +32,7 @@ from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.seat import Seat
 from opsbot.slack.work import Work
+from opsbot.spoken.commands import ActCommands
 
 FINISH_WITHIN_S = 5.0
 
@@ -40,7 +41,7 @@ class SlackRole:
     """Slack for one core.
 
     Args:
-        commands, runs: what buttons and slash commands call.
+        commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
@@ -56,8 +57,10 @@ class SlackRole:
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
         runs: RunCommands,
+        acts: ActCommands | None = None,
     ) -> None:
         self._runs = runs
+        self._acts = acts
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -91,7 +94,8 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        register(app, Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock))
+        seat = Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock, acts=self._acts)
+        register(app, seat)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")

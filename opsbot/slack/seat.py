@@ -10,6 +10,7 @@ from opsbot.incident.commands import IncidentCommands
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
 from opsbot.slack.work import Work
+from opsbot.spoken.commands import ActCommands
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Seat:
     """The on-call seat.
 
     Args:
-        incidents, runs: what buttons, dialogs and slash commands call; rights are checked there.
+        incidents, runs, acts: what buttons, dialogs and slash commands call; rights are checked there.
         person_for: a Slack user id's person, with roles.
         work: goes on after Slack has its acknowledgement.
         wake: has what changed told at once; may be called from any thread.
@@ -29,3 +30,4 @@ class Seat:
     work: Work
     wake: Callable[[], None]
     clock: Clock
+    acts: ActCommands | None = None
