@@ -117,6 +117,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "Write what is known of INCIDENT_ID as Markdown with charts, with the questions that only people can answer.",
     ),
     "oncall": LazyCommand("oncall_command:oncall", "Say who is on call in each schedule, until when, and who is next."),
+    "status": LazyCommand(
+        "status_command:status",
+        "Show what each cluster does now: batch, KV cache, queue, first token, load, what holds it, and leases.",
+    ),
     "capacity": LazyCommand(
         "capacity_command:capacity",
         "Show what each cluster carries, what bounds it, and when its trend meets that bound.",
