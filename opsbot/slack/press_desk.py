@@ -32,6 +32,7 @@ REMEMBERED_PRESSES = 5000
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Press again to retry."
 HANDLERS: Mapping[str, Handler] = {
     **incident_presses.PRESSES,
+    **incident_presses.SUBMISSIONS,
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
 }

@@ -95,7 +95,7 @@ class SlackRole:
 
         app = build_app(answerer)
         seat = Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock, acts=self._acts)
-        register(app, seat)
+        register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
