@@ -51,6 +51,8 @@ from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
+from opsbot.vitals.day import FleetDay
+from opsbot.vitals_wiring import vital_parts
 from opsbot.web.app import CoreApi
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.signature import SignatureKeys
@@ -143,6 +145,7 @@ class Core:
             clock,
             tuple(target.cluster for target in settings.serving),
         )
+        self._vitals = vital_parts(settings, prober, self._control, clock)
         self._acts = ActDesk(
             self._run_desk,
             self._desk,
@@ -176,6 +179,8 @@ class Core:
             clock,
             self._run_desk,
             self._acts,
+            self._vitals.reader,
+            self._fleet_day,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -244,6 +249,9 @@ class Core:
             RunbookToRun(runbook.runbook_id, runbook.name, runbook.revision, runbook.source_json)
             for runbook in select(alert, self._library.runbooks())
         ]
+
+    async def _fleet_day(self) -> FleetDay | None:
+        return await self._vitals.fleet_pictures.day(self._clock.now())
 
     def _person(self, user_id: str) -> Person:
         return person_for(user_id, self._roles, "API")

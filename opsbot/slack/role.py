@@ -7,7 +7,7 @@ not be said is said later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
@@ -30,9 +30,10 @@ from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
-from opsbot.slack.seat import Seat
+from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
+from opsbot.vitals.day import FleetDay
 
 FINISH_WITHIN_S = 5.0
 
@@ -43,6 +44,7 @@ class SlackRole:
     Args:
         commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
+        fleet, day: the numbers of now, and of the day.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
     """
@@ -58,9 +60,13 @@ class SlackRole:
         clock: Clock,
         runs: RunCommands,
         acts: ActCommands | None = None,
+        fleet: FleetReader | None = None,
+        day: Callable[[], Awaitable[FleetDay | None]] | None = None,
     ) -> None:
         self._runs = runs
         self._acts = acts
+        self._fleet = fleet
+        self._day = day
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -94,7 +100,17 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        seat = Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock, acts=self._acts)
+        seat = Seat(
+            self._commands,
+            self._runs,
+            self._person_for,
+            self._work,
+            self.wake,
+            self._clock,
+            acts=self._acts,
+            fleet=self._fleet,
+            day=self._day,
+        )
         register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 

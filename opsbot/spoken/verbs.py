@@ -89,6 +89,11 @@ VERBS: tuple[VerbWords, ...] = (
         examples=(("resolve INC-1 the node is back", "refused while an alert of it fires"),),
     ),
     VerbWords(
+        "note", INCIDENT, "INC-1 what the next reader should know", "add your words to the timeline",
+        ("notes", "remember", "log"),
+        examples=(("note INC-1 the rack was moved at 14:05", "the postmortem has it too"),),
+    ),
+    VerbWords(
         "merge", INCIDENT, "INC-2 into INC-1", "deal with one under the other", examples=(
             ("merge INC-2 into INC-1", "`/ops unmerge INC-2` takes it back"),),
     ),
@@ -186,11 +191,10 @@ VERBS: tuple[VerbWords, ...] = (
     VerbWords("go-now", ASKED, "ann-…", "do what is announced at once", ("go now", "gonow", "now")),
     VerbWords(
         "offer", ASKED, "ann-…", "say that you have capacity, which buys time", ("offer-capacity", "offer capacity"),
-        command="offer-capacity",
     ),
     VerbWords(
         "stop", STOP, "why", "no run changes anything until `go-on`; commanders",
-        ("stop-all", "stop all", "stopall", "halt", "freeze", "panic", "emergency"), command="stop-all",
+        ("stop-all", "stop all", "stopall", "halt", "freeze", "panic", "emergency"),
         examples=(("stop the bot does what it should not", "`/ops go-on` lifts it; one run: `/ops cancel r-…`"),),
     ),
     VerbWords("go-on", STOP, "", "let runs change things again; commanders", ("go on", "goon", "unfreeze", "unstop")),
