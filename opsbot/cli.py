@@ -143,6 +143,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "link": LazyCommand(
         "handling_command:link", "Say that INCIDENT_ID and OTHER have to do with each other, and REASON why."
     ),
+    "note": LazyCommand(
+        "handling_command:note",
+        "Add WORDS to the timeline of INCIDENT_ID, with your name; the postmortem has them too.",
+    ),
     "silence": LazyCommand(
         "handling_command:silence_group",
         "Let alerts open nothing for a time: what they are about is kept, counted, and comes back at the end.",

@@ -41,6 +41,7 @@ from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
+from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
@@ -178,9 +179,11 @@ class Core:
             self._said,
             clock,
             self._run_desk,
-            self._acts,
-            self._vitals.reader,
-            self._fleet_day,
+            SlackVitals(self._vitals),
+            stores.views.show_again,
+            acts=self._acts,
+            fleet=self._vitals.reader,
+            day=self._fleet_day,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -333,6 +336,8 @@ class Core:
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
+        if self._slack.picture_problem is not None:
+            more["charts"] = self._slack.picture_problem
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"

@@ -44,10 +44,12 @@ class Message:
     Args:
         text: mrkdwn for notifications and for clients that show no blocks.
         blocks: at most 50.
+        file_id: of the chart that the blocks name.
     """
 
     text: str
     blocks: tuple[Block, ...]
+    file_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def incident_message(view: IncidentView, now: float, shown: Shown = NOTHING_SHOW
     ]
     blocks += _resolved(view, shown) if incident.is_resolved else _open(view, now, shown)
     blocks.append(incident_buttons(incident, view.runs))
-    return Message(fallback(view, now), tuple(blocks))
+    return Message(fallback(view, now), tuple(blocks), shown.file_id)
 
 
 def timeline_entry(entry: TimelineEntry) -> Reply:

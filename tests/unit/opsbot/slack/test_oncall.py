@@ -90,4 +90,6 @@ async def test_ops_oncall_says_who_until_when_and_who_is_next() -> None:
 
 async def test_ops_oncall_without_a_rota_says_how_to_have_one() -> None:
     """The setting's name."""
-    assert "`oncall:` in opsbot.yaml" in str(await answer_to(seat_of(RecordedCommands()), Typed("oncall", Person("U1"))))
+    assert "`oncall:` in opsbot.yaml" in str(
+        await answer_to(seat_of(RecordedCommands()), Typed("oncall", Person("U1")))
+    )
