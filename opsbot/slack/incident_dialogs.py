@@ -30,7 +30,10 @@ MAX_WORDS = 480
 """With the incident in front, what the domain allows a reason."""
 SILENCED_BY = ("cluster", "instance", "pod", "model_name")
 """Labels, beside the alert's name, by which an incident's alerts are told from others of the same name."""
-MOST_NAMES = 10
+MOST_NAMES = 4
+MAX_VALUE = 60
+"""Characters of a label's value in a matcher; all of them fit a dialog's private metadata even when escaped."""
+MAX_CLUSTER = 200
 MOST_PICKED = 100
 """Options of a select menu. Page "Select menu element"."""
 MAX_OPTION_TEXT = 75
@@ -55,7 +58,7 @@ class IncidentSubject:
 
     def dump(self) -> str:
         """As a dialog carries it."""
-        return json.dumps(asdict(self))
+        return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def load(cls, text: str) -> IncidentSubject:
@@ -98,15 +101,20 @@ def incident_options(incidents: Sequence[IncidentView]) -> list[Option]:
 
 
 def silence_matchers(view: IncidentView) -> Sequence[str]:
-    """Matchers that mean the alerts of an incident and as few others as can be."""
+    """Matchers that mean the alerts of an incident and as few others as can be; short enough to be carried."""
     labels = view.incident.labels
     names = list(dict.fromkeys(alert.name for alert in view.alerts)) or [labels.get("alertname", "")]
-    if len(names) == 1:
+    if len(names) == 1 and len(names[0]) <= MAX_VALUE:
         matchers = [f'alertname="{_quoted(names[0])}"']
     else:
-        either = "|".join(re.escape(name) for name in names[:MOST_NAMES])
+        # A name that is too long to be carried is meant by how it begins.
+        either = "|".join(
+            re.escape(name) if len(name) <= MAX_VALUE else f"{re.escape(name[:MAX_VALUE])}.*"
+            for name in names[:MOST_NAMES]
+        )
         matchers = [f'alertname=~"{_quoted(either)}"']
-    return (*matchers, *(f'{name}="{_quoted(labels[name])}"' for name in SILENCED_BY if labels.get(name)))
+    own = (name for name in SILENCED_BY if 0 < len(labels.get(name, "")) <= MAX_VALUE)
+    return (*matchers, *(f'{name}="{_quoted(labels[name])}"' for name in own))
 
 
 def _quoted(value: str) -> str:

@@ -17,13 +17,14 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from opsbot.clock import Clock
 from opsbot.errors import NotFoundError
-from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.timeline import PAGE_KINDS, TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.notify.notifier import DeliveryError, Place
 from opsbot.notify.outbox import OutboxItem
 from opsbot.slack.blocks import incident_message, timeline_entry
 from opsbot.slack.call import NotInChannel, answered, next_cursor, rows
 from opsbot.slack.channel import Channel
+from opsbot.slack.page_card import page_card
 from opsbot.slack.pictures import Pictures
 
 EVENT_TYPE = "opsbot"
@@ -189,6 +190,10 @@ class SlackNotifier:
             entry = await asyncio.to_thread(self._entry, item.ref)
             if entry is None:
                 raise NotFoundError(f"there is no timeline entry {item.ref}")
+            if entry.kind in PAGE_KINDS:
+                view = await asyncio.to_thread(self._view, entry.incident_id)
+                card = page_card(entry, view)
+                return _Content(card.text, card.blocks, entry.is_broadcast, entry.at)
         except NotFoundError as error:
             raise DeliveryError(f"{item.key} names something that is not stored: {error}", retryable=False) from error
         reply = timeline_entry(entry)

@@ -20,7 +20,7 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
-from opsbot.slack import incident_presses, run_presses
+from opsbot.slack import form_desk, incident_presses, run_presses
 from opsbot.slack.call import error_code
 from opsbot.slack.dialogs.desk import DialogDesk
 from opsbot.slack.dialogs.plan import CALLBACK
@@ -42,6 +42,7 @@ HANDLERS: Mapping[str, Handler] = {
     **incident_presses.SUBMISSIONS,
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
+    **form_desk.SUBMISSIONS,
 }
 """By action id, or by a dialog's callback id."""
 _NUMBER = re.compile(r"\.\d+$")

@@ -67,7 +67,7 @@ class Scene:
         )
         action = {"type": found[1]["type"], "action_id": action_id}
         if found[1]["type"] == "overflow":
-            action["selected_option"] = next(one for one in found[1]["options"] if one["value"] == value)  # type: ignore[assignment]
+            action["selected_option"] = next(one for one in found[1]["options"] if one["value"] == value)
         body = {"user": user, "channel": "C0INCIDENTS", "ts": message["ts"], "block_id": found[0], "action": action}
         assert (await self._post("press", body))["ok"]
 

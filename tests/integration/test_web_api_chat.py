@@ -177,6 +177,15 @@ async def test_every_refusal_has_slacks_name(at: Served) -> None:
     assert await error_of(update(channel="C0OPS", ts=ours, text="x")) == "is_archived"
 
 
+async def test_only_what_posts_takes_names(at: Served) -> None:
+    """Everything else takes ids, as Slack does: a bot that reads by name would fail there."""
+    posted = await at.client.chat_postMessage(channel="ops", text="x")
+    for name in ("ops", "#ops", "U0ONCALL"):
+        assert await error_of(at.client.conversations_history(channel=name)) == "channel_not_found"
+        assert await error_of(at.client.chat_update(channel=name, ts=posted["ts"], text="y")) == "channel_not_found"
+    assert (await at.client.chat_postEphemeral(channel="ops", user="U0ONCALL", text="x"))["ok"]
+
+
 async def test_invalid_blocks_say_where(at: Served) -> None:
     """In the two places where Slack says it."""
     long = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
@@ -217,4 +226,4 @@ async def test_a_list_of_scopes_holds() -> None:
         assert (answer["error"], answer["needed"]) == ("missing_scope", "reactions:write")
         assert answer["provided"] == "channels:read,chat:write,chat:write.public"
         assert (await at.client.chat_postMessage(channel="general", text="x"))["ok"]
-        assert (await at.client.auth_test())["ok"]
+        assert (await at.client.auth_test()).headers["X-OAuth-Scopes"] == answer["provided"]

@@ -261,3 +261,20 @@ async def test_our_bot_takes_slacks_shapes(workspace: Workspace, name: str) -> N
     async with running_role(core, SlackSettings(*BOT_TOKENS, workspace.api_url, "#incidents")) as role:
         await until(lambda: role.is_connected)
         await workspace.socket.send(kinds.get(published.get("type", "slash_command"), "interactive"), published)
+
+
+async def test_a_private_channel_is_not_there_for_others(workspace: Workspace, app: NotingApp) -> None:
+    """Who is no member neither presses, writes nor reacts there."""
+    inside, outside = PageUser(workspace, "U0SAFETY"), PageUser(workspace, "U0VISITOR")
+    ts = await app.post(channel="C0SAFETY", blocks=[actions(button("go"))])
+    where = {"channel": "C0SAFETY", "ts": ts}
+    things: dict[str, dict[str, Any]] = {
+        "press": {"action": {"action_id": "go"}},
+        "say": {"text": "hello"},
+        "react": {"name": "eyes"},
+        "shortcut": {"callback_id": "timeline.add"},
+    }
+    gone = "That is not there any more. Look at the newest messages."
+    for what, body in things.items():
+        assert await outside.do(what, **where, **body) == {"ok": False, "error": gone}, what
+        assert (await inside.do(what, **where, **body))["ok"], what

@@ -50,7 +50,7 @@ def plan_view(
     Raises: ConfigError if the dialog cannot carry what it is about.
     """
     words = WORDS[subject.verb]
-    carried = replace(subject, digest=preview.digest)
+    carried = replace(subject, digest=preview.digest, reason="")
     return View(
         type="modal",
         callback_id=CALLBACK,
@@ -59,7 +59,7 @@ def plan_view(
         title=PlainTextObject(text=words.title),
         submit=PlainTextObject(text=words.submit),
         close=PlainTextObject(text="Not now"),
-        blocks=list(_blocks(words, preview, named, changed, reason)),
+        blocks=list(_blocks(words, preview, named, changed, reason or subject.reason)),
     )
 
 

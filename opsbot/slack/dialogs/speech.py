@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from opsbot.slack.spoken_here import typed_here
 from opsbot.slack.text import escape
 
 Named = Mapping[str, str]
@@ -19,8 +20,8 @@ def people_in(text: str) -> tuple[str, ...]:
 
 
 def spoken(text: str, named: Named) -> str:
-    """*text* in mrkdwn, with names instead of ids as far as they are known."""
-    return escape(plainly(text, named))
+    """*text* in mrkdwn, with names instead of ids as far as they are known, and `/ops` before what is to be typed."""
+    return typed_here(escape(plainly(text, named)))
 
 
 def plainly(text: str, named: Named) -> str:

@@ -25,6 +25,7 @@ class Subject:
         channel, thread_ts: no channel on the Home tab.
         digest: of the plan that the dialog shows; empty while it shows none.
         request: of the verb `start`: runbook, request_id, cluster, inputs, incident.
+        reason: what was typed before the dialog was opened.
     """
 
     verb: str
@@ -33,6 +34,7 @@ class Subject:
     thread_ts: str | None = None
     digest: str = ""
     request: Mapping[str, Any] | None = None
+    reason: str = ""
 
     def dump(self) -> str:
         """As a dialog carries it.

@@ -54,7 +54,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "stop_all": Words(
         "Stop all runs?", "Stop all", "These are stopped", "Why? Everybody will ask",
-        typed="/ops stop-all why", done="All runs are stopped.",
+        typed="/ops stop why", done="All runs are stopped.",
     ),
     "go_on": Words("Let runs go on?", "Go on", "These go on", typed="/ops go-on", done="Runs go on."),
     "hold": Words(

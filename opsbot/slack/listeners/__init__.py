@@ -6,7 +6,7 @@ from slack_bolt.async_app import AsyncApp
 
 from opsbot.slack.dialogs.desk import DialogDesk
 from opsbot.slack.home import Home
-from opsbot.slack.listeners import actions, commands, events, shortcuts, views
+from opsbot.slack.listeners import actions, commands, events, options, shortcuts, views
 from opsbot.slack.names import Names
 from opsbot.slack.pinning import Here, Pinning
 from opsbot.slack.press_desk import PressDesk
@@ -23,6 +23,7 @@ def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
     actions.register(app, desk)
     views.register(app, desk)
     commands.register(app, seat, dialogs)
+    options.register(app, seat)
     shortcuts.register(app, seat, pinning)
     # Last: it takes what no listener before wanted.
     events.register(app, seat, home, pinning)

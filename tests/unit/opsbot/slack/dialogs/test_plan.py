@@ -53,7 +53,7 @@ def test_an_approval_reads_from_what_is_in_the_way_to_how_it_is_undone() -> None
     )  # fmt: skip
     assert texts(view) == [
         "“Relieve the cache” (r-3fa2c1) for INC-1",
-        "⚠ *In the way*\n• Ben has stopped all runs (move): nothing is changed until `go-on`.",
+        "⚠ *In the way*\n• Ben has stopped all runs (move): nothing is changed until `/ops go-on`.",
         "*This will happen*",
         "*Resize the batch* · `serving.set_batch`\n"
         "`eu-1/batch_limit`  *32* → *8*\n"
@@ -61,7 +61,7 @@ def test_an_approval_reads_from_what_is_in_the_way_to_how_it_is_undone() -> None
         "_Taken back:_ Undo takes it back to 32 at once\n"
         "_With_ limit=8, mode=preempt",
         "• It is verified: the cache is calm.",
-        "*Taken back*\n`undo r-3fa2c1` takes it back.\nBy itself it ends when the incident does.",
+        "*Taken back*\n`/ops undo r-3fa2c1` takes it back.\nBy itself it ends when the incident does.",
         "*Who decides*\nresponders",
     ]
     assert view["blocks"][-1]["elements"][0]["text"].startswith(f"Plan `{PLAN.digest[:4]}…`")
