@@ -70,6 +70,14 @@ class WorkspaceSection(_Section):
         default=2_000, ge=10, le=100_000, description="Messages kept for each channel; the oldest go first."
     )
     rate_limits: bool = Field(default=False, description="Whether Slack's own rate limits hold in it.")
+    request_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="HTTP mode: where it POSTs what people do, signed. Empty: Socket Mode.",
+    )
+    signing_secret_env: str = Field(
+        default="SLACK_SIGNING_SECRET", description="Environment variable with the secret that signs what it POSTs."
+    )
 
 
 class ListenSection(_Section):

@@ -79,7 +79,11 @@ class WebApi:
             request.transport.close()
         if isinstance(answer, int):
             return self._too_many(method, answer)
-        return web.json_response(answer)
+        return web.json_response(answer, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        scopes = self._state.settings.scopes
+        return {} if scopes is None else {"X-OAuth-Scopes": ",".join(sorted(scopes))}
 
     async def _answer(self, method: str, request: web.Request) -> Answer | int:
         """The answer, or after how many seconds to try again."""
@@ -93,7 +97,7 @@ class WebApi:
                 tokens = (settings.bot_token, settings.app_token)
                 _check_token(token, *(reversed(tokens) if is_app else tokens))
             check_scope(method, settings)
-            retry_after_s = self._limits.take(method, text(given, "channel"))
+            retry_after_s = self._limits.take(method, self._channel_of(given))
             if retry_after_s is not None:
                 return retry_after_s
             if is_app:
@@ -101,6 +105,15 @@ class WebApi:
             return {"ok": True, **self.methods[method](given)}
         except SlackError as error:
             return _refused(error)
+
+    def _channel_of(self, given: Arguments) -> str:
+        """The id of the channel that a call is about, since limits hold for a channel whatever it is called."""
+        if not self._limits.is_on or not given.get("channel"):
+            return ""
+        try:
+            return self._state.channel(text(given, "channel")).channel_id
+        except SlackError:
+            return ""
 
     def _too_many(self, method: str, retry_after_s: int) -> web.Response:
         self._state.tell({"type": "rate", "method": method})

@@ -34,7 +34,7 @@ class Chat:
 
     def post_message(self, given: Arguments) -> Answer:
         """A message, or a reply."""
-        channel = writable(self._state, given)
+        channel = writable(self._state, given, by_name=True)
         message = self._content(given)
         message |= {name: text(given, name) for name in AUTHOR if given.get(name)}
         thread_ts = text(given, "thread_ts") or None
@@ -45,7 +45,7 @@ class Chat:
 
     def post_ephemeral(self, given: Arguments) -> Answer:
         """Something for one person, who must be in the channel."""
-        channel, user_id = writable(self._state, given), need(given, "user")
+        channel, user_id = writable(self._state, given, by_name=True), need(given, "user")
         if user_id not in channel.members:
             raise SlackError("user_not_in_channel")
         thread_ts = text(given, "thread_ts") or None

@@ -70,8 +70,9 @@ class Conversations:
         wrong = [(user_id, error) for user_id in user_ids if (error := self._cannot_be_invited(channel, user_id))]
         if wrong and not flag(given, "force"):
             raise SlackError(wrong[0][1])
-        for user_id in set(user_ids) - {user_id for user_id, _ in wrong}:
-            self._state.join(channel, user_id)
+        for user_id in user_ids:
+            if user_id not in dict(wrong):
+                self._state.join(channel, user_id)
         return {"channel": shown(channel)}
 
     def join(self, given: Arguments) -> Answer:

@@ -16,7 +16,7 @@ from opsbot.workspace.settings import BOT_USER_ID, TEAM_ID
 from opsbot.workspace.state import WorkspaceState
 from opsbot.workspace.surface import Payload
 
-MAX_REMEMBERED = 5_000
+MAX_REMEMBERED = 2_000
 """Messages whose last look is kept; an older one that is edited is told of without how it was."""
 
 CHANGED_WITH = ("edited", "subtype")

@@ -14,8 +14,9 @@ from opsbot.workspace.delivery import Delivery, Undelivered
 from opsbot.workspace.input_check import problems
 from opsbot.workspace.payload import Envelope, MessagePlace
 from opsbot.workspace.response_url import ResponseUrls, Source
-from opsbot.workspace.state import SlackError, WorkspaceState
+from opsbot.workspace.state import Channel, SlackError, WorkspaceState
 from opsbot.workspace.submission import Submission, answer_to, response_urls
+from opsbot.workspace.suggestion import options_for_page
 from opsbot.workspace.surface import STATEFUL, Payload, find, options_of, value, values
 from opsbot.workspace.trigger import Triggers
 from opsbot.workspace.views import Views
@@ -26,7 +27,6 @@ Answer = dict[str, Any]
 
 GONE = "That is not there any more. Look at the newest messages."
 STALE = "That button or menu is not there any more. Look at the newest messages."
-NO_OPTIONS = "The bot answered no options."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Interactions:
 
     async def press(self, actor: Actor, given: Given) -> Answer:
         """Somebody uses a button, a menu or another element that tells the app at once."""
-        asked = given.get("action") or {name: given[name] for name in ("action_id", "value") if name in given}
+        asked = _mapping(given.get("action")) or {name: given[name] for name in ("action_id", "value") if name in given}
         blocks, place, view = self._surface(actor, given)
         found = find(blocks, str(given.get("block_id") or ""), str(asked.get("action_id") or ""))
         if found is None:
@@ -100,10 +100,7 @@ class Interactions:
             answered = await self._delivery.send("interactive", sent)
         except Undelivered as error:
             return _refused(error.to_people)
-        for name in ("options", "option_groups"):
-            if isinstance(answered.get(name), list):
-                return {"ok": True, name: answered[name]}
-        return _refused(NO_OPTIONS)
+        return options_for_page(answered)
 
     async def submit(self, actor: Actor, given: Given) -> Answer:
         """Somebody submits a dialog."""
@@ -150,7 +147,7 @@ class Interactions:
     async def command(self, actor: Actor, channel_id: str, typed: str) -> Answer:
         """Somebody types a slash command."""
         command, _, text = typed.partition(" ")
-        channel = self._state.channel(channel_id)
+        channel = seen_by(self._state, actor.user_id, channel_id)
         known = [one.command for one in self._state.settings.app.commands]
         if command not in known:
             return _refused(f"{command} is not a valid command. There is {', '.join(known) or 'none'}.")
@@ -187,7 +184,7 @@ class Interactions:
         return view["blocks"], None, view
 
     def _place(self, actor: Actor, given: Given) -> MessagePlace:
-        channel, ts = self._state.channel(str(given["channel"])), str(given.get("ts"))
+        channel, ts = seen_by(self._state, actor.user_id, str(given["channel"])), str(given.get("ts"))
         message = channel.find(ts)
         if message is not None:
             return MessagePlace(channel.channel_id, channel.name, copy.deepcopy(message))
@@ -218,16 +215,28 @@ class Interactions:
         task.add_done_callback(self._tasks.discard)
 
 
+def seen_by(state: WorkspaceState, user_id: str, channel_id: str) -> Channel:
+    """A channel as this person has it. Raises: SlackError `channel_not_found` for a private one of others."""
+    channel = state.channel(channel_id)
+    if (channel.is_private or channel.is_im) and user_id not in channel.members:
+        raise SlackError("channel_not_found")
+    return channel
+
+
 def _chosen(element: Payload, asked: Given) -> Payload | None:
     """What was chosen, as Slack sends it; None for an option that is not there."""
     kind = element["type"]
     if kind == "overflow":
-        wanted = (asked.get("selected_option") or asked).get("value")
+        wanted = (_mapping(asked.get("selected_option")) or asked).get("value")
         option = next((one for one in options_of(element) if one.get("value") == wanted), None)
         return None if option is None else {"selected_option": option}
     if kind in STATEFUL:
         return {name: content for name, content in value(element, dict(asked)).items() if name != "type"}
     return {}
+
+
+def _mapping(given: object) -> Given:
+    return given if isinstance(given, dict) else {}
 
 
 def _named(error: SlackError) -> str:

@@ -94,10 +94,9 @@ def value(element: Payload, given: object) -> Payload:
     kind = str(element["type"])
     name, initial, nothing = STATEFUL[kind]
     chosen = given.get(name, nothing) if isinstance(given, dict) else element.get(initial, nothing)
+    chosen = _of_its_kind(name, chosen, nothing)
     if kind in LISTED:
         chosen = _of_the_options(element, chosen)
-    elif isinstance(chosen, str):
-        chosen = chosen[:MAX_TYPED] or None
     made = {"type": kind, name: chosen}
     if kind == "timepicker" and element.get("timezone"):
         made["timezone"] = element["timezone"]
@@ -115,6 +114,20 @@ def _of_the_options(element: Payload, chosen: Any) -> Any:
     if isinstance(chosen, list):
         return [by_value[one["value"]] for one in chosen if isinstance(one, dict) and one.get("value") in by_value]
     return by_value.get(chosen.get("value")) if isinstance(chosen, dict) else None
+
+
+def _of_its_kind(name: str, chosen: Any, nothing: Any) -> Any:
+    """What is not of the kind that stands there, no person can have chosen."""
+    if isinstance(nothing, list):
+        wanted: type = str if name in ("selected_users", "selected_conversations", "selected_channels") else dict
+        return [one for one in chosen if isinstance(one, wanted)] if isinstance(chosen, list) else []
+    match name:
+        case "rich_text_value" | "selected_option":
+            return chosen if isinstance(chosen, dict) else None
+        case "selected_date_time":
+            return chosen if isinstance(chosen, int) and not isinstance(chosen, bool) else None
+        case _:
+            return (chosen[:MAX_TYPED] or None) if isinstance(chosen, str) else None
 
 
 def _elements(block: Payload) -> Iterator[Payload]:

@@ -88,7 +88,6 @@ class Page:
                 sender.cancel()
 
         stop_listening = self._state.listen(hear)
-        sender.add_done_callback(lambda done: asyncio.ensure_future(connection.close()))
         try:
             async for _ in connection:
                 pass
@@ -99,5 +98,11 @@ class Page:
 
 
 async def _send_changes(connection: web.WebSocketResponse, changes: asyncio.Queue[dict[str, Any]]) -> None:
-    while not connection.closed:
-        await connection.send_json(await changes.get())
+    try:
+        while not connection.closed:
+            await connection.send_json(await changes.get())
+    except ConnectionError:
+        # The page is gone; it reads everything when it comes back.
+        return
+    finally:
+        await connection.close()

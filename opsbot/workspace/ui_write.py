@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from opsbot.workspace.event_source import EventSource
-from opsbot.workspace.interaction import GONE, Actor, Answer, Interactions
+from opsbot.workspace.interaction import GONE, Actor, Answer, Interactions, seen_by
 from opsbot.workspace.state import SlackError, WorkspaceState
 from opsbot.workspace.state_reactions import react, unreact
 from opsbot.workspace.ui_guard import Guard, need
@@ -55,7 +55,7 @@ class PageWrites:
         return handle
 
     async def _say(self, actor: Actor, given: Mapping[str, Any]) -> Answer:
-        channel = self._state.channel(need(given, "channel"))
+        channel = seen_by(self._state, actor.user_id, need(given, "channel"))
         text, thread_ts = need(given, "text").strip(), given.get("thread_ts") or None
         if text.startswith("/"):
             if thread_ts:
@@ -71,11 +71,13 @@ class PageWrites:
         return {"ok": True}
 
     async def _react(self, actor: Actor, given: Mapping[str, Any]) -> Answer:
-        channel = self._state.channel(need(given, "channel"))
+        channel = seen_by(self._state, actor.user_id, need(given, "channel"))
         change = unreact if given.get("remove") else react
         change(self._state, channel, need(given, "ts"), need(given, "name"), actor.user_id)
         return {"ok": True}
 
     async def _read(self, actor: Actor, given: Mapping[str, Any]) -> Answer:
-        self._state.mark_read(actor.user_id, self._state.channel(need(given, "channel")), need(given, "ts"))
+        self._state.mark_read(
+            actor.user_id, seen_by(self._state, actor.user_id, need(given, "channel")), need(given, "ts")
+        )
         return {"ok": True}

@@ -18,6 +18,7 @@ from slack_bolt.request.payload_utils import (
     is_view_closed,
     is_view_submission,
 )
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.slack.app import SlackSettings
@@ -169,6 +170,8 @@ async def test_a_dialog_is_submitted_and_closed(workspace: Workspace, app: Notin
     assert answer["errors"] == {"reason": "Say more"}
     (sent,) = app.of("view_submission")
     check("view_submission", sent)
+    parsed = View(**sent["view"]).to_dict()
+    assert (parsed["id"], parsed["state"]["values"]["reason"]["it"]["value"]) == (view["id"], "known")
     assert sent["view"]["state"]["values"]["reason"]["it"]["value"] == "known"
     assert (await user.do("close", view_id=view["id"], is_cleared=False))["ok"]
     await until(lambda: bool(app.of("view_closed")))
@@ -258,3 +261,20 @@ async def test_our_bot_takes_slacks_shapes(workspace: Workspace, name: str) -> N
     async with running_role(core, SlackSettings(*BOT_TOKENS, workspace.api_url, "#incidents")) as role:
         await until(lambda: role.is_connected)
         await workspace.socket.send(kinds.get(published.get("type", "slash_command"), "interactive"), published)
+
+
+async def test_a_private_channel_is_not_there_for_others(workspace: Workspace, app: NotingApp) -> None:
+    """Who is no member neither presses, writes nor reacts there."""
+    inside, outside = PageUser(workspace, "U0SAFETY"), PageUser(workspace, "U0VISITOR")
+    ts = await app.post(channel="C0SAFETY", blocks=[actions(button("go"))])
+    where = {"channel": "C0SAFETY", "ts": ts}
+    things: dict[str, dict[str, Any]] = {
+        "press": {"action": {"action_id": "go"}},
+        "say": {"text": "hello"},
+        "react": {"name": "eyes"},
+        "shortcut": {"callback_id": "timeline.add"},
+    }
+    gone = "That is not there any more. Look at the newest messages."
+    for what, body in things.items():
+        assert await outside.do(what, **where, **body) == {"ok": False, "error": gone}, what
+        assert (await inside.do(what, **where, **body))["ok"], what

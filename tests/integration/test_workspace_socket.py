@@ -10,11 +10,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.workspace.app import Workspace, running
 from opsbot.workspace.app_settings import AppSettings
-from tests.support.page_user import NotingApp, PageUser, workspace_settings
+from opsbot.workspace.ui import MAX_CHANGES
+from tests.support.page_user import PAGE, NotingApp, PageUser, workspace_settings
 from tests.support.slack_shapes import differences, shape
 from tests.support.waiting import until
 
@@ -61,6 +63,9 @@ async def test_envelopes_have_slacks_shape(workspace: Workspace, connections: Co
     await user.do("say", **SAY)
     event = await connection.receive_json()
     assert list(differences(shape("socket_event"), event)) == []
+    parsed = SocketModeRequest.from_dict(event)
+    assert parsed is not None
+    assert (parsed.type, parsed.payload, parsed.retry_attempt) == ("events_api", event["payload"], 0)
     assert (event["accepts_response_payload"], event["retry_attempt"]) == (False, 0)
     pressed = asyncio.create_task(user.do("shortcut", callback_id="ops.open"))
     interactive = await connection.receive_json()
@@ -219,3 +224,19 @@ async def test_nonsense_from_an_app_ends_nothing(workspace: Workspace, connectio
     envelope = await connection.receive_json(timeout=5)
     await connection.send_json({"envelope_id": envelope["envelope_id"], "payload": None})
     assert (await pressed)["ok"]
+
+
+async def test_a_page_that_is_too_far_behind_is_cut_off(workspace: Workspace) -> None:
+    """Instead of being fed from a heap without end; it comes back and reads everything anew."""
+    async with aiohttp.ClientSession(headers=PAGE) as session:
+        async with session.ws_connect(f"{workspace.url}/ui/live") as page:
+            await asyncio.sleep(0.1)
+            for number in range(MAX_CHANGES + 1):
+                workspace.state.tell({"type": "rate", "method": str(number)})
+            frames = [frame async for frame in page]
+            assert len(frames) <= MAX_CHANGES
+            assert page.closed
+        async with session.ws_connect(f"{workspace.url}/ui/live") as page:
+            await asyncio.sleep(0.1)
+            workspace.state.tell({"type": "rate", "method": "again"})
+            assert (await page.receive_json(timeout=5))["method"] == "again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsbot.workspace.blocks import check_blocks, num_characters, with_ids
+from opsbot.workspace.blocks import check_blocks, num_characters
 from opsbot.workspace.blocks_layout import Surface
 from opsbot.workspace.state_errors import SlackError
 from tests.support.block_kit import everywhere, messages_only, modals_only
@@ -91,13 +91,6 @@ def test_a_picture_of_a_file_needs_an_image_that_is_there() -> None:
         "invalid slack file [json-pointer:/blocks/1/accessory/slack_file]",
         "invalid slack file [json-pointer:/blocks/2/elements/0/slack_file]",
     )
-
-
-def test_blocks_get_ids_that_stay() -> None:
-    """An edit without ids keeps those of the same places; the app's own are left alone."""
-    blocks = [{"type": "divider"}, {"type": "divider", "block_id": "b0"}, {"type": "divider"}]
-    assert [block["block_id"] for block in with_ids(blocks)] == ["b0-", "b0", "b2"]
-    assert with_ids(with_ids(blocks)) == with_ids(blocks)
 
 
 def test_the_characters_of_all_texts_are_counted() -> None:

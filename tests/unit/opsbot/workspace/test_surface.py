@@ -39,8 +39,9 @@ def test_an_element_is_found_by_its_ids() -> None:
 def test_an_element_that_nobody_touched_says_what_it_starts_with(kind: str) -> None:
     """And nothing where it starts with nothing: null, or an empty list."""
     name, initial, nothing = STATEFUL[kind]
-    start: Any = {"options": OPTIONS[:1], "option": OPTIONS[0]}.get(initial.removeprefix("initial_"), ["x"])
-    start = "x" if nothing is None and start == ["x"] else start
+    starts = {"options": OPTIONS[:1], "option": OPTIONS[0], "date_time": 1_700_000_000}
+    start: Any = starts.get(initial.removeprefix("initial_"), ["x"] if nothing == [] else "x")
+    start = {"type": "rich_text", "elements": []} if kind == "rich_text_input" else start
     empty = values([field("one", kind=kind, options=OPTIONS)], {})
     filled = values([field("one", kind=kind, options=OPTIONS, **{initial: start})], {})
     assert empty == {"one": {"it": {"type": kind, name: nothing}}}
@@ -69,6 +70,19 @@ def test_what_was_emptied_is_null_and_not_what_it_started_with() -> None:
     """As in Slack."""
     block = field("one", initial_value="start")
     assert values([block], {"one": {"it": {"value": ""}}})["one"]["it"]["value"] is None
+
+
+@pytest.mark.parametrize("kind", sorted(STATEFUL))
+@pytest.mark.parametrize("nonsense", [0.5, True, {}, [], [[]], [1], [{}], "x"])
+def test_what_nobody_can_have_chosen_is_as_nothing(kind: str, nonsense: Any) -> None:
+    """An app need not look whether a date is a list."""
+    name, _, nothing = STATEFUL[kind]
+    block = field("one", kind=kind, options=OPTIONS)
+    stands = values([block], {"one": {"it": {name: nonsense}}})["one"]["it"][name]
+    if stands != nothing:
+        assert type(stands) is type(nonsense)
+        assert isinstance(stands, list) == isinstance(nothing, list)
+        assert not isinstance(stands, bool | float)
 
 
 @pytest.mark.parametrize("given", [None, [], "x", {"one": []}, {"one": {"it": "x"}}, {"two": {"it": {"value": "x"}}}])
