@@ -204,7 +204,7 @@ async def test_the_right_is_looked_at_again_when_it_is_submitted(slack: SmallSla
     core.commands.able = ("U0ONCALL",)
     await slack.submit("U0STRANGER", view_id)
     await until_says(slack, view_id, "Nothing was done.")
-    assert "Sam has none. Who may: Olga" in text_of(slack, view_id)
+    assert "Sam has none. Who may: Olga. Ask them." in text_of(slack, view_id)
     assert core.commands.calls == []
 
 

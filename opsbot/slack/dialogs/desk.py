@@ -222,7 +222,7 @@ class DialogDesk:
         if isinstance(error, MissingRole):
             able = self._seat.runs.who_may(error.roles)
             named = await self._names.of(client, text, " ".join(able))
-            return f"{error.what}. {who_may(able, named)}", named
+            return f"{error.what[:1].upper()}{error.what[1:]}. {who_may(able, named)}.", named
         return text, await self._names.of(client, text)
 
     async def _named(self, client: AsyncWebClient, preview: Preview) -> Mapping[str, str]:
@@ -248,7 +248,7 @@ def who_may(able: tuple[str, ...], named: Mapping[str, str]) -> str:
         return "Nobody has it: opsbot.yaml gives roles under `people`"
     names = [named.get(one, one) for one in able[:MOST_ABLE]]
     more = f" and {len(able) - MOST_ABLE} more" if len(able) > MOST_ABLE else ""
-    return f"Who may: {', '.join(names)}{more}. Ask one of them"
+    return f"Who may: {', '.join(names)}{more}. Ask {'them' if len(able) == 1 else 'one of them'}"
 
 
 def not_opened(subject: Subject) -> str:
