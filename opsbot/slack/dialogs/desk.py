@@ -44,6 +44,7 @@ ACK_SENT_S = 0.15
 """Bolt looks for the acknowledgement every 10 ms: what is shown before it is sent would be covered by it."""
 MOST_KEPT = 500
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Look at the thread first."
+OF_ANOTHER_VERSION = "This dialog is of another version of the bot; nothing was done. Press the button again."
 LOST_PLAN = "The plan has changed, or the bot was started anew since it was shown."
 
 
@@ -120,9 +121,8 @@ class DialogDesk:
         Args:
             is_repeated: Slack delivers again what is carried out already; the dialog stays as it is.
         """
-        try:
-            subject = Subject.load(press.value)
-        except (ValueError, TypeError):
+        subject = _subject_in(press)
+        if subject is None:
             return {}
         problems = self._problems(subject, given(press.view))
         if problems:
@@ -143,7 +143,9 @@ class DialogDesk:
 
     async def submitted(self, client: AsyncWebClient, press: Press, person: Person) -> Lost | None:
         """Carry out what the dialog showed; answers what could not be shown in it."""
-        subject, answers = Subject.load(press.value), given(press.view)
+        subject, answers = _subject_in(press), given(press.view)
+        if subject is None:
+            return Lost(OF_ANOTHER_VERSION)
         opened = Opened(press.source, "")
         try:
             if subject.verb in FORMS:
@@ -256,6 +258,15 @@ def not_opened(subject: Subject) -> str:
     typed = command_for(subject.verb, subject.reference)
     more = f", or type `{typed}`" if typed else ""
     return f"Slack did not open the dialog; nothing was done. Press again{more}."
+
+
+def _subject_in(press: Press) -> Subject | None:
+    """What the dialog carries; None for what this version does not know."""
+    try:
+        subject = Subject.load(press.value)
+    except (ValueError, TypeError):
+        return None
+    return subject if subject.verb in WORDS else None
 
 
 def _trim(kept: OrderedDict[str, Any]) -> None:
