@@ -88,8 +88,9 @@ class WorkspaceState:
         """The direct message of the bot with somebody, made when it is first asked for."""
         channel_id = f"D{user_id.removeprefix('U')}"
         if channel_id not in self.channels:
+            name = next((one.name for one in self.settings.members if one.user_id == user_id), user_id)
             members = [user_id, BOT_USER_ID]
-            channel = Channel(channel_id, user_id, is_private=True, user_id=user_id, members=members)
+            channel = Channel(channel_id, name, is_private=True, user_id=user_id, members=members)
             channel.created = int(time.time())
             self.changed(self._put(channel))
         return self.channels[channel_id]
