@@ -67,7 +67,7 @@ class WorkspaceSettings:
         bot_token, app_token: what the bot must present; any text.
         page_token: what opens the page; part of the printed address.
         scopes: what the bot token may do, by Slack's names; None for everything but posting where the bot is not in.
-        max_blocks_characters: of all texts in the blocks of a message together. Slack's own limit is at about 13,200; it
+        max_blocks_characters: of all texts in the blocks of a message together. Slack has its own at about 13,200; it
             does not state it (`msg_blocks_too_long`, github.com/slackapi/bolt-js/issues/2509).
         has_rate_limits: whether Slack's own rate limits hold from the start.
     """

@@ -50,7 +50,8 @@ class WorkspaceState:
         self.dialogs: dict[str, dict[str, Any]] = {}
         self._triggers: dict[str, str] = {}
         self._listeners: list[Listener] = []
-        self._last_ts = max((float(c.messages[-1]["ts"]) for c in self.channels.values() if c.messages), default=0.0)
+        newest = (c.messages[-1]["ts"].replace(".", "") for c in self.channels.values() if c.messages)
+        self._last_us = max(map(int, newest), default=0)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -253,8 +254,8 @@ class WorkspaceState:
 
     def next_ts(self) -> str:
         """A time that no message has yet, in seconds."""
-        self._last_ts = max(time.time(), self._last_ts + 0.000001)
-        return f"{self._last_ts:.6f}"
+        self._last_us = max(time.time_ns() // 1000, self._last_us + 1)
+        return f"{self._last_us // 1_000_000}.{self._last_us % 1_000_000:06}"
 
     def _put(self, channel: Channel) -> Channel:
         self.channels[channel.channel_id] = channel
