@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 HEAD_IN, PANEL_IN, TITLE_IN, FOOT_IN, KEY_IN, EDGE_IN = 0.62, 0.98, 0.3, 0.56, 0.24, 0.1
 FLAG_PT, FLAG_SHARE = 11.0, 0.036
 LEFT_IN, RIGHT_IN = 0.62, 0.16
+OFF_CHART = 3.0
+"""A level so many times above the line is said instead of drawn: the line would lie on the ground."""
 MOST_KEY = 50
 """Characters of a moment's words."""
 ROOM = 1.18
@@ -81,15 +83,19 @@ def _panel(figure: Figure, axes: Axes, course: Course, track: Track, palette: Pa
     axes.fill_between(times, values, color=palette.line, alpha=0.15, linewidth=0)
     axes.plot(times, values, color=palette.line, linewidth=2.0)
     highest = max(value for _, value in track.points)
-    top = max(highest, track.level or 0.0) * ROOM or 1.0
+    is_off = track.level is not None and track.figure.unit != "share" and track.level > OFF_CHART * highest > 0
+    top = (highest if is_off else max(highest, track.level or 0.0)) * ROOM or 1.0
     axes.set_ylim(0, min(top, 1.12) if track.figure.unit == "share" and highest <= 1 else top)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=track.figure.unit == "count"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(track, value)))
     if track.level is not None:
-        axes.axhline(track.level, color=palette.bad, linewidth=1.3, linestyle=(0, (5, 2)))
         words = f"alert at {shown(track.figure, track.level)}" if track.is_rule else shown(track.figure, track.level)
+        if is_off:
+            words += ", above this"
+        else:
+            axes.axhline(track.level, color=palette.bad, linewidth=1.3, linestyle=(0, (5, 2)))
         axes.annotate(
-            words, (0.005, track.level), xycoords=("axes fraction", "data"), xytext=(0, 2),
+            words, (0.005, top * 0.86 if is_off else track.level), xycoords=("axes fraction", "data"), xytext=(0, 2),
             textcoords="offset points", ha="left", va="bottom", size=SMALL - 1, color=palette.bad, zorder=4,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": palette.ground, "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip

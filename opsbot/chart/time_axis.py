@@ -1,4 +1,4 @@
-"""The axis of time of a picture: whole minutes or hours, at most five, in UTC."""
+"""The axis of time of a picture: a few whole minutes or hours, in UTC, which the picture says elsewhere."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ def ticks(begin_s: float, end_s: float) -> list[float]:
 
 
 def style_time(axes: Axes, begin_s: float, end_s: float) -> None:
-    """Times under *axes*, which has seconds since the epoch; the zone stands at the last."""
+    """Times under *axes*, which has seconds since the epoch."""
     found = ticks(begin_s, end_s)
     axes.set_xlim(begin_s, end_s)
-    words = [clock_of(at, with_day=end_s - begin_s > 2 * DAY_S) for at in found]
-    axes.set_xticks(found, [*words[:-1], f"{words[-1]} UTC"] if words else [])
+    axes.set_xticks(found, [clock_of(at, with_day=end_s - begin_s > 2 * DAY_S) for at in found])
 
 
 def connected(points: Sequence[tuple[float, float]], longest_s: float) -> tuple[list[float], list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -67,6 +68,16 @@ def test_a_gap_is_no_line(figures: list[Figure]) -> None:
     draw(make_course(), "x", "light")
     values = np.asarray(figures[0].axes[2].lines[0].get_ydata(), dtype=np.float64)
     assert np.isnan(values).sum() == 1
+
+
+def test_a_level_far_above_is_said_instead_of_drawn(figures: list[Figure]) -> None:
+    """Else the line would lie on the ground; a share keeps its scale."""
+    course = make_course()
+    waiting = replace(course.tracks[1], level=500.0, is_rule=True)
+    draw(replace(course, tracks=(course.tracks[0], waiting)), "x", "light")
+    assert "alert at 500, above this" in texts(figures[0])
+    assert figures[0].axes[1].get_ylim()[1] < 20
+    assert figures[0].axes[0].get_ylim()[1] > 0.85
 
 
 def test_moments_outside_the_half_hour_are_left_out(figures: list[Figure]) -> None:
