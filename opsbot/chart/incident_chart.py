@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEAD_IN, PANEL_IN, TITLE_IN, FOOT_IN, KEY_IN, EDGE_IN = 0.62, 0.98, 0.3, 0.56, 0.24, 0.1
+TITLE_CHARS, TITLE_LINE_IN = 46, 0.25
 FLAG_PT, FLAG_SHARE = 11.0, 0.036
 LEFT_IN, RIGHT_IN = 0.62, 0.16
 OFF_CHART = 3.0
@@ -45,12 +47,16 @@ def draw(course: Course, title: str, theme: Theme) -> bytes:
     palette = PALETTES[theme]
     moments = [one for one in course.moments if course.begin_s <= one.at <= course.end_s]
     panels_in = len(course.tracks) * (TITLE_IN + PANEL_IN)
-    height = HEAD_IN + panels_in + FOOT_IN + KEY_IN * len(moments) + EDGE_IN
+    lines = textwrap.wrap(drawable(title, 2 * TITLE_CHARS), TITLE_CHARS, max_lines=2, placeholder="…") or [""]
+    more_in = TITLE_LINE_IN * (len(lines) - 1)
+    height = HEAD_IN + more_in + panels_in + FOOT_IN + KEY_IN * len(moments) + EDGE_IN
     figure = new_figure(height, palette)
-    write(figure, 0.02, 1 - 0.3 / height, drawable(title, 56), size=LARGE, weight="bold", color=palette.ink)
+    for index, line in enumerate(lines):
+        y = 1 - (0.3 + TITLE_LINE_IN * index) / height
+        write(figure, 0.02, y, line, size=LARGE, weight="bold", color=palette.ink)
     span = f"{clock_of(course.begin_s)} to {clock_of(course.end_s)} UTC"
-    write(figure, 0.02, 1 - 0.52 / height, f"{course.cluster}, {span}", size=SMALL, color=palette.soft)
-    top = HEAD_IN
+    write(figure, 0.02, 1 - (0.52 + more_in) / height, f"{course.cluster}, {span}", size=SMALL, color=palette.soft)
+    top = HEAD_IN + more_in
     for index, track in enumerate(course.tracks):
         axes = figure.add_axes(
             (

@@ -70,6 +70,21 @@ def test_a_gap_is_no_line(figures: list[Figure]) -> None:
     assert np.isnan(values).sum() == 1
 
 
+def test_nothing_stands_out_of_the_picture(figures: list[Figure]) -> None:
+    """A long title takes two lines, a long step is cut, and the last time is not at the edge."""
+    title = "One in ten requests to llama-3.1-70b on eu-west-1 waits two minutes or longer for its turn, and more do"
+    step = Moment(
+        END_S - 60, "failed", "failed: Ask the team that serves the neighbouring region for what it can spare"
+    )
+    draw(make_course(moments=(step,)), title, "light")
+    (figure,) = figures
+    assert sum(text.get_weight() == "bold" and text.get_fontsize() == style.LARGE for text in figure.texts) == 2 + 3
+    words = [*figure.texts, *figure.axes[-1].get_xticklabels()]
+    boxes = [word.get_window_extent() for word in words if word.get_text()]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.width
+
+
 def test_a_level_far_above_is_said_instead_of_drawn(figures: list[Figure]) -> None:
     """Else the line would lie on the ground; a share keeps its scale."""
     course = make_course()
