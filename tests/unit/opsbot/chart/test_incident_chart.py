@@ -78,7 +78,7 @@ def test_nothing_stands_out_of_the_picture(figures: list[Figure]) -> None:
     )
     draw(make_course(moments=(step,)), title, "light")
     (figure,) = figures
-    assert sum(text.get_weight() == "bold" and text.get_fontsize() == style.LARGE for text in figure.texts) == 2 + 3
+    assert sum(text.get_fontweight() == "bold" and text.get_fontsize() == style.LARGE for text in figure.texts) == 2 + 3
     words = [*figure.texts, *figure.axes[-1].get_xticklabels()]
     boxes = [word.get_window_extent() for word in words if word.get_text()]
     assert min(box.x0 for box in boxes) >= 0
