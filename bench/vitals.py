@@ -106,6 +106,7 @@ async def measure(url: str, repeats: int) -> None:
 
     row("an incident's half hour, read", *await timed(course, repeats))
     found, drawer = await vitals.course(view, time.time()), Drawer()
+    assert found is not None
 
     async def draw() -> None:
         assert await drawer.drawn(incident_chart.draw, found, "KV cache pressure on c-00", "light") is not None

@@ -98,7 +98,7 @@ class IncidentVitals:
         cluster, figures, _ = await self._about(view)
         if cluster is None:
             return ()
-        now, before = await self._fleets.fleet(), await self._fleets.before()
+        now, before = await asyncio.gather(self._fleets.fleet(), self._fleets.before())
         found = readings_of(figures, now.clusters.get(cluster), before.clusters.get(cluster), BEFORE_S)
         return found if any(one.value is not None for one in found) else ()
 
