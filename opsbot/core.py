@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from opsbot.act_desk import ActDesk
+from opsbot.act_state import ActState
 from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.action.parts import ShippedParts
 from opsbot.action.plugin import load_plugins
@@ -50,6 +52,7 @@ from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
+from opsbot.vitals.day import FleetDay
 from opsbot.vitals_wiring import vital_parts
 from opsbot.web.app import CoreApi
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
@@ -143,6 +146,15 @@ class Core:
             clock,
             tuple(target.cluster for target in settings.serving),
         )
+        self._vitals = vital_parts(settings, prober, self._control, clock)
+        self._acts = ActDesk(
+            self._run_desk,
+            self._desk,
+            ActState(self._control, clock),
+            tuple(target.cluster for target in settings.serving),
+            self._library.runbooks,
+            settings.runs.max_hold,
+        )
         self._stores = stores
         self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
@@ -167,8 +179,11 @@ class Core:
             self._said,
             clock,
             self._run_desk,
-            SlackVitals(vital_parts(settings, prober, self._control, clock)),
+            SlackVitals(self._vitals),
             stores.views.show_again,
+            acts=self._acts,
+            fleet=self._vitals.reader,
+            day=self._fleet_day,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -184,6 +199,7 @@ class Core:
             clock,
             self._pager_door(),
             self._run_desk,
+            self._acts,
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
@@ -236,6 +252,9 @@ class Core:
             RunbookToRun(runbook.runbook_id, runbook.name, runbook.revision, runbook.source_json)
             for runbook in select(alert, self._library.runbooks())
         ]
+
+    async def _fleet_day(self) -> FleetDay | None:
+        return await self._vitals.fleet_pictures.day(self._clock.now())
 
     def _person(self, user_id: str) -> Person:
         return person_for(user_id, self._roles, "API")

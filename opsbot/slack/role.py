@@ -7,7 +7,7 @@ not be said is said later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
@@ -31,9 +31,11 @@ from opsbot.slack.connection import Connection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
-from opsbot.slack.seat import Seat
+from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.upload import Uploader
 from opsbot.slack.work import Work
+from opsbot.spoken.commands import ActCommands
+from opsbot.vitals.day import FleetDay
 
 FINISH_WITHIN_S = 5.0
 
@@ -42,8 +44,9 @@ class SlackRole:
     """Slack for one core.
 
     Args:
-        commands, runs: what buttons and slash commands call.
+        commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
+        fleet, day: the numbers of now, and of the day.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         vitals: numbers and charts of incidents; None for text alone.
@@ -62,8 +65,15 @@ class SlackRole:
         runs: RunCommands,
         vitals: Vitals | None = None,
         show_again: Callable[[str], object] | None = None,
+        *,
+        acts: ActCommands | None = None,
+        fleet: FleetReader | None = None,
+        day: Callable[[], Awaitable[FleetDay | None]] | None = None,
     ) -> None:
         self._runs = runs
+        self._acts = acts
+        self._fleet = fleet
+        self._day = day
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -115,9 +125,18 @@ class SlackRole:
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        register(
-            app, Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock), channel.id
+        seat = Seat(
+            self._commands,
+            self._runs,
+            self._person_for,
+            self._work,
+            self.wake,
+            self._clock,
+            acts=self._acts,
+            fleet=self._fleet,
+            day=self._day,
         )
+        register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")

@@ -168,6 +168,7 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
         incident_id=incident_id(row.incident_number),
         inputs=row.inputs or {},
         follows=None if row.follows is None else handle_of(row.follows),
+        cluster=str((row.labels or {}).get("cluster", "")),
     )
 
 

@@ -1,4 +1,4 @@
-"""The message shortcut "Add to the incident's timeline"."""
+"""The message shortcut "Add to the incident's timeline", and the global one that opens the menu of `/ops`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
 from opsbot.slack.limits import EPHEMERAL_TEXT
+from opsbot.slack.menu import menu
 from opsbot.slack.opening import opened
 from opsbot.slack.pinning import Pinning
 from opsbot.slack.press_desk import UNEXPECTED
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
+from opsbot.slack.typed import Typed
 
 logger = logging.getLogger(__name__)
 
 ADD = "timeline.add"
+OPEN = "ops.open"
 
 
 def register(app: AsyncApp, seat: Seat, pinning: Pinning) -> None:
@@ -31,7 +34,24 @@ def register(app: AsyncApp, seat: Seat, pinning: Pinning) -> None:
         seat.work.start(ADD, _carry_out(pinning, body, respond, client))
         seat.wake()
 
+    async def asked(ack: AsyncAck, body: Mapping[str, Any], client: AsyncWebClient) -> None:
+        await ack()
+        seat.work.start(OPEN, _open(seat, body, client))
+
     app.message_shortcut(ADD)(chosen)
+    app.global_shortcut(OPEN)(asked)
+
+
+async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> None:
+    """The menu that `/ops` alone opens."""
+    who, trigger_id = seat.person_for(str(body["user"]["id"])), str(body.get("trigger_id") or "")
+    try:
+        view = await menu(seat, Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
+        if not isinstance(view, str):
+            # Where it does not open there is no channel to say so in.
+            await opened(client, trigger_id, view)
+    except OpsbotError as error:
+        logger.warning("the menu was not opened: %s", error)
 
 
 async def _carry_out(pinning: Pinning, body: Mapping[str, Any], respond: AsyncRespond, client: AsyncWebClient) -> None:
