@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.alerts import firing, resolved
+from tests.support.rotas import on_call, policy, rota
 from tests.support.slack_role import until
 from tests.support.small_core import SmallCore, small_core
 from tests.support.small_slack import CHANNEL, SmallSlack, small_slack
@@ -97,9 +98,9 @@ async def test_a_note_by_command(core: SmallCore, slack: SmallSlack) -> None:
     """Too much of it, or none, is answered with what to write instead."""
     for text, answer in (
         ("note inc 1: moved at 14:05", "Noted in INC-1's timeline."),
-        ("note INC-1", "say what is to be noted: `note INC-1 the rack was moved at 14:05`"),
+        ("note INC-1", "say what is to be noted: `/ops note INC-1 the rack was moved at 14:05`"),
         ("note INC-9 x", "there is no incident INC-9"),
-        ("note what", "to which incident's timeline? `/ops note INC-1 the rack was moved at 14:05`"),
+        ("note what", "which incident? `/ops note INC-1 the rack was moved at 14:05`"),
         (f"note 1 {'x' * 5000}", "a note has at most 1000 characters, this one 5000; link to the rest"),
     ):
         slack.responses.clear()
@@ -134,3 +135,26 @@ async def test_a_length_that_was_never_offered_is_refused(core: SmallCore) -> No
         "choose how long it lasts, and submit again"
     )
     assert core.slack.ephemerals[-1]["channel"] == CHANNEL
+
+
+async def test_a_page_in_the_thread_follows_its_incident(tmp_path: Path, slack: SmallSlack) -> None:
+    """Posted with a mention when somebody is woken; edited when it is taken and when it is over, and only then."""
+    async with small_core(tmp_path, slack, rota(policy([on_call()]))) as core:
+        await core.desk.ingest([firing("KVCachePressure")])
+        await core.desk.escalate()
+        await core.all_said()
+        (card,) = [one for one in slack.messages if ":escalation.notified:" in one["metadata"]["event_payload"]["key"]]
+        assert card["text"].startswith("<@U0ANNA>: please take INC-1 (critical): KVCachePressure on eu-1")
+        assert card["blocks"][1]["text"]["text"] == "🔴 *Triggered* INC-1 KVCachePressure on eu-1"
+        edits = []
+        for change in (
+            slack.press("U0ONCALL", "incident.acknowledge", "INC-1", message_ts=slack.messages[0]["ts"]),
+            core.desk.ingest([resolved("KVCachePressure")]),
+        ):
+            await change
+            await until(lambda: core.role.is_idle)
+            await core.all_said()
+            edits.append((card["blocks"][1]["text"]["text"].split("*")[1], card["blocks"][1]["fields"][2]["text"]))
+    assert edits == [("Acknowledged", "*Assigned to*\n<@U0ONCALL>"), ("Resolved", "*Assigned to*\n<@U0ONCALL>")]
+    own = [arguments for method, arguments in slack.sent if method == "chat.update" and arguments["ts"] == card["ts"]]
+    assert len(own) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsbot.incident.incident import IncidentState
 from opsbot.slack.blocks import incident_message
-from opsbot.slack.vital_lines import Number, Shown, number_line, chart_blocks
+from opsbot.slack.vital_lines import Number, Shown, chart_blocks, number_line
 from opsbot.slack_vitals import number_of
 from opsbot.vitals.figure import FIGURES
 from opsbot.vitals.reading import Reading
