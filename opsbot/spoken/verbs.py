@@ -91,7 +91,7 @@ VERBS: tuple[VerbWords, ...] = (
     VerbWords(
         "note", INCIDENT, "INC-1 what the next reader should know", "add your words to the timeline",
         ("notes", "remember", "log"),
-        examples=(("note INC-1 the rack was moved at 14:05", "a message joins by its shortcut, or a 📌 in the thread"),),
+        examples=(("note INC-1 the rack was moved at 14:05", "a message joins by its shortcut, or a 📌"),),
     ),
     VerbWords(
         "merge", INCIDENT, "INC-2 into INC-1", "deal with one under the other", examples=(

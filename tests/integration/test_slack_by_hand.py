@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +53,17 @@ class Night:
 
     async def until_batch(self, limit: int) -> None:
         """Wait until the batch limit is so."""
-        async with asyncio.timeout(15):
-            while (await self.in_force("batch_limit"))["in_force"] != limit:
-                await asyncio.sleep(0.1)
+        await eventually(lambda: self._is_batch(limit))
+
+    async def until_shed(self, *, is_on: bool) -> None:
+        """Wait until somebody is turned away, or nobody."""
+        await eventually(lambda: self._is_shed(is_on))
+
+    async def _is_batch(self, limit: int) -> bool:
+        return (await self.in_force("batch_limit"))["in_force"] == limit
+
+    async def _is_shed(self, is_on: bool) -> bool:
+        return bool((await self.in_force("shed"))["layers"]) is is_on
 
 
 @pytest.fixture
@@ -67,6 +75,15 @@ async def night(server: ServingServer, tmp_path: Path) -> AsyncIterator[Night]:
         for state in ("live", "ramping", "holding"):
             for lease in (await http.get("/control/v1/leases", params={"state": state})).json()["leases"]:
                 await http.delete(f"/control/v1/leases/{lease['lease_id']}", params={"now": "true"})
+
+
+async def eventually(is_so: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
+    """Ask ten times a second until it is so."""
+    for _ in range(round(10 * within_s)):
+        if await is_so():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not so within {within_s:g} s")
 
 
 def handle_in(text: str) -> str:
@@ -103,9 +120,11 @@ async def test_a_batch_limit_is_given_back_when_its_time_is_over_and_the_inciden
     await night.until_batch(base // 2)
     assert "1 open" in await night.says("status")
     await night.until_batch(base)
-    async with asyncio.timeout(10):
-        while "Nothing is open." not in await night.says("status"):
-            await asyncio.sleep(0.2)
+
+    async def is_quiet() -> bool:
+        return "Nothing is open." in await night.says("status")
+
+    await eventually(is_quiet)
 
 
 async def test_the_later_limit_takes_the_place_of_the_earlier(night: Night) -> None:
@@ -126,9 +145,7 @@ async def test_half_of_the_callers_need_a_second_person(night: Night) -> None:
     assert approval is not None
     assert "somebody else must approve" in await night.says(approval[1])
     await night.says(approval[1], user="U0SECOND")
-    async with asyncio.timeout(15):
-        while not (await night.in_force("shed"))["layers"]:
-            await asyncio.sleep(0.1)
+    await night.until_shed(is_on=True)
     shown = await night.says("shed eu-1")
     assert "up to 50% of the callers are turned away" in shown
     await night.says("shed eu-1 off")
@@ -138,13 +155,9 @@ async def test_a_fifth_is_turned_away_at_once(night: Night) -> None:
     """And let back in by Undo of the run that was named."""
     said = await night.says("shed 20 % of callers on eu-1 for 1h30")
     assert "turn away 20% of all requests on eu-1 (now nobody is turned away) for 1h30m" in said
-    async with asyncio.timeout(15):
-        while not (await night.in_force("shed"))["layers"]:
-            await asyncio.sleep(0.1)
+    await night.until_shed(is_on=True)
     await night.says(f"undo {handle_in(said)}")
-    async with asyncio.timeout(20):
-        while (await night.in_force("shed"))["layers"]:
-            await asyncio.sleep(0.1)
+    await night.until_shed(is_on=False)
 
 
 async def test_a_failwhale_waits_for_a_commander_and_a_fallback_for_two_of_trust_and_safety(night: Night) -> None:
