@@ -36,7 +36,7 @@ def test_what_the_page_calls_a_time_is_one() -> None:
 
 def test_what_the_page_types_to_clusters_is_understood() -> None:
     """Outside of the tables too."""
-    typed = [text for text in re.findall(r"/ops ((?:batch|shed|failwhale|fallback|loadtest) eu-1[^`\n]*)", PAGE)]
+    typed = re.findall(r"/ops ((?:batch|shed|failwhale|fallback|loadtest) eu-1[^`\n]*)", PAGE)
     assert len(typed) >= 10
     for text in typed:
         verb, rest = find_verb(text.replace("…", "x"))
