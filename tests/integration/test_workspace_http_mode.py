@@ -234,3 +234,15 @@ def test_an_address_needs_a_secret() -> None:
     """Without one the app could not tell a forged request."""
     with pytest.raises(ValueError, match="signing_secret"):
         AppSettings(request_url="http://127.0.0.1:1/slack/events")
+
+
+async def test_a_redirect_is_not_followed(workspace: Workspace, port: int) -> None:
+    """What people do, and the signature of it, goes to the request URL and nowhere else."""
+    elsewhere, app, user = PlainApp(), PlainApp(), PageUser(workspace)
+    other = free_port()
+    async with listening(elsewhere.handle, other), listening(app.handle, port):
+        await until(lambda: workspace.is_connected)
+        app.status, app.headers = 307, {"Location": f"http://127.0.0.1:{other}{PATH}"}
+        refused = await user.do("shortcut", callback_id="ops.open")
+    assert refused["error"].startswith("The bot refused the request")
+    assert (len(app.taken), elsewhere.taken) == (1, [])

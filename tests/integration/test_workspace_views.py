@@ -187,3 +187,30 @@ async def test_a_view_of_somebody_else_cannot_be_used(workspace: Workspace, app:
     assert [one["id"] for one in await user.views()] == [view["id"]]
     await user.do("close", view_id=view["id"])
     assert not (await user.do("submit", view_id=view["id"], values={}))["ok"]
+
+
+@pytest.mark.parametrize("is_asked_by", ["the person", "the view"])
+async def test_closing_can_end_the_whole_stack(app: NotingApp, user: PageUser, is_asked_by: str) -> None:
+    """The app hears of each view that wants to be told of its end, and that all were cleared."""
+    first = await opened(app, user, notify_on_close=True)
+    second = (
+        await app.client.views_push(
+            trigger_id=await trigger(app, user),
+            view=modal(notify_on_close=True, clear_on_close=is_asked_by == "the view"),
+        )
+    )["view"]
+    await user.do("close", view_id=second["id"], is_cleared=is_asked_by == "the person")
+    assert await user.views() == []
+    await until(lambda: len(app.of("view_closed")) == 2)
+    told = [(one["view"]["id"], one["is_cleared"]) for one in app.of("view_closed")]
+    assert sorted(told) == sorted([(first["id"], True), (second["id"], True)])
+
+
+async def test_closing_the_top_one_clears_nothing(app: NotingApp, user: PageUser) -> None:
+    """And says so."""
+    await opened(app, user, notify_on_close=True)
+    push = app.client.views_push(trigger_id=await trigger(app, user), view=modal(notify_on_close=True))
+    top = (await push)["view"]
+    await user.do("close", view_id=top["id"])
+    await until(lambda: bool(app.of("view_closed")))
+    assert [(one["view"]["id"], one["is_cleared"]) for one in app.of("view_closed")] == [(top["id"], False)]
