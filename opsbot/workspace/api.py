@@ -79,7 +79,11 @@ class WebApi:
             request.transport.close()
         if isinstance(answer, int):
             return self._too_many(method, answer)
-        return web.json_response(answer)
+        return web.json_response(answer, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        scopes = self._state.settings.scopes
+        return {} if scopes is None else {"X-OAuth-Scopes": ",".join(sorted(scopes))}
 
     async def _answer(self, method: str, request: web.Request) -> Answer | int:
         """The answer, or after how many seconds to try again."""

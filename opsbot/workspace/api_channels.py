@@ -12,9 +12,17 @@ from opsbot.workspace.state import Channel, SlackError, WorkspaceState
 PUBLIC_WRITE = "chat:write.public"
 
 
-def visible(state: WorkspaceState, given: Arguments, name: str = "channel") -> Channel:
-    """The channel of an argument; a private one without the bot does not exist for it. Raises SlackError."""
-    channel = state.channel(need(given, name))
+def visible(state: WorkspaceState, given: Arguments, name: str = "channel", *, by_name: bool = False) -> Channel:
+    """The channel of an argument; a private one without the bot does not exist for it.
+
+    Slack takes ids only; names, and people for their direct messages, only where something is posted (*by_name*).
+
+    Raises: SlackError.
+    """
+    wanted = need(given, name)
+    if wanted not in state.channels and not by_name:
+        raise SlackError("channel_not_found")
+    channel = state.channel(wanted)
     if channel.is_private and not channel.has_bot:
         raise SlackError("channel_not_found")
     return channel
@@ -28,9 +36,9 @@ def readable(state: WorkspaceState, given: Arguments, name: str = "channel") -> 
     return channel
 
 
-def writable(state: WorkspaceState, given: Arguments, name: str = "channel") -> Channel:
+def writable(state: WorkspaceState, given: Arguments, *, by_name: bool = False) -> Channel:
     """A channel the bot may post to: not archived, and it is a member or may post in public. Raises SlackError."""
-    channel = visible(state, given, name)
+    channel = visible(state, given, by_name=by_name)
     if channel.is_archived:
         raise SlackError("is_archived")
     if not channel.has_bot and not has_scope(state.settings, PUBLIC_WRITE):

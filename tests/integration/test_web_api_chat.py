@@ -161,6 +161,10 @@ async def test_every_refusal_has_slacks_name(at: Served) -> None:
     assert await error_of(post(channel="ops", text="x", markdown_text="x")) == "markdown_text_conflict"
     assert await error_of(post(channel="ops", text="x", attachments=[{}] * 101)) == "too_many_attachments"
     assert await error_of(post(channel="ops", text="x", attachments="x")) == "invalid_attachments"
+    large = [{"text": "x" * 100_000}]
+    assert await error_of(post(channel="ops", text="x", attachments=large)) == "attachment_payload_limit_exceeded"
+    metadata = {"event_type": "x", "event_payload": {"x": "x" * 16_000}}
+    assert await error_of(post(channel="ops", text="x", metadata=metadata)) == "metadata_too_large"
     assert await error_of(post(channel="ops", text="x", blocks="x")) == "invalid_blocks_format"
     assert await error_of(post(channel="ops", text="x", metadata={"event_type": 1})) == "invalid_metadata_schema"
     assert await error_of(update(channel="C0OPS", ts=ours, text="x" * 4_001)) == "msg_too_long"
@@ -175,6 +179,15 @@ async def test_every_refusal_has_slacks_name(at: Served) -> None:
     await client.conversations_archive(channel="C0OPS")
     assert await error_of(post(channel="ops", text="x")) == "is_archived"
     assert await error_of(update(channel="C0OPS", ts=ours, text="x")) == "is_archived"
+
+
+async def test_only_what_posts_takes_names(at: Served) -> None:
+    """Everything else takes ids, as Slack does: a bot that reads by name would fail there."""
+    posted = await at.client.chat_postMessage(channel="ops", text="x")
+    for name in ("ops", "#ops", "U0ONCALL"):
+        assert await error_of(at.client.conversations_history(channel=name)) == "channel_not_found"
+        assert await error_of(at.client.chat_update(channel=name, ts=posted["ts"], text="y")) == "channel_not_found"
+    assert (await at.client.chat_postEphemeral(channel="ops", user="U0ONCALL", text="x"))["ok"]
 
 
 async def test_invalid_blocks_say_where(at: Served) -> None:
@@ -217,4 +230,4 @@ async def test_a_list_of_scopes_holds() -> None:
         assert (answer["error"], answer["needed"]) == ("missing_scope", "reactions:write")
         assert answer["provided"] == "channels:read,chat:write,chat:write.public"
         assert (await at.client.chat_postMessage(channel="general", text="x"))["ok"]
-        assert (await at.client.auth_test())["ok"]
+        assert (await at.client.auth_test()).headers["X-OAuth-Scopes"] == answer["provided"]
