@@ -102,6 +102,12 @@ def _refusal(error: SlackApiError, what: str, *, is_post: bool) -> DeliveryError
     return DeliveryError(f"Slack will not {what}: {_explained(error, code)}", retryable=False)
 
 
+def retry_after(error: SlackApiError) -> float | None:
+    """How long Slack asks to wait, in seconds; None if it asks for nothing."""
+    is_limit = _status(error) == 429 or error_code(error) == "ratelimited"
+    return _retry_after(error) if is_limit else None
+
+
 def _retry_after(error: SlackApiError) -> float:
     headers = getattr(error.response, "headers", None) or {}
     for name, value in headers.items():

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
+from opsbot.slack.quotes import Quotes
 from opsbot.slack.work import Work
+from opsbot.spoken.commands import ActCommands
+from opsbot.vitals.day import FleetDay
+from opsbot.vitals.vitals import Fleet
+
+
+class FleetReader(Protocol):
+    """Reads the fleet in one round of questions, once for all who ask at the same time. Never raises."""
+
+    async def fleet(self) -> Fleet:
+        """Every cluster now."""
+        ...
+
+    async def before(self) -> Fleet:
+        """Every cluster a while ago."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +34,13 @@ class Seat:
     """The on-call seat.
 
     Args:
-        incidents, runs: what buttons, dialogs and slash commands call; rights are checked there.
+        incidents, runs, acts: what buttons, dialogs and slash commands call; rights are checked there.
         person_for: a Slack user id's person, with roles.
         work: goes on after Slack has its acknowledgement.
         wake: has what changed told at once; may be called from any thread.
+        fleet: reads what every cluster does now; None where nothing does.
+        day: reads the fleet's day.
+        quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
     incidents: IncidentCommands
@@ -29,3 +49,7 @@ class Seat:
     work: Work
     wake: Callable[[], None]
     clock: Clock
+    acts: ActCommands | None = None
+    fleet: FleetReader | None = None
+    day: Callable[[], Awaitable[FleetDay | None]] | None = None
+    quotes: Quotes = field(default_factory=Quotes)

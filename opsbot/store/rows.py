@@ -10,12 +10,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from opsbot.errors import NotFoundError
 from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
-from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.timeline import PAGE_KINDS, TimelineEntry
 from opsbot.notify.outbox import OutboxKind, OutboxState
 from opsbot.runbook.run import Run, RunState
 from opsbot.store import schema
 
 INCIDENT_PREFIX = "INC-"
+MOST_CARDS = 5
+"""Pages of one incident that are kept up to date; older ones are scrolled away."""
 
 
 def incident_id(number: int) -> str:
@@ -161,6 +163,26 @@ def wish_incident(connection: Connection, number: int) -> None:
 def wish_page(connection: Connection, number: int) -> None:
     """The pager must know what an incident is by now."""
     wish(connection, f"page:{incident_id(number)}", "page", incident_id(number), number)
+
+
+def wish_page_cards(connection: Connection, number: int) -> None:
+    """What is said of an incident's pages must follow its state."""
+    outbox, timeline = schema.outbox, schema.timeline
+    newest = (
+        select(outbox.c.key)
+        .join(timeline, timeline.c.key == outbox.c.ref)
+        .where(
+            outbox.c.incident_number == number,
+            outbox.c.kind == "timeline_entry",
+            outbox.c.ts.is_not(None),
+            timeline.c.kind.in_(PAGE_KINDS),
+        )
+        .order_by(outbox.c.sequence.desc())
+        .limit(MOST_CARDS)
+    )
+    keys = list(connection.execute(newest).scalars())
+    if keys:
+        connection.execute(_WISH_AGAIN, {"wished": keys})
 
 
 def wish_entry_pages(connection: Connection, number: int) -> None:
