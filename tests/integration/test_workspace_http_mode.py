@@ -91,8 +91,8 @@ def port() -> int:
 
 @pytest.fixture
 async def workspace(port: int) -> AsyncIterator[Workspace]:
-    """It posts to *port*; retries come at once and the app has a second."""
-    async with running(http_settings(port, event_retries_s=(0.0, 0.0, 0.0), ack_within_s=1.0)) as started:
+    """It posts to *port*; retries come at once and the app has two seconds."""
+    async with running(http_settings(port, event_retries_s=(0.0, 0.0, 0.0), ack_within_s=2.0)) as started:
         yield started
 
 
@@ -201,7 +201,7 @@ async def test_people_are_told_of_a_slow_a_failing_and_an_absent_app(workspace: 
     app, user = PlainApp(), PageUser(workspace)
     async with listening(app.handle, port):
         await until(lambda: workspace.is_connected)
-        app.delay_s = 2.0
+        app.delay_s = 4.0
         slow = await user.do("shortcut", callback_id="ops.open")
         app.delay_s, app.status = 0.0, 500
         failing = await user.do("shortcut", callback_id="ops.open")
