@@ -19,8 +19,7 @@ from slack_sdk.models.blocks import (
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.view import ApprovalView, RunView
 from opsbot.slack.limits import MAX_BLOCK_ID, MAX_CONFIRM_TEXT, MAX_CONFIRM_TITLE
-from opsbot.slack.text import plain, shorten
-from opsbot.slack.unseen import fit_to_leave
+from opsbot.slack.text import inert, plain, shorten
 
 ACKNOWLEDGE = "incident.acknowledge"
 WHY = "incident.why"
@@ -95,7 +94,7 @@ def block_id(kind: str, reference: str) -> str:
 
 def consequences(approval: ApprovalView) -> str:
     """Both sentences within the dialog's limit; the message above the button shows them in full."""
-    will_do, undo = f"Will do: {fit_to_leave(approval.will_do)}", f"Taken back: {fit_to_leave(approval.undo)}"
+    will_do, undo = f"Will do: {inert(approval.will_do)}", f"Taken back: {inert(approval.undo)}"
     room = MAX_CONFIRM_TEXT - 1
     undo_room = max(room // 3, room - len(will_do))
     undo = shorten(undo, undo_room)
@@ -107,7 +106,7 @@ def confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None
     # Plain text, because the sentences come from the domain and are not to be formatted here.
     return ConfirmObject(
         title=shorten(title, MAX_CONFIRM_TITLE),
-        text=PlainTextObject(text=shorten(fit_to_leave(text), MAX_CONFIRM_TEXT)),
+        text=PlainTextObject(text=shorten(inert(text), MAX_CONFIRM_TEXT)),
         confirm=confirm,
         deny=deny,
         style=style,

@@ -102,6 +102,11 @@ class SlackRole:
         return None if self._connection is None else self._connection.problem
 
     @property
+    def is_idle(self) -> bool:
+        """Whether everything that people asked for is carried out."""
+        return self._work.is_idle
+
+    @property
     def picture_problem(self) -> str | None:
         """Why messages have no charts, and what to do about it; None while there is none to report."""
         return None if self._pictures is None else self._pictures.problem
