@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
-from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -22,7 +20,10 @@ from opsbot.notify.notifier import DeliveryError, Place
 from opsbot.notify.outbox import OutboxItem
 from opsbot.slack.blocks import incident_message, timeline_entry
 from opsbot.slack.call import NotInChannel, answered, next_cursor, rows
-from opsbot.slack.channel import Channel
+from opsbot.slack.channel import CHANNEL_NOT_FOUND, Channel
+from opsbot.slack.digest import digest
+from opsbot.slack.remarks import with_remarks
+from opsbot.slack.saying import Content, said
 
 EVENT_TYPE = "opsbot"
 KEY = "key"
@@ -30,14 +31,6 @@ LOOK_BACK_S = 600.0
 """How much earlier than the fact itself we look for its message: the clocks of Slack and of this machine may differ."""
 PAGE_LIMIT = 200
 MAX_PAGES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    text: str
-    blocks: tuple[Block, ...] | None
-    is_broadcast: bool
-    happened_at: float
 
 
 class SlackNotifier:
@@ -63,12 +56,16 @@ class SlackNotifier:
         self._clock = clock
         self._own_ids: frozenset[str] | None = None
 
+    def where(self, item: OutboxItem) -> str:
+        """The channel of the settings."""
+        return self._channel.name
+
     async def post(self, item: OutboxItem, thread: Place | None) -> Place:
         """Post to the channel, or as a reply in *thread*; joins a public channel that the bot is not in."""
         content = await self._content(item)
         channel = await self._channel.id() if thread is None else thread.channel
 
-        def send() -> Awaitable[AsyncSlackResponse]:
+        def send(content: Content) -> Awaitable[AsyncSlackResponse]:
             return self._client.chat_postMessage(
                 channel=channel,
                 text=content.text,
@@ -81,21 +78,25 @@ class SlackNotifier:
             )
 
         try:
-            posted = await answered(send(), f"post {item.key}", is_post=True)
+            posted = await said(send, content, f"post {item.key}", is_post=True)
         except NotInChannel:
             await self._channel.join()
-            posted = await answered(send(), f"post {item.key}", is_post=True)
+            posted = await said(send, content, f"post {item.key}", is_post=True)
+        except DeliveryError as error:
+            if error.code == CHANNEL_NOT_FOUND:
+                self._channel.forget()
+            raise
         return Place(str(posted["channel"]), str(posted["ts"]))
 
     async def update(self, item: OutboxItem, place: Place) -> Place:
         """Edit the message in place."""
-        content = await self._content(item)
-        await answered(
-            self._client.chat_update(
+
+        def send(content: Content) -> Awaitable[AsyncSlackResponse]:
+            return self._client.chat_update(
                 channel=place.channel, ts=place.ts, text=content.text, blocks=content.blocks, metadata=_metadata(item)
-            ),
-            f"edit {item.key}",
-        )
+            )
+
+        await said(send, await self._content(item), f"edit {item.key}")
         return place
 
     async def find(self, item: OutboxItem, thread: Place | None) -> Place | None:
@@ -136,19 +137,23 @@ class SlackNotifier:
             self._own_ids = frozenset(str(me[name]) for name in ("user_id", "bot_id") if me.get(name))
         return self._own_ids
 
-    async def _content(self, item: OutboxItem) -> _Content:
+    async def _content(self, item: OutboxItem) -> Content:
         try:
             if item.kind == "incident_message":
                 view = await asyncio.to_thread(self._view, item.ref)
                 message = incident_message(view, self._clock.now())
-                return _Content(message.text, message.blocks, False, view.incident.opened_at)
-            entry = await asyncio.to_thread(self._entry, item.ref)
-            if entry is None:
+                return with_remarks(Content(message.text, message.blocks, False, view.incident.opened_at), item)
+            entries = [await asyncio.to_thread(self._entry, ref) for ref in (item.ref, *item.carried)]
+            found = [entry for entry in entries if entry is not None]
+            if not found:
                 raise NotFoundError(f"there is no timeline entry {item.ref}")
         except NotFoundError as error:
             raise DeliveryError(f"{item.key} names something that is not stored: {error}", retryable=False) from error
-        reply = timeline_entry(entry)
-        return _Content(reply.text, None, reply.is_broadcast, entry.at)
+        if item.carried:
+            reply = digest(found, item.late, is_over=item.is_over)
+            return Content(reply.text, None, reply.is_broadcast, found[0].at)
+        reply = timeline_entry(found[0])
+        return with_remarks(Content(reply.text, None, reply.is_broadcast, found[0].at), item)
 
 
 def _metadata(item: OutboxItem) -> dict[str, object]:

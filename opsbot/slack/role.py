@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
@@ -15,8 +16,10 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
+from opsbot.notify.lag import Lag
 from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
+from opsbot.notify.reach import Reach
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
 from opsbot.slack.app import (
@@ -31,6 +34,8 @@ from opsbot.slack.connection import Connection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.seat import Seat
+from opsbot.slack.seen import Seen
+from opsbot.slack.tiers import PER_MINUTE
 from opsbot.slack.work import Work
 
 FINISH_WITHIN_S = 5.0
@@ -44,6 +49,8 @@ class SlackRole:
         person_for: a Slack user id's person, with roles.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
+        take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
+        lag: how much waits in the outbox; called in threads.
     """
 
     def __init__(
@@ -56,6 +63,8 @@ class SlackRole:
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
         runs: RunCommands,
+        take: Callable[[str], bool] | None = None,
+        lag: Callable[[], Lag] = Lag,
     ) -> None:
         self._runs = runs
         self._settings = settings
@@ -66,6 +75,9 @@ class SlackRole:
         self._entry = entry
         self._clock = clock
         self._work = Work()
+        self._seen = Seen(take)
+        self._stored_lag = lag
+        self._reach = Reach()
         self._worker: DeliveryWorker | None = None
         self._connection: Connection | None = None
         self._delivering: asyncio.Task[None] | None = None
@@ -81,17 +93,33 @@ class SlackRole:
         """Why there is no connection, in one sentence for the health page; None while there is none to report."""
         return None if self._connection is None else self._connection.problem
 
+    def lag(self) -> Lag:
+        """How far behind Slack is with what must be said, and why; reads the store, so it is called in a thread."""
+        return replace(self._stored_lag(), outage=self._reach.outage)
+
     async def start(self) -> None:
         """Begin to listen and to deliver; returns at once and does not need Slack to be there."""
         forget_outside_settings(self._settings)
-        poster, answerer = delivery_client(self._settings), answer_client(self._settings)
+        budget = Budget(PER_MINUTE)
+        poster = delivery_client(self._settings, budget, self._clock)
+        answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
         notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock)
-        pipeline = Pipeline(self._outbox, notifier, self._clock, Budget())
+        pipeline = Pipeline(self._outbox, notifier, self._clock, budget, reach=self._reach)
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
-        register(app, Seat(self._commands, self._runs, self._person_for, self._work, self.wake, self._clock))
+        seat = Seat(
+            self._commands,
+            self._runs,
+            self._person_for,
+            self._work,
+            self.wake,
+            self._clock,
+            seen=self._seen,
+            lag=self.lag,
+        )
+        register(app, seat)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
+from opsbot.notify.lag import Lag
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
+from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
 
 
@@ -21,6 +23,8 @@ class Seat:
         person_for: a Slack user id's person, with roles.
         work: goes on after Slack has its acknowledgement.
         wake: has what changed told at once; may be called from any thread.
+        seen: what was taken already, since Slack delivers some things twice.
+        lag: how far behind Slack is with what must be said; called in a thread.
     """
 
     incidents: IncidentCommands
@@ -29,3 +33,5 @@ class Seat:
     work: Work
     wake: Callable[[], None]
     clock: Clock
+    seen: Seen = field(default_factory=Seen)
+    lag: Callable[[], Lag] = Lag

@@ -14,6 +14,7 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.notify.outbox import OutboxKind, OutboxState
 from opsbot.runbook.run import Run, RunState
 from opsbot.store import schema
+from opsbot.store.database import WISHED
 
 INCIDENT_PREFIX = "INC-"
 
@@ -131,6 +132,7 @@ def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) 
 
 def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int | None) -> None:
     """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
+    connection.info[WISHED] = True
     if not connection.execute(_WISH_AGAIN, {"wished": [key]}).rowcount:
         connection.execute(insert(schema.outbox), _new_wish(key, kind, ref, number))
 
@@ -151,6 +153,7 @@ def _new_wish(key: str, kind: OutboxKind, ref: str, number: int | None) -> dict[
 
 def wish_incident(connection: Connection, number: int) -> None:
     """An incident's message must be brought up to date."""
+    connection.info[WISHED] = True
     # Where it pages, what the pager knows follows from the same state.
     keys = [f"incident:{incident_id(number)}", f"page:{incident_id(number)}"]
     if not connection.execute(_WISH_AGAIN, {"wished": keys}).rowcount:
@@ -195,6 +198,7 @@ def write_entry(
     if not insert_new(connection, schema.timeline, row):
         return
     if not is_quiet:
+        connection.info[WISHED] = True
         wished = _new_wish(f"timeline:{entry.key}", "timeline_entry", entry.key, number)
         if not insert_new(connection, schema.outbox, wished):
             wish(connection, wished["key"], "timeline_entry", entry.key, number)

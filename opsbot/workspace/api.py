@@ -70,6 +70,8 @@ class WebApi:
             )
         if fault is not None and fault.status:
             return web.Response(status=fault.status, text="an error was asked for")
+        if fault is not None and fault.error:
+            return web.json_response({"ok": False, "error": fault.error})
         answer = await self._answer(method, request)
         if fault is not None and fault.drop_answer and request.transport is not None:
             request.transport.close()

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call: a status for an answer, a delay, or an answer lost after it took effect."""
+    """What happens to one call: a status, an error of Slack's, a delay, or an answer lost after it took effect."""
 
     status: int = 0
     retry_after_s: int = 1
     delay_s: float = 0.0
     drop_answer: bool = False
+    error: str = ""
 
 
 class Faults:
