@@ -24,6 +24,9 @@ INTERVAL_S = 0.5
 """How often the outbox is looked at though nobody said that it changed."""
 READS_APART_S = 0.02
 """A storm of changes is read together."""
+MOST_APART_S = 0.25
+READING_SHARE = 0.1
+"""Of the time at most that much is spent on reading: where thousands wait, each look at them costs."""
 DUE_LIMIT = 2000
 """Generous, so that the waiting threads of many old incidents never hide a new incident's page."""
 DEFERRED_PAUSE_S = 0.5
@@ -41,7 +44,7 @@ class DeliveryWorker:
         self._pipeline = pipeline
         self._clock = clock
         self._side_by_side = side_by_side
-        self._woken = asyncio.Event()
+        self._woken, self._freed = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stale = True
         self._waiting: Sequence[OutboxItem] = ()
@@ -61,24 +64,25 @@ class DeliveryWorker:
     async def run(self) -> None:
         """Deliver for ever; on cancellation, calls under way get a moment to be recorded."""
         loop = self._loop = asyncio.get_running_loop()
-        read_at = loop.time() - INTERVAL_S
+        read_at, apart_s = loop.time() - INTERVAL_S, READS_APART_S
         try:
             while True:
                 self._woken.clear()
                 since_read_s = loop.time() - read_at
-                if since_read_s >= (READS_APART_S if self._is_stale else INTERVAL_S):
-                    read_at = loop.time()
+                if since_read_s >= (apart_s if self._is_stale else INTERVAL_S):
+                    began_at = loop.time()
                     await self._read()
-                    since_read_s = 0.0
+                    read_at, since_read_s = loop.time(), 0.0
+                    apart_s = min(MOST_APART_S, max(READS_APART_S, (read_at - began_at) / READING_SHARE))
+                self._freed.clear()
                 wait_s = min(self._start_what_may(), INTERVAL_S)
+                event = self._woken
                 if self._is_stale:
-                    wait_s = min(wait_s, max(0.0, READS_APART_S - since_read_s))
-                    if wait_s:
-                        await asyncio.sleep(wait_s)
-                    continue
+                    # Whatever else changes meanwhile is read with it; what is known already goes on.
+                    event, wait_s = self._freed, min(wait_s, max(0.0, apart_s - since_read_s))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
-                        await self._woken.wait()
+                        await event.wait()
         finally:
             await self._finish()
 
@@ -152,6 +156,7 @@ class DeliveryWorker:
             if thread in self._busy_when_read:
                 self._is_stale = True
             self._woken.set()
+            self._freed.set()
 
     def _settle(self, thread: str, attempt: Attempt) -> None:
         if attempt.outcome is Outcome.DEFERRED:

@@ -21,7 +21,7 @@ from opsbot.notify.outbox import OutboxItem
 from opsbot.slack.blocks import incident_message, timeline_entry
 from opsbot.slack.call import NotInChannel, answered, next_cursor, rows
 from opsbot.slack.channel import CHANNEL_NOT_FOUND, Channel
-from opsbot.slack.digest import digest
+from opsbot.slack.many_entries import many_entries
 from opsbot.slack.remarks import with_remarks
 from opsbot.slack.saying import Content, said
 
@@ -150,7 +150,7 @@ class SlackNotifier:
         except NotFoundError as error:
             raise DeliveryError(f"{item.key} names something that is not stored: {error}", retryable=False) from error
         if item.carried:
-            reply = digest(found, item.late, is_over=item.is_over)
+            reply = many_entries(found, item.late, is_over=item.is_over)
             return Content(reply.text, None, reply.is_broadcast, found[0].at)
         reply = timeline_entry(found[0])
         return with_remarks(Content(reply.text, None, reply.is_broadcast, found[0].at), item)

@@ -58,10 +58,12 @@ async def test_an_hour_without_slack(night: Night, caplog: pytest.LogCaptureFixt
     assert [night.text(key).startswith("Announced") for key in threads] == [False, False, True]
     assert "said 60 min late: Slack could not be reached" in night.text("incident:INC-3")
 
-    digest = next(night.text(key) for key in keys if "15 entries while Slack could not be reached" in night.text(key))
-    assert "Nobody answers &lt;!channel&gt;." in digest
-    assert "… and 14 more: 14 × step acted" in digest
-    assert digest.endswith("All of it: `opsbot incident INC-1`")
+    said_together = next(
+        night.text(key) for key in keys if "15 entries while Slack could not be reached" in night.text(key)
+    )
+    assert "Nobody answers &lt;!channel&gt;." in said_together
+    assert "… and 14 more: 14 × step acted" in said_together
+    assert said_together.endswith("All of it: `opsbot incident INC-1`")
     assert not any(night.text(key).startswith("Step") for key in keys)
 
     blip = next(message for message in night.messages() if key_of(message) == "incident:INC-4")

@@ -21,10 +21,10 @@ MOST_IN_FULL = 12
 ENTRY_TEXT = 300
 WHY_TEXT = 60
 ROOM_AROUND = 900
-"""Characters for the head and the tail of a digest."""
+"""Characters for the head and the tail."""
 
 
-def digest(entries: Sequence[TimelineEntry], late: Late | None, *, is_over: bool) -> Reply:
+def many_entries(entries: Sequence[TimelineEntry], late: Late | None, *, is_over: bool) -> Reply:
     """*entries*, at least one, oldest first, of one incident.
 
     Args:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.notify.outbox import Late
-from opsbot.slack.digest import IMPORTANT, digest
 from opsbot.slack.limits import MAX_MESSAGE_TEXT
+from opsbot.slack.many_entries import IMPORTANT, many_entries
 from tests.support.incident_views import OPENED_AT, make_entry
 
 AWAY = Late(720, "Slack could not be reached")
@@ -25,7 +25,7 @@ def entries(*kinds: str) -> list[TimelineEntry]:
 def test_what_matters_is_in_full_and_the_rest_is_counted() -> None:
     """With the time of each, and where to read all of it."""
     given = entries("step.acted", "step.acted", "step.failed", "alert.joined", "run.needs_person")
-    reply = digest(given, AWAY, is_over=False)
+    reply = many_entries(given, AWAY, is_over=False)
     assert reply.text == (
         "*5 entries while Slack could not be reached*, <!date^1790000000^{time}|14:13 UTC> to "
         "<!date^1790000240^{time}|14:17 UTC>\n"
@@ -40,7 +40,7 @@ def test_what_matters_is_in_full_and_the_rest_is_counted() -> None:
 def test_nobody_is_woken_for_what_is_over() -> None:
     """A mention of an hour ago is shown as text, and the channel is not told."""
     woken = make_entry("e1", "@U0ANNA: you are on call", kind="escalation.notified", is_broadcast=True)
-    live, over = (digest([woken, woken], AWAY, is_over=is_over) for is_over in (False, True))
+    live, over = (many_entries([woken, woken], AWAY, is_over=is_over) for is_over in (False, True))
     assert ("<@U0ANNA>" in live.text, live.is_broadcast) == (True, True)
     assert ("<@" in over.text, over.is_broadcast) == (False, False)
 
@@ -62,7 +62,7 @@ def test_nobody_is_woken_for_what_is_over() -> None:
 )
 def test_it_always_fits(given: list[TimelineEntry], is_over: bool, late: Late | None) -> None:
     """Whatever is in it; every entry is shown or counted, and nothing from outside pings."""
-    reply = digest(given, late, is_over=is_over)
+    reply = many_entries(given, late, is_over=is_over)
     assert len(reply.text) <= MAX_MESSAGE_TEXT
     assert "<!channel" not in reply.text
     assert "<!here" not in reply.text
