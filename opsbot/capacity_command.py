@@ -13,9 +13,10 @@ from typing import Any, get_args
 
 import click
 
-from opsbot.capacity.catalogue import Catalogue, NumberFormat, load_catalogue
+from opsbot.capacity.catalogue import NumberFormat, load_catalogue
 from opsbot.capacity.lognormal import LogNormal, parse_factor
 from opsbot.capacity_output import Seen, clusters_json, plan_json, plan_text, print_clusters
+from opsbot.capacity_settings import capacity_figures
 from opsbot.clock import SystemClock, to_rfc3339
 from opsbot.command_options import CONFIG_OPTION
 from opsbot.config import Settings, load_settings, prometheus_tokens
@@ -99,16 +100,12 @@ async def _show(
 ) -> None:
     from opsbot.capacity.forecast import forecast, meeting
     from opsbot.capacity.gather import gather, rate_window_s, requests_by_country
-    from opsbot.capacity.hardware import Figures
     from opsbot.capacity.record import keep
     from opsbot.capacity.text import trend_sentence
 
-    shown_catalogue = _catalogue_if_any(settings)
-    section = settings.capacity
     source, now_s = metrics_source(settings), float(int(SystemClock().now()))
     step_s = float(max(1, round(window_s / NUM_STEPS)))
-    figures = Figures(shown_catalogue, section.format, section.device, section.max_num_seqs)
-    clusters = await gather(source, now_s - window_s, now_s, step_s, figures)
+    clusters = await gather(source, now_s - window_s, now_s, step_s, capacity_figures(settings))
     countries = await requests_by_country(source, step_s)
     seen = []
     for cluster in clusters:
@@ -250,12 +247,6 @@ def _says_what_to_start(settings: Settings) -> Iterator[None]:
             else "`opsbot up` starts it; or name a Prometheus of yours as prometheus.url in opsbot.yaml"
         )
         raise SourceError(f"{error}; {advice}", retryable=True) from error
-
-
-def _catalogue_if_any(settings: Settings) -> Catalogue | None:
-    """KV and batch need no catalogue, so without one the command goes on."""
-    path = settings.capacity.catalogue
-    return load_catalogue(path) if path.exists() or "catalogue" in settings.capacity.model_fields_set else None
 
 
 def _folder(settings: Settings) -> Path:

@@ -97,6 +97,41 @@ COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "holds": LazyCommand("halt_command:holds", "List the knobs that people hold: whose, until when, and why."),
     "unhold": LazyCommand("halt_command:unhold", "Lift hold NUMBER before its time."),
+    "batch": LazyCommand(
+        "act_command:batch", "Set the batch limit of CLUSTER for a time; alone it says what it is and who holds it."
+    ),
+    "shed": LazyCommand("act_command:shed", "Turn a share of the callers of CLUSTER away for a time."),
+    "failwhale": LazyCommand(
+        "act_command:failwhale", "Announce the failwhale on CLUSTER, and put it up once a commander agrees."
+    ),
+    "fallback": LazyCommand(
+        "act_command:fallback",
+        "Answer somebody's callers on CLUSTER under the safe prompt, once two of trust & safety agree.",
+    ),
+    "loadtest": LazyCommand(
+        "act_command:loadtest", "Put a load on CLUSTER, announced before and closed with what came of it."
+    ),
+    "glass": LazyCommand(
+        "spoken_command:glass", "Approve APPROVAL_ID alone, against its rules; commanders only, loud, and reviewed."
+    ),
+    "help": LazyCommand("spoken_command:help_", "List what people do, as `/ops help` does; or one VERB with examples."),
+    "why": LazyCommand(
+        "spoken_command:why",
+        "Say why somebody was paged, or was not: ABOUT is an incident's id, an alert's name or a fingerprint.",
+    ),
+    "stop": LazyCommand(
+        "spoken_command:stop", "Let no run change anything by itself until `opsbot go-on`; commanders only."
+    ),
+    "offer": LazyCommand(
+        "spoken_command:offer",
+        "Offer capacity for ANNOUNCEMENT_ID; the first offer doubles its countdown.",
+    ),
+    "silences": LazyCommand(
+        "spoken_command:silences", "List live silences: whose, why, until when, and what each hides."
+    ),
+    "unsilence": LazyCommand(
+        "spoken_command:unsilence", "End SILENCE_ID before its time; what of it still fires opens an incident."
+    ),
     "resolve": LazyCommand(
         "handling_command:resolve",
         "End INCIDENT_ID by hand, saying REASON; refused while an alert of it fires that no silence hides.",
@@ -108,6 +143,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "link": LazyCommand(
         "handling_command:link", "Say that INCIDENT_ID and OTHER have to do with each other, and REASON why."
     ),
+    "note": LazyCommand(
+        "handling_command:note",
+        "Add WORDS to the timeline of INCIDENT_ID, with your name; the postmortem has them too.",
+    ),
     "silence": LazyCommand(
         "handling_command:silence_group",
         "Let alerts open nothing for a time: what they are about is kept, counted, and comes back at the end.",
@@ -117,6 +156,10 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "Write what is known of INCIDENT_ID as Markdown with charts, with the questions that only people can answer.",
     ),
     "oncall": LazyCommand("oncall_command:oncall", "Say who is on call in each schedule, until when, and who is next."),
+    "status": LazyCommand(
+        "status_command:status",
+        "Show what each cluster does now: batch, KV cache, queue, first token, load, what holds it, and leases.",
+    ),
     "capacity": LazyCommand(
         "capacity_command:capacity",
         "Show what each cluster carries, what bounds it, and when its trend meets that bound.",

@@ -89,7 +89,7 @@ class CoreClient:
         return found
 
     def handle(self, incident_id: str, verb: str, body: Json | None = None) -> str:
-        """`resolve`, `merge`, `unmerge` or `link` an incident; answers one sentence."""
+        """`resolve`, `merge`, `unmerge`, `link` or `note` an incident; answers one sentence."""
         path = f"/api/v1/incidents/{quote(incident_id, safe='')}/{verb}"
         return str(self._call("POST", path, self._person(), body)["message"])
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from opsbot.act_desk import ActDesk
+from opsbot.act_state import ActState
 from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.action.parts import ShippedParts
 from opsbot.action.plugin import load_plugins
@@ -39,6 +41,7 @@ from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
+from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.backlog import lag_of
 from opsbot.store.database import Database
@@ -50,6 +53,8 @@ from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
+from opsbot.vitals.day import FleetDay
+from opsbot.vitals_wiring import vital_parts
 from opsbot.web.app import CoreApi
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.signature import SignatureKeys
@@ -144,6 +149,15 @@ class Core:
             clock,
             tuple(target.cluster for target in settings.serving),
         )
+        self._vitals = vital_parts(settings, prober, self._control, clock)
+        self._acts = ActDesk(
+            self._run_desk,
+            self._desk,
+            ActState(self._control, clock),
+            tuple(target.cluster for target in settings.serving),
+            self._library.runbooks,
+            settings.runs.max_hold,
+        )
         self._stores = stores
         self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
         self._trends = TrendWatch(self._incidents, prober, clock, self._trend_answered)
@@ -168,8 +182,13 @@ class Core:
             self._said,
             clock,
             self._run_desk,
-            lambda key: self._inbound.take(SLACK, key, clock.now()),
-            lambda: lag_of(database, clock.now()),
+            SlackVitals(self._vitals),
+            stores.views.show_again,
+            acts=self._acts,
+            fleet=self._vitals.reader,
+            day=self._fleet_day,
+            take=lambda key: self._inbound.take(SLACK, key, clock.now()),
+            lag=lambda: lag_of(database, clock.now()),
         )
         database.on_wish(self._wake_slack)
         self._heartbeat: Heartbeat | None = None
@@ -186,6 +205,7 @@ class Core:
             clock,
             self._pager_door(),
             self._run_desk,
+            self._acts,
         )
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
@@ -238,6 +258,9 @@ class Core:
             RunbookToRun(runbook.runbook_id, runbook.name, runbook.revision, runbook.source_json)
             for runbook in select(alert, self._library.runbooks())
         ]
+
+    async def _fleet_day(self) -> FleetDay | None:
+        return await self._vitals.fleet_pictures.day(self._clock.now())
 
     def _person(self, user_id: str) -> Person:
         return person_for(user_id, self._roles, "API")
@@ -319,6 +342,8 @@ class Core:
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
+        if self._slack.picture_problem is not None:
+            more["charts"] = self._slack.picture_problem
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"

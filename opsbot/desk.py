@@ -19,6 +19,7 @@ from opsbot.clock import Clock, to_minute
 from opsbot.errors import ConfigError
 from opsbot.incident.explanation import Explanation
 from opsbot.incident.incident import IncidentState
+from opsbot.incident.note import QuotedMessage, check_note
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.oncall.model import Rota
@@ -56,6 +57,7 @@ class Desk:
         self._handling = repositories.handling
         self._silences = repositories.silences
         self._views = repositories.views
+        self._notes = repositories.notes
         self._executor = executor
         self._policy = policy
         self._select_runbooks = select_runbooks
@@ -148,6 +150,37 @@ class Desk:
         )
         self._wake_outbox()
         return f"{incident_id.upper()} and {other.upper()} are linked" + ("." if is_new else " already.")
+
+    async def add_note(self, incident_id: str, words: str, person: Person, request_id: str) -> str:
+        """Add the person's words to the timeline; answers one sentence for the person."""
+        require(person, "responder", "add to a timeline")
+        kept = check_note(words, incident_id)
+        incident = await asyncio.to_thread(self._notes.add, incident_id, kept, person, request_id, self._clock.now())
+        self._wake_outbox()
+        return f"Noted in {incident.incident_id}'s timeline."
+
+    async def quote(self, incident_id: str, message: QuotedMessage, person: Person) -> str:
+        """Add somebody's message to the timeline, once; answers one sentence for the person."""
+        require(person, "responder", "add to a timeline")
+        incident, is_new = await asyncio.to_thread(self._notes.quote, incident_id, message, person, self._clock.now())
+        self._wake_outbox()
+        name = incident.incident_id
+        return f"Added to {name}'s timeline." if is_new else f"That message is in {name}'s timeline already."
+
+    async def unquote(self, place: str, person: Person) -> str:
+        """Say in each timeline that has a message that it is taken off; empty if none has it."""
+        names = await asyncio.to_thread(self._notes.quoting, place)
+        if not names:
+            return ""
+        require(person, "responder", "take a message off a timeline")
+        for name in names:
+            await asyncio.to_thread(self._notes.unquote, name, place, person, self._clock.now())
+        self._wake_outbox()
+        return f"{', '.join(names)}: the timeline says that the message is taken off again; the entry itself stays."
+
+    async def incident_at(self, channel: str, ts: str) -> str | None:
+        """The incident that the message there is ours about; None for anybody else's."""
+        return await asyncio.to_thread(self._notes.incident_at, channel, ts)
 
     async def silence(
         self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None

@@ -1,4 +1,4 @@
-"""`opsbot resolve`, `merge`, `unmerge`, `link` and `silence`: incidents as a whole, over core's API."""
+"""`opsbot resolve`, `merge`, `unmerge`, `link`, `note` and `silence`: incidents as a whole, over core's API."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import click
 
@@ -56,6 +57,16 @@ def link(incident_id: str, other: str, reason: str, config_path: Path) -> None:
     """Say that INCIDENT_ID and OTHER have to do with each other, and REASON why."""
     with _client(config_path) as client:
         click.echo(client.handle(incident_id, "link", {"other": other, "reason": reason}))
+
+
+@click.command()
+@click.argument("incident_id")
+@click.argument("words", nargs=-1, required=True)
+@CONFIG_OPTION
+def note(incident_id: str, words: tuple[str, ...], config_path: Path) -> None:
+    """Add WORDS to the timeline of INCIDENT_ID, with your name; the postmortem has them too."""
+    with _client(config_path) as client:
+        click.echo(client.handle(incident_id, "note", {"text": " ".join(words), "request_id": uuid4().hex}))
 
 
 @click.group("silence")

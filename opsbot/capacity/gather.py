@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsbot.capacity.catalogue import ELEMENT_BYTES
-from opsbot.capacity.forecast import Readings
+from opsbot.capacity.grid import Element, Grid, Line, key_of
 from opsbot.capacity.hardware import Figures, Hardware, Key
 from opsbot.capacity.usage import BOUNDS, Bound, Cluster, bandwidth_when_full
 from opsbot.errors import SourceError
@@ -47,26 +47,6 @@ COUNTRIES = "60 * sum by (country) (rate(frontdoor_requests_by_country_total[{wi
 _Floats = NDArray[np.float64]
 
 
-class Element(Protocol):
-    """One element of an answer."""
-
-    @property
-    def labels(self) -> Mapping[str, str]: ...
-
-    @property
-    def value(self) -> float: ...
-
-
-class Line(Protocol):
-    """One series of an answer over time."""
-
-    @property
-    def labels(self) -> Mapping[str, str]: ...
-
-    @property
-    def points(self) -> Sequence[tuple[float, float]]: ...
-
-
 class Source(Protocol):
     """A Prometheus API; raises SourceError when it does not answer."""
 
@@ -91,7 +71,7 @@ async def gather(source: Source, start_s: float, end_s: float, step_s: float, fi
 
     Raises: SourceError when the source does not answer, or knows no tokens at all.
     """
-    grid = _Grid(start_s, step_s, math.floor((end_s - start_s) / step_s + 1e-9) + 1)
+    grid = Grid(start_s, step_s, math.floor((end_s - start_s) / step_s + 1e-9) + 1)
     window = _range(step_s)
     found = {
         name: grid.read(await source.query_range(text.format(window=window), start_s, end_s, step_s))
@@ -102,14 +82,41 @@ async def gather(source: Source, start_s: float, end_s: float, step_s: float, fi
             "the source has no `vllm:generation_tokens_total` in this time, nor `vllm_…`; check that it scrapes the "
             "servers (`up`), or choose another --window"
         )
-    hardware = Hardware(
+    hardware = hardware_of(
         figures,
-        devices={_key(one.labels): one.labels.get("device", "") for one in await source.query(DEVICES)},
-        flops_per_s={_key(one.labels): one.value for one in await source.query(PEAK_FLOPS)},
-        bytes_per_s={_key(one.labels): one.value for one in await source.query(PEAK_BYTES)},
-        caches={_key(one.labels): one.labels for one in await source.query(CACHES)},
+        await source.query(DEVICES),
+        await source.query(PEAK_FLOPS),
+        await source.query(PEAK_BYTES),
+        await source.query(CACHES),
     )
-    countries: dict[Key, str] = {_key(line): line["country"] for line in grid.labels if line.get("country")}
+    return _clusters(grid, found, hardware)
+
+
+def hardware_of(
+    figures: Figures,
+    devices: Iterable[Element],
+    flops: Iterable[Element],
+    peak_bytes: Iterable[Element],
+    caches: Iterable[Element],
+) -> Hardware:
+    """What the answers to DEVICES, PEAK_FLOPS, PEAK_BYTES and CACHES say."""
+    return Hardware(
+        figures,
+        devices={key_of(one.labels): one.labels.get("device", "") for one in devices},
+        flops_per_s={key_of(one.labels): one.value for one in flops},
+        bytes_per_s={key_of(one.labels): one.value for one in peak_bytes},
+        caches={key_of(one.labels): one.labels for one in caches},
+    )
+
+
+def clusters_at(answers: Mapping[str, Iterable[Element]], at_s: float, hardware: Hardware) -> tuple[Cluster, ...]:
+    """Every cluster that has tokens at one instant, from the answers to QUERIES then, by their names."""
+    grid = Grid(at_s, 1.0, 1)
+    return _clusters(grid, {name: grid.read_moment(answers.get(name, ())) for name in QUERIES}, hardware)
+
+
+def _clusters(grid: Grid, found: Mapping[str, Mapping[Key, _Floats]], hardware: Hardware) -> tuple[Cluster, ...]:
+    countries: dict[Key, str] = {key_of(line): line["country"] for line in grid.labels if line.get("country")}
     groups: dict[tuple[str, str], list[Key]] = {}
     for key in sorted({*found["answer"], *found["prompt"]}):
         groups.setdefault((key[0] or key[1], key[2]), []).append(key)
@@ -130,50 +137,17 @@ async def tokens_at(source: Source, at_s: float, step_s: float) -> dict[tuple[st
     for name in ("prompt", "answer"):
         answer = await source.query_at(QUERIES[name].format(window=_range(step_s)), at_s)
         # By engine first: under both names it is still one.
-        for key, value in {_key(one.labels): one.value for one in answer if not math.isnan(one.value)}.items():
+        for key, value in {key_of(one.labels): one.value for one in answer if not math.isnan(one.value)}.items():
             place = (key[0] or key[1], key[2])
             found[place] = found.get(place, 0.0) + 60 * value
     return found
-
-
-def _key(labels: Mapping[str, str]) -> Key:
-    return (
-        labels.get("cluster", ""),
-        labels.get("instance", ""),
-        labels.get("model_name", "unknown"),
-        labels.get("engine", ""),
-    )
-
-
-class _Grid:
-    """Puts points at equal steps; NaN where there is none."""
-
-    def __init__(self, start_s: float, step_s: float, num_steps: int) -> None:
-        self._start_s, self._step_s, self._num_steps = start_s, step_s, num_steps
-        self.labels: list[Mapping[str, str]] = []
-
-    def read(self, lines: Iterable[Line]) -> dict[Key, _Floats]:
-        """The lines' values by what they are of."""
-        found: dict[Key, _Floats] = {}
-        for line in lines:
-            self.labels.append(line.labels)
-            values = found.setdefault(_key(line.labels), np.full(self._num_steps, np.nan))
-            for at, value in line.points:
-                index = round((at - self._start_s) / self._step_s)
-                if 0 <= index < self._num_steps and math.isfinite(value):
-                    values[index] = value
-        return found
-
-    def readings(self, values: _Floats) -> Readings:
-        """As a series."""
-        return Readings(self._start_s, self._step_s, [float(value) for value in values])
 
 
 def _cluster(
     name: str,
     model: str,
     keys: Sequence[Key],
-    grid: _Grid,
+    grid: Grid,
     found: Mapping[str, Mapping[Key, _Floats]],
     hardware: Hardware,
     countries: Mapping[Key, str],

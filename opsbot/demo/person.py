@@ -40,9 +40,7 @@ class PageVisitor:
                             "channel": shown["id"],
                             "ts": message["ts"],
                             "block_id": block_id,
-                            "action_id": button["action_id"],
-                            "value": button.get("value", ""),
-                            "text": label,
+                            "action": {"type": "button", "action_id": button["action_id"]},
                         },
                     )
                     return bool(pressed.raise_for_status().json()["ok"])

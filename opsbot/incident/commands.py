@@ -10,6 +10,7 @@ from typing import Protocol
 
 from opsbot.alert.silence import Silence
 from opsbot.incident.explanation import Explanation
+from opsbot.incident.note import QuotedMessage
 from opsbot.incident.view import IncidentView
 from opsbot.oncall.turn import Turn
 from opsbot.people import Person
@@ -51,6 +52,34 @@ class IncidentCommands(Protocol):
 
         Raises: NotFoundError, ApprovalError, InvalidTransition.
         """
+        ...
+
+    async def add_note(self, incident_id: str, words: str, person: Person, request_id: str) -> str:
+        """Add the person's words to the timeline; answers one sentence for the person.
+
+        Args:
+            request_id: the same one again is the same note.
+
+        Raises: NotFoundError; ApprovalError; ConfigError for no words, or too many.
+        """
+        ...
+
+    async def quote(self, incident_id: str, message: QuotedMessage, person: Person) -> str:
+        """Add somebody's message to the timeline, once; answers one sentence for the person.
+
+        Raises: NotFoundError, ApprovalError.
+        """
+        ...
+
+    async def unquote(self, place: str, person: Person) -> str:
+        """Say in each timeline that has a message that it is taken off; answers one sentence, empty if none has it.
+
+        Raises: ApprovalError.
+        """
+        ...
+
+    async def incident_at(self, channel: str, ts: str) -> str | None:
+        """The id of the incident that the message there is ours about; None for anybody else's message."""
         ...
 
     async def silence(

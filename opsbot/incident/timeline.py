@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PAGE_KINDS = ("escalation.notified", "page.triggered")
+"""Entries that say that somebody was woken; where they are shown, they follow the incident's state."""
+
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:

@@ -83,6 +83,7 @@ class RunView:
         handle: what people call it: `r-3fa2c1`.
         inputs: that were given; all others are the runbook's defaults.
         follows: the handle of the run that it repeats.
+        cluster: what it is about; empty if that is not one cluster.
     """
 
     run_id: str
@@ -104,6 +105,7 @@ class RunView:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     follows: str | None = None
     handle: str = ""
+    cluster: str = ""
 
     def __post_init__(self) -> None:
         if not self.handle:

@@ -33,6 +33,21 @@ class PageNotes:
         text = f"{why}: nobody has been paged through it. Wake somebody by hand; {next_step}"
         self._say(incident_id, "page.late", text)
 
+    def paged(self, page: Page) -> None:
+        """PagerDuty has taken a page; in the incident's thread only."""
+        if page.incident is None or page.event.action != "trigger":
+            return
+        urgency = "high" if page.event.severity in ("critical", "error") else "low"
+        entry = TimelineEntry(
+            f"{_key(page.ref, 'page.triggered')}:{page.event.severity}",
+            page.ref,
+            self._clock.now(),
+            ACTOR,
+            "page.triggered",
+            f"Paged through PagerDuty, {urgency} urgency",
+        )
+        self._note(entry)
+
     def taken(self, incident_id: str) -> None:
         """The page was taken; said only where it was late."""
         if self._noted(_key(incident_id, "page.late")) is not None:

@@ -122,6 +122,7 @@ class PageWorker:
             return
         await asyncio.to_thread(self._store.mark_delivered, item.key, item.revision, CHANNEL, str(page.event))
         self._count("delivered")
+        await asyncio.to_thread(self._notes.paged, page)
         if page.incident is not None and item.ts in (None, NEVER):
             await asyncio.to_thread(self._notes.taken, page.ref)
 

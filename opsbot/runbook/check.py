@@ -57,9 +57,26 @@ class _Checker:
         for one in runbook.inputs:
             if one.default is None and is_for_alerts:
                 self.add(("inputs", one.name), f"an alert cannot give {one.name!r}: it needs a default", at_key=True)
+        self._hold()
         group = runbook.concurrency.group
         if group is not None:
             self._templates(("concurrency", "group"), group, variables(runbook, None, self._registry))
+
+    def _hold(self) -> None:
+        runbook, hold = self._runbook, self._runbook.hold
+        if hold is None or hold.input_name is None:
+            return
+        field = next((one for one in runbook.inputs if one.name == hold.input_name), None)
+        if field is None:
+            known = suggest(hold.input_name, [one.name for one in runbook.inputs])
+            self.add(("hold",), f"there is no input {hold.input_name!r}{known}")
+        elif field.type != "string":
+            self.add(("hold",), f"the input {field.name} is of type {field.type}; a length is a string such as 10m")
+        elif field.default is not None:
+            try:
+                runbook.hold_s({})
+            except ValueError as error:
+                self.add(("inputs", field.name, "default"), f"it says how long the run holds: {error}")
 
     def final(self, at: Location, step: Step) -> None:
         action = self._registry.find(step.uses)

@@ -171,7 +171,9 @@ def _end(found: DryRun, width: int) -> Iterator[Line]:
     runbook = found.runbook
     broken = "what was set is taken back" if runbook.on_failure == "rollback" else "what was set is kept"
     ended = "leases are given back" if runbook.on_resolve == "release" else "leases run out by themselves"
-    yield from _row("afterwards", f"if a step breaks, {broken}; when the incident ends, {ended}", width, indent=0)
+    hold_s = runbook.hold_s(found.inputs)
+    when = "when the incident ends" if hold_s is None else f"after {format_duration(hold_s)}"
+    yield from _row("afterwards", f"if a step breaks, {broken}; {when}, {ended}", width, indent=0)
     for problem in found.problems:
         yield from _row("PROBLEM", problem, width, "bad", indent=0)
     num = len(found.all_problems)

@@ -16,6 +16,7 @@ from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.runbook import texts
 from opsbot.runbook.held import Holdings
+from opsbot.runbook.holding import HOLD_IS_OVER, close_own_incident, held_until, how_held
 from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.result import Next
@@ -156,6 +157,10 @@ class Endings:
         if incident.is_resolved:
             return await self._let_go(run, RunState.SUCCEEDED)
         until = (run.started_at or run.created_at) + self.max_hold_s
+        if (gives_back_at := held_until(run)) is not None:
+            if self.clock.now() >= gives_back_at:
+                return await self._hold_is_over(run)
+            until = min(until, gives_back_at)
         if run.state is RunState.HOLDING and self.clock.now() >= until:
             return await self._give_to_person(run, "held for too long; it is no longer renewed and ends by itself")
         return self._standing(run.state, until if run.state is RunState.HOLDING else None)
@@ -178,8 +183,8 @@ class Endings:
         return await self._give_to_person(run, why)
 
     async def _hold(self, run: Run, incident: Incident, ending: Ending, detail: str) -> Standing:
-        held = "held until the incident ends"
-        run = await self._move(run, RunState.HOLDING, f"{held}; {detail}" if detail else held)
+        held, until = how_held(run, self.clock.now())
+        run = await self._move(run, RunState.HOLDING, f"{held}; {detail}" if detail else held, deadline=until)
         if run.state is not RunState.HOLDING:
             return await self.look_after(run.run_id)
         rows = await asyncio.to_thread(self.store.steps, run.run_id)
@@ -203,6 +208,12 @@ class Endings:
                 # It was resolved a moment ago; the next look lets go of what is held.
                 return await self.look_after(run.run_id)
         return await self.look_after(run.run_id)
+
+    async def _hold_is_over(self, run: Run) -> Standing:
+        problems = await self.holdings.end(run, await self.holdings.leases(run.run_id), "released")
+        if problems:
+            return await self._give_to_person(run, "; ".join(problems))
+        return await self._end(run, RunState.SUCCEEDED, HOLD_IS_OVER)
 
     async def _end_without_leases(self, run: Run, ending: Ending, detail: str) -> Standing:
         match ending:
@@ -250,6 +261,8 @@ class Endings:
                 if moved.state is RunState.FINISHING
                 else (await self.look_after(run.run_id))
             )
+        if state is not RunState.FAILED:
+            await asyncio.to_thread(close_own_incident, self.store, run, now)
         text = f"Runbook ended ({state.value})" + (f": {detail}" if detail else "")
         said = texts.entry(run, "ended", "run.ended", text, now)
         moved = await self._move(run, state, detail, said=said)
@@ -258,11 +271,18 @@ class Endings:
         self.holdings.locks.forget(run.run_id)
         return {"state": moved.state.value, "until": 0.0}
 
-    async def _move(self, run: Run, state: RunState, detail: str, *, said: TimelineEntry | None = None) -> Run:
+    async def _move(
+        self,
+        run: Run,
+        state: RunState,
+        detail: str,
+        *,
+        said: TimelineEntry | None = None,
+        deadline: float | None = None,
+    ) -> Run:
         entries = () if said is None else (said,)
-        return await self._commit(
-            run, Change(run.run_id, self.clock.now(), state=state, detail=detail, entries=entries)
-        )
+        change = Change(run.run_id, self.clock.now(), state=state, detail=detail, deadline=deadline, entries=entries)
+        return await self._commit(run, change)
 
     async def _commit(self, run: Run, change: Change) -> Run:
         """Move the run; a person who pressed Undo a moment earlier wins."""

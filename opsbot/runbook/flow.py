@@ -108,7 +108,14 @@ def _held(runbook: Runbook, leased: list[str]) -> str:
         return "nothing is held"
     if runbook.on_resolve == "keep":
         return "leases are kept until the incident ends, then run out by themselves"
-    return f"leases are held until the incident ends, then given back: {' → '.join(leased)}"
+    until = "until the incident ends" if runbook.hold is None else f"for {_length(runbook)} or until the incident ends"
+    return f"leases are held {until}, then given back: {' → '.join(leased)}"
+
+
+def _length(runbook: Runbook) -> str:
+    hold = runbook.hold
+    assert hold is not None
+    return format_duration(hold.seconds) if hold.seconds is not None else f"inputs.{hold.input_name}"
 
 
 def _card(runbook: Runbook, step: Step, number: str, registry: ActionRegistry) -> Card:

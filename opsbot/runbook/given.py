@@ -39,6 +39,11 @@ def checked_inputs(runbook: Runbook, given: Mapping[str, object]) -> Mapping[str
         if field.default is None and field.name not in given:
             what = f": {field.description}" if field.description else ""
             problems.append(f"{field.name} must be given ({field.type}{what})")
+    if not problems:
+        try:
+            runbook.hold_s(taken)
+        except ValueError as error:
+            problems.append(f"how long it holds: {error}")
     if problems:
         raise ConfigError(f"{runbook.runbook_id} is not started: {'; '.join(problems)}")
     return taken

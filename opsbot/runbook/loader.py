@@ -14,6 +14,7 @@ from opsbot.alert.matching import label_match
 from opsbot.errors import ConfigError
 from opsbot.runbook.action import ActionRegistry
 from opsbot.runbook.check import check
+from opsbot.runbook.hold import read_hold
 from opsbot.runbook.model import (
     Announce,
     Approval,
@@ -137,6 +138,7 @@ def to_runbook(file: RunbookFile, revision: str, source_json: str) -> Runbook:
         limits=Limits(file.limits.targets, file.limits.percent),
         on_resolve=file.on_resolve,
         finals=tuple(_step(step) for step in file.finally_),
+        hold=None if file.hold is None else read_hold(file.hold),
     )
 
 

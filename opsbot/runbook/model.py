@@ -11,6 +11,7 @@ from typing import Literal
 
 from opsbot.alert.matching import LabelMatch
 from opsbot.people import Role
+from opsbot.runbook.hold import Hold
 
 Mode = Literal["observe", "suggest", "auto"]
 OnVerifyFailed = Literal["continue", "undo", "stop"]
@@ -214,6 +215,7 @@ class Runbook:
         source_json: the file's data as JSON: what a run is pinned to.
         cooldown_s: shortest time between the starts of two runs for one target.
         finals: steps under `finally`, made when nothing is held any more, however the run went.
+        hold: how long it holds what it has set; None until its incident ends.
     """
 
     runbook_id: str
@@ -235,6 +237,16 @@ class Runbook:
     limits: Limits = Limits()
     on_resolve: OnResolve = "release"
     finals: tuple[Step, ...] = ()
+    hold: Hold | None = None
+
+    def hold_s(self, inputs: Mapping[str, object]) -> float | None:
+        """How long a run with *inputs* holds what it has set, seconds; None until its incident ends."""
+        return None if self.hold is None else self.hold.of(inputs, {one.name: one.default for one in self.inputs})
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether only people start it."""
+        return all(one.match is None and one.matchers is None for one in self.triggers)
 
     @property
     def all_steps(self) -> tuple[Step, ...]:

@@ -177,6 +177,9 @@ class Preparing:
     def _described(self, case: Case, action: Action[Any], row: StepRow) -> Description:
         arguments = action.arguments.model_validate(row.arguments)
         described = action.describe(arguments, row.prior or {}, case.step.lease_s)
+        hold_s = case.runbook.hold_s(case.run.inputs)
+        if hold_s is not None and action.takes_lease:
+            return replace(described, undo=f"given back after {format_duration(hold_s)}; {described.undo}")
         if case.step.undo is None or action.takes_lease:
             return described
         return replace(described, undo=f"Undo takes it back by {case.step.undo.uses}")

@@ -85,7 +85,8 @@ class Run:
         requester: the person who asked for it; empty for an alert's.
         inputs: values that were given; all others are the runbook's defaults.
         is_drill: whether it rehearses; an incident's run takes its knobs away from it.
-        deadline: no step begins later, seconds since the epoch; moves while the run is paused.
+        deadline: no step begins later, seconds since the epoch; moves while the run is paused. Of one that holds for a
+            stated time: when it gives back.
         paused_by: who has stopped it for now; None unless it is paused.
         follows: the earlier attempt that it repeats, from the step *from_step* on.
         ends_as: the final state, once only the steps under `finally` are left.

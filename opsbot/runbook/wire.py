@@ -24,6 +24,7 @@ from opsbot.alert.matching import MAX_MATCHERS, label_match
 from opsbot.errors import ConfigError
 from opsbot.people import Role
 from opsbot.promql.pattern import PatternError, compiled
+from opsbot.runbook.hold import HoldText
 from opsbot.runbook.model import Input, Scalar
 from opsbot.runbook.query import shape_problem
 from opsbot.value_words import KeyProblem, shown
@@ -311,6 +312,11 @@ class RunbookFile(WireModel):
     on_resolve: Literal["release", "keep"] = Field(
         default="release",
         description="When the incident ends: give back what was set, the youngest first; or keep it until it expires.",
+    )
+    hold: HoldText | None = Field(
+        default=None,
+        description="Give back what was set after this long, at the latest when the incident ends: `10m`, or a text "
+        "input, `${{ inputs.length }}`.",
     )
     cooldown: Duration = Field(default=0.0, description="Shortest time between two runs for one target.")
     max_runs: MaxRunsField = MaxRunsField()

@@ -16,7 +16,7 @@ from opsbot.people import Person
 from opsbot.runbook.run import StepState
 from opsbot.slack.buttons import block_id, confirm, consequences
 from opsbot.slack.steps import MAX_DETAIL, MAX_NAME, MAX_SENTENCE, approval_text
-from opsbot.slack.text import clock_time, escape, mrkdwn, person, shorten
+from opsbot.slack.text import clock_time, literal, mrkdwn, person, plain, shorten
 
 APPROVE = "approval.grant"
 REFUSE = "approval.refuse"
@@ -103,11 +103,11 @@ def announcement_text(said: AnnouncementView) -> str:
     )
     call = "\nWhoever has capacity to spare: say so below, and there is more time." if said.calls_for_capacity else ""
     offers = f"\nCapacity offered by {', '.join(person(one) for one in said.offers[:10])}" if said.offers else ""
-    return f"*Announced:* {escape(shorten(said.message, MAX_SENTENCE))}\n{when}{call}{offers}"
+    return f"*Announced:* {literal(shorten(said.message, MAX_SENTENCE))}\n{when}{call}{offers}"
 
 
 def _announcement(said: AnnouncementView) -> Question:
-    message = shorten(said.message, 150)
+    message = plain(said.message, 150)
     buttons = [
         ButtonElement(
             text="Object",
@@ -138,10 +138,10 @@ def _announcement(said: AnnouncementView) -> Question:
 
 def _unknown(run: RunView, step: StepView) -> Question:
     value = f"{run_reference(run.run_id)} {step.step_id}"
-    name = shorten(step.name, MAX_NAME)
+    name = plain(step.name, MAX_NAME)
     text = (
-        f"⚠ *Nobody knows whether this happened:* {escape(name)}\n"
-        f"{escape(shorten(step.detail, MAX_DETAIL))}\n"
+        f"⚠ *Nobody knows whether this happened:* {literal(name)}\n"
+        f"{literal(shorten(step.detail, MAX_DETAIL))}\n"
         "Look at the server first. *It happened:* the run goes on behind it. "
         "*It did not:* it is made once more. Undo takes back what the run has set."
     )

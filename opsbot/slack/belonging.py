@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from opsbot.incident.view import IncidentView, LinkView
-from opsbot.slack.text import escape, shorten
+from opsbot.slack.text import literal, shorten
 
 MOST_LISTED = 8
 MAX_SUMMARY = 150
@@ -17,7 +17,7 @@ def alert_lines(view: IncidentView) -> Iterator[str]:
     if incident.num_alerts > 1:
         yield f"*{incident.num_firing} of {incident.num_alerts} alerts fire*"
         firing = [alert for alert in view.alerts if alert.is_firing]
-        yield from (f"• {escape(shorten(alert.summary, MAX_SUMMARY))}" for alert in firing[:MOST_LISTED])
+        yield from (f"• {literal(shorten(alert.summary, MAX_SUMMARY))}" for alert in firing[:MOST_LISTED])
         left_out = incident.num_firing - len(firing[:MOST_LISTED])
         if left_out > 0:
             yield f"• … and {left_out} more"
@@ -30,13 +30,15 @@ def link_lines(view: IncidentView) -> Iterator[str]:
     if view.merged:
         yield f"Dealt with here too: {_names(view.merged)}"
     for link in view.links[:MOST_LISTED]:
-        yield f"Related: *{link.incident_id}* ({link.state}) {escape(shorten(link.reason, MAX_SUMMARY))}"
+        yield f"Related: *{link.incident_id}* ({link.state}) {literal(shorten(link.reason, MAX_SUMMARY))}"
 
 
 def _names(links: Sequence[LinkView]) -> str:
-    return ", ".join(f"*{link.incident_id}* {escape(shorten(link.title, MAX_SUMMARY))}" for link in links[:MOST_LISTED])
+    return ", ".join(
+        f"*{link.incident_id}* {literal(shorten(link.title, MAX_SUMMARY))}" for link in links[:MOST_LISTED]
+    )
 
 
 def _runbook(text: str) -> str:
     # An address is shown as one; a runbook's id is what `runbooks/` calls it.
-    return escape(shorten(text, MAX_SUMMARY)) if "/" in text else f"runbook *{escape(shorten(text, MAX_SUMMARY))}*"
+    return literal(shorten(text, MAX_SUMMARY)) if "/" in text else f"runbook *{literal(shorten(text, MAX_SUMMARY))}*"

@@ -6,7 +6,7 @@ again is harmless; every text from outside is escaped, and Slack's limits are ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, PlainTextObject, SectionBlock
@@ -14,28 +14,27 @@ from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, PlainTextO
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import HaltView, IncidentView
-from opsbot.slack.answering import answer_lines
+from opsbot.slack.answering import escalation_lines, had_by, holder
 from opsbot.slack.asked import questions
 from opsbot.slack.belonging import alert_lines, link_lines
 from opsbot.slack.buttons import block_id, incident_buttons
-from opsbot.slack.limits import MAX_BLOCKS, MAX_HEADER_TEXT, MAX_MESSAGE_TEXT
+from opsbot.slack.doing import doing
+from opsbot.slack.headline import STATE_EMOJI, fallback, header, more
+from opsbot.slack.limits import MAX_BLOCKS, MAX_MESSAGE_TEXT
 from opsbot.slack.run_menu import run_menu
 from opsbot.slack.steps import run_line, run_text
-from opsbot.slack.text import clock_time, date, duration, escape, mrkdwn, person, shorten, with_mentions, with_people
+from opsbot.slack.text import clock_time, date, duration, literal, mrkdwn, person, shorten, with_mentions, with_people
+from opsbot.slack.vital_lines import Shown, vital_blocks
 
-STATE_EMOJI: Mapping[IncidentState, str] = {
-    IncidentState.OPEN: "🔴",
-    IncidentState.ACKNOWLEDGED: "🟠",
-    IncidentState.MITIGATED: "🟡",
-    IncidentState.RESOLVED: "✅",
-}
 OPSBOT = "opsbot"
 """The actor of what the bot did itself; its own message needs no name."""
 MAX_LABEL = 80
-MAX_DESCRIPTION = 1000
+MAX_DESCRIPTION = 600
+MAX_DOING = 600
 MAX_ASKED = 15
-RESERVED_BLOCKS = 6
-"""Title, facts, blind warning, the global stop, the line that says what was left out, the incident's own buttons."""
+RESERVED_BLOCKS = 8
+"""Title, facts, numbers, chart, blind warning, the global stop, what was left out, the incident's own buttons."""
+NOTHING_SHOWN = Shown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +44,12 @@ class Message:
     Args:
         text: mrkdwn for notifications and for clients that show no blocks.
         blocks: at most 50.
+        file_id: of the chart that the blocks name.
     """
 
     text: str
     blocks: tuple[Block, ...]
+    file_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,17 @@ class Reply:
     is_broadcast: bool
 
 
-def incident_message(view: IncidentView, now: float) -> Message:
+def incident_message(view: IncidentView, now: float, shown: Shown = NOTHING_SHOWN) -> Message:
     """The incident's one message, with the buttons that fit its state; short once it is resolved."""
     incident = view.incident
     blocks: list[Block] = [
         HeaderBlock(
-            block_id=block_id("title", incident.incident_id),
-            text=PlainTextObject(text=shorten(title(incident), MAX_HEADER_TEXT), emoji=True),
+            block_id=block_id("title", incident.incident_id), text=PlainTextObject(text=header(incident), emoji=True)
         )
     ]
-    blocks += _resolved(view) if incident.is_resolved else _open(view, now)
-    buttons = incident_buttons(incident, view.runs)
-    if buttons is not None:
-        blocks.append(buttons)
-    return Message(shorten(_fallback(view), MAX_MESSAGE_TEXT), tuple(blocks))
+    blocks += _resolved(view, shown) if incident.is_resolved else _open(view, now, shown)
+    blocks.append(incident_buttons(incident, view.runs))
+    return Message(fallback(view, now), tuple(blocks), shown.file_id)
 
 
 def timeline_entry(entry: TimelineEntry) -> Reply:
@@ -89,25 +87,23 @@ def _wakes(entry: TimelineEntry) -> bool:
 
 
 def title(incident: Incident) -> str:
-    """State, number and title in plain text: `🔴 INC-1 KV cache pressure on local`."""
-    return f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.title}{_more(incident)}"
-
-
-def _more(incident: Incident) -> str:
-    num_others = incident.num_alerts - 1
-    return f" and {num_others} more" if num_others > 0 else ""
+    """State, number and title in plain text, for lists: `🔴 INC-1 KV cache pressure on local`."""
+    return f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.title}{more(incident)}"
 
 
 def facts(incident: Incident) -> str:
-    """Severity, state, where and since when, in one line of mrkdwn."""
-    parts = [f"*{incident.severity.capitalize()}*", _state_words(incident)]
-    parts += [
-        f"{name} *{escape(shorten(incident.labels[name], MAX_LABEL))}*"
+    """Severity, state, where and since when, in one line of mrkdwn, for lists."""
+    parts = [f"*{incident.severity.capitalize()}*", _state_words(incident), *places(incident)]
+    return " · ".join((*parts, f"since {date(incident.opened_at)}"))
+
+
+def places(incident: Incident) -> Sequence[str]:
+    """Cluster and instance, in mrkdwn."""
+    return [
+        f"{name} *{literal(shorten(incident.labels[name], MAX_LABEL))}*"
         for name in ("cluster", "instance")
         if incident.labels.get(name)
     ]
-    parts.append(f"since {date(incident.opened_at)}")
-    return " · ".join(parts)
 
 
 def _state_words(incident: Incident) -> str:
@@ -119,18 +115,22 @@ def _state_words(incident: Incident) -> str:
     return f"{incident.state.value}, acknowledged by {who}"
 
 
-def _open(view: IncidentView, now: float) -> Sequence[Block]:
+def _open(view: IncidentView, now: float, shown: Shown) -> Sequence[Block]:
     incident = view.incident
-    lines = [facts(incident)]
-    if incident.merged_into is not None:
-        lines.append(f"Dealt with under *{incident.merged_into}*")
+    found = doing(view, now)
+    parts = [f"*{incident.incident_id}* {incident.state.value}", *places(incident), f"since {date(incident.opened_at)}"]
+    lines = [
+        f"*{found.label}:* {literal(shorten(found.text, MAX_DOING))}",
+        f"{holder(view)} · {' · '.join(parts)}",
+    ]
     if incident.hold is not None and incident.hold.reason:
-        lines.append(f"⚠ *Stays open:* {escape(incident.hold.reason)}")
+        lines.append(f"*Stays open:* {literal(incident.hold.reason)}")
+    lines += escalation_lines(view)
     if incident.description:
-        lines.append(escape(shorten(incident.description, MAX_DESCRIPTION)))
-    if incident.value is not None:
+        lines.append(literal(shorten(incident.description, MAX_DESCRIPTION)))
+    if incident.value is not None and not shown.numbers:
         lines.append(f"Last value: *{incident.value:.4g}*")
-    lines += [*answer_lines(view), *alert_lines(view), *link_lines(view)]
+    lines += [*alert_lines(view), *link_lines(view)]
     blocks: list[Block] = [
         SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
     ]
@@ -138,16 +138,19 @@ def _open(view: IncidentView, now: float) -> Sequence[Block]:
         blocks.append(SectionBlock(block_id=block_id("blind", incident.incident_id), text=mrkdwn(_blind(view))))
     if view.halt is not None:
         blocks.append(SectionBlock(block_id=block_id("halt", incident.incident_id), text=mrkdwn(halt_text(view.halt))))
+    blocks += vital_blocks(incident.incident_id, shown)
     asked = list(questions(view, now))
     # What the reader is asked to decide is kept before what they are told, should both not fit.
     asked, left_out = asked[:MAX_ASKED], len(asked[MAX_ASKED:])
     room = MAX_BLOCKS - RESERVED_BLOCKS - 2 * len(asked)
+    blocks += [block for question in asked for block in question.blocks]
+    # The newest run is the one that matters; the oldest are left out first.
+    runs = view.runs[max(0, len(view.runs) - room) :]
     blocks += [
         SectionBlock(block_id=block_id("run", run.run_id), text=mrkdwn(run_text(run)), accessory=run_menu(run))
-        for run in view.runs[:room]
+        for run in runs
     ]
-    left_out += len(view.runs[room:])
-    blocks += [block for question in asked for block in question.blocks]
+    left_out += len(view.runs) - len(runs)
     if left_out:
         blocks.append(ContextBlock(elements=[mrkdwn(f"… and {left_out} more; `opsbot incidents` lists them")]))
     return blocks
@@ -157,51 +160,32 @@ def halt_text(halt: HaltView) -> str:
     """The global stop, in a few words that cannot be overlooked."""
     return (
         f"■ *All runs are stopped* by {person(halt.created_by)} since {date(halt.created_at)}: "
-        f"{escape(shorten(halt.reason, MAX_LABEL * 4))}\n"
+        f"{literal(shorten(halt.reason, MAX_LABEL * 4))}\n"
         "No run changes anything by itself, and nothing is given back. `/ops go-on` lifts it."
     )
 
 
-def _resolved(view: IncidentView) -> Sequence[Block]:
+def _resolved(view: IncidentView, shown: Shown) -> Sequence[Block]:
     incident = view.incident
     ended_at = incident.updated_at if incident.resolved_at is None else incident.resolved_at
-    lines = [
-        f"Resolved {date(ended_at)} after {duration(ended_at - incident.opened_at)} · "
-        f"{incident.severity}"
-        + (
-            f" · cluster *{escape(shorten(incident.labels['cluster'], MAX_LABEL))}*"
-            if "cluster" in incident.labels
-            else ""
-        )
+    how = next((entry for entry in reversed(view.timeline) if entry.kind == "incident.resolved"), None)
+    parts = [f"*{incident.incident_id}* resolved {date(ended_at)}", f"after {duration(ended_at - incident.opened_at)}"]
+    lines = [" · ".join((*parts, f"was {incident.severity}", *places(incident)))]
+    if how is not None:
+        by = "" if how.actor == OPSBOT else f"{person(how.actor)}: "
+        lines.append(f"{by}{literal(shorten(how.text, MAX_DESCRIPTION))}")
+    lines += had_by(view)
+    lines += [run_line(run) for run in view.runs[-10:]]
+    lines.append(f"Postmortem: `opsbot postmortem {incident.incident_id}` writes it, with charts.")
+    facts = SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
+    return [
+        facts,
+        *vital_blocks(incident.incident_id, Shown(file_id=shown.file_id, alt_text=shown.alt_text, title=shown.title)),
     ]
-    lines += [*answer_lines(view), *(run_line(run) for run in view.runs[:10])]
-    return [SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))]
 
 
 def _blind(view: IncidentView) -> str:
     incident = view.incident
     since = next((entry.at for entry in reversed(view.timeline) if entry.kind == "incident.blind"), incident.updated_at)
-    where = escape(shorten(incident.labels.get("cluster", "its source"), MAX_LABEL))
+    where = literal(shorten(incident.labels.get("cluster", "its source"), MAX_LABEL))
     return f"⚠ *No metrics from {where} since {clock_time(since)}:* what you see is held, not recovered."
-
-
-def _fallback(view: IncidentView) -> str:
-    incident = view.incident
-    text = (
-        f"{STATE_EMOJI[incident.state]} {incident.incident_id} {incident.severity}, {incident.state.value}: "
-        + escape(shorten(incident.title, MAX_DESCRIPTION))
-        + _more(incident)
-    )
-    if incident.is_resolved:
-        return text
-    if incident.is_blind:
-        text += " (no metrics, state is held)"
-    if view.halt is not None:
-        text += ". All runs are stopped"
-    said = [one for run in view.runs for one in run.announcements]
-    if said:
-        text += f". Announced: {escape(shorten(said[0].message, MAX_DESCRIPTION))}"
-    asked = [approval for run in view.runs for approval in run.approvals]
-    if asked:
-        text += f". Approval needed: {escape(shorten(asked[0].will_do, MAX_DESCRIPTION))}"
-    return text

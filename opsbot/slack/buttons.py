@@ -6,50 +6,75 @@ what it showed. Rights are checked by the command that a press calls, never by l
 
 from __future__ import annotations
 
-from slack_sdk.models.blocks import ActionsBlock, ButtonElement, ConfirmObject, PlainTextObject
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    ButtonElement,
+    ConfirmObject,
+    InteractiveElement,
+    Option,
+    OverflowMenuElement,
+    PlainTextObject,
+)
 
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.view import ApprovalView, RunView
-from opsbot.slack.limits import (
-    MAX_ACTION_ELEMENTS,
-    MAX_BLOCK_ID,
-    MAX_BUTTON_TEXT,
-    MAX_CONFIRM_TEXT,
-    MAX_CONFIRM_TITLE,
-)
-from opsbot.slack.text import shorten
+from opsbot.slack.limits import MAX_BLOCK_ID, MAX_CONFIRM_TEXT, MAX_CONFIRM_TITLE
+from opsbot.slack.text import plain, shorten
+from opsbot.slack.unseen import fit_to_leave
 
 ACKNOWLEDGE = "incident.acknowledge"
+WHY = "incident.why"
+MENU = "incident.menu"
 GO_ON = "halt.go_on"
 UNDO = "run.undo"
+MOST_UNDO = 2
+"""More than these stand in the menus of their runs; a person reads five buttons, not nine."""
+MAX_UNDO_NAME = 40
 
 
-def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBlock | None:
-    """Acknowledge while nobody has, Undo for every run that holds something; None when there is nothing to press."""
-    elements: list[ButtonElement] = []
-    if incident.state is IncidentState.OPEN:
-        elements.append(ButtonElement(text="Acknowledge", action_id=ACKNOWLEDGE, value=incident.incident_id))
-    undoable = [run for run in runs if run.can_undo]
-    for number, run in enumerate(undoable[: MAX_ACTION_ELEMENTS - 1]):
+def incident_buttons(incident: Incident, runs: tuple[RunView, ...]) -> ActionsBlock:
+    """What can be done with the incident as it is: at most five, what is done most in front, the rest in a menu."""
+    elements: list[InteractiveElement] = []
+    if incident.state is IncidentState.OPEN and incident.merged_into is None:
         elements.append(
-            ButtonElement(
-                text=shorten("Undo" if len(undoable) == 1 else f"Undo: {run.runbook_name}", MAX_BUTTON_TEXT),
-                action_id=UNDO if number == 0 else f"{UNDO}.{number}",
-                value=run.run_id,
-                style="danger",
-                confirm=confirm(
-                    "Undo this run?",
-                    f"Takes back everything that “{shorten(run.runbook_name, 150)}” has changed and still holds. "
-                    "The incident stays open.",
-                    "Undo",
-                    "Keep",
-                    style="danger",
-                ),
-            )
+            ButtonElement(text="Acknowledge", action_id=ACKNOWLEDGE, value=incident.incident_id, style="primary")
         )
-    if not elements:
-        return None
-    return ActionsBlock(block_id=block_id("incident", incident.incident_id), elements=elements)
+    undoable = [run for run in reversed(runs) if run.can_undo][:MOST_UNDO]
+    elements += [_undo(run, number, is_only=len(undoable) == 1) for number, run in enumerate(undoable)]
+    elements.append(ButtonElement(text="Why?", action_id=WHY, value=incident.incident_id))
+    menu = _menu(incident)
+    return ActionsBlock(block_id=block_id("incident", incident.incident_id), elements=[*elements, menu])
+
+
+def _undo(run: RunView, number: int, *, is_only: bool) -> ButtonElement:
+    name = plain(run.runbook_name, 150)
+    return ButtonElement(
+        text="Undo" if is_only else f"Undo: {shorten(name, MAX_UNDO_NAME)}",
+        action_id=UNDO if number == 0 else f"{UNDO}.{number}",
+        value=run.run_id,
+        style="danger",
+        confirm=confirm(
+            "Undo this run?",
+            f"Takes back everything that “{name}” has changed and still holds. The incident stays open.",
+            "Undo",
+            "Keep",
+            style="danger",
+        ),
+    )
+
+
+def _menu(incident: Incident) -> OverflowMenuElement:
+    """Entries are `<verb> <incident id>`; each opens a dialog that says what it does."""
+    entries: list[tuple[str, str]] = []
+    if not incident.is_resolved and incident.merged_into is None:
+        if incident.labels.get("cluster"):
+            entries.append(("hold", "Hold its knobs …"))
+        entries += [("silence", "Silence its alerts …"), ("resolve", "Resolve by hand …")]
+    entries.append(("note", "Add a note …"))
+    return OverflowMenuElement(
+        action_id=MENU,
+        options=[Option(text=label, value=f"{verb} {incident.incident_id}") for verb, label in entries],
+    )
 
 
 def go_on_button() -> ActionsBlock:
@@ -70,7 +95,7 @@ def block_id(kind: str, reference: str) -> str:
 
 def consequences(approval: ApprovalView) -> str:
     """Both sentences within the dialog's limit; the message above the button shows them in full."""
-    will_do, undo = f"Will do: {approval.will_do}", f"Taken back: {approval.undo}"
+    will_do, undo = f"Will do: {fit_to_leave(approval.will_do)}", f"Taken back: {fit_to_leave(approval.undo)}"
     room = MAX_CONFIRM_TEXT - 1
     undo_room = max(room // 3, room - len(will_do))
     undo = shorten(undo, undo_room)
@@ -82,7 +107,7 @@ def confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None
     # Plain text, because the sentences come from the domain and are not to be formatted here.
     return ConfirmObject(
         title=shorten(title, MAX_CONFIRM_TITLE),
-        text=PlainTextObject(text=shorten(text, MAX_CONFIRM_TEXT)),
+        text=PlainTextObject(text=shorten(fit_to_leave(text), MAX_CONFIRM_TEXT)),
         confirm=confirm,
         deny=deny,
         style=style,

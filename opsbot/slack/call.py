@@ -130,6 +130,12 @@ def refusal_pause_s(error: SlackApiError) -> float | None:
     return _retry_after(error) if answer_to(error_code(error), _status(error)).do is Do.WAIT else None
 
 
+def retry_after(error: SlackApiError) -> float | None:
+    """How long Slack asks to wait, in seconds; None if it asks for nothing."""
+    is_limit = _status(error) == 429 or error_code(error) == "ratelimited"
+    return _retry_after(error) if is_limit else None
+
+
 def _retry_after(error: SlackApiError) -> float:
     headers = getattr(error.response, "headers", None) or {}
     for name, value in headers.items():

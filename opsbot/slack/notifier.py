@@ -7,21 +7,25 @@ being posted twice. The text is made at the moment of the call from what the sto
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from opsbot.clock import Clock
 from opsbot.errors import NotFoundError
-from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.timeline import PAGE_KINDS, TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.notify.notifier import DeliveryError, Place
 from opsbot.notify.outbox import OutboxItem
 from opsbot.slack.blocks import incident_message, timeline_entry
-from opsbot.slack.call import NotInChannel, answered, next_cursor, rows
+from opsbot.slack.call import BadBlocks, NotInChannel, answered, next_cursor, rows
 from opsbot.slack.channel import CHANNEL_NOT_FOUND, Channel
 from opsbot.slack.many_entries import many_entries
+from opsbot.slack.page_card import page_card
+from opsbot.slack.pictures import Pictures
 from opsbot.slack.remarks import with_remarks
 from opsbot.slack.saying import Content, said
 
@@ -39,6 +43,7 @@ class SlackNotifier:
     Args:
         client: without retry handlers, since a repeated post is a second message.
         view, entry: read the store; called in a thread; raise NotFoundError (an entry may also be None).
+        pictures: what incidents' messages show beside their text; None for text alone.
     """
 
     def __init__(
@@ -48,12 +53,14 @@ class SlackNotifier:
         view: Callable[[str], IncidentView],
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
+        pictures: Pictures | None = None,
     ) -> None:
         self._client = client
         self._channel = channel
         self._view = view
         self._entry = entry
         self._clock = clock
+        self._pictures = pictures
         self._own_ids: frozenset[str] | None = None
 
     def where(self, item: OutboxItem) -> str:
@@ -62,7 +69,9 @@ class SlackNotifier:
 
     async def post(self, item: OutboxItem, thread: Place | None) -> Place:
         """Post to the channel, or as a reply in *thread*; joins a public channel that the bot is not in."""
-        content = await self._content(item)
+        return await self._with_picture(item, lambda content: self._post(item, thread, content))
+
+    async def _post(self, item: OutboxItem, thread: Place | None, content: Content) -> Place:
         channel = await self._channel.id() if thread is None else thread.channel
 
         def send(content: Content) -> Awaitable[AsyncSlackResponse]:
@@ -90,13 +99,47 @@ class SlackNotifier:
 
     async def update(self, item: OutboxItem, place: Place) -> Place:
         """Edit the message in place."""
+        await self._recall(item, place)
+        return await self._with_picture(item, lambda content: self._edit(item, place, content))
 
+    async def _with_picture(self, item: OutboxItem, send: Callable[[Content], Awaitable[Place]]) -> Place:
+        """Send it; where Slack takes no message with that chart, without."""
+        content = await self._content(item)
+        pictures = self._pictures if item.kind == "incident_message" else None
+        if pictures is None:
+            return await send(content)
+        try:
+            place = await send(content)
+        except BadBlocks:
+            # Where it is not for the picture, its text will be said alone.
+            content = await self._content(item) if pictures.refused(item.ref) else replace(content, file_id=None)
+            place = await send(content)
+        pictures.delivered(item.ref, content.file_id)
+        return place
+
+    async def _recall(self, item: OutboxItem, place: Place) -> None:
+        """Learn once which chart an earlier process has put into the message, so that it is kept, or deleted."""
+        if item.kind != "incident_message" or self._pictures is None or self._pictures.knows(item.ref):
+            return
+        stands: Sequence[Mapping[str, object]] = ()
+        with contextlib.suppress(DeliveryError):
+            page = await answered(
+                self._client.conversations_history(
+                    channel=place.channel, oldest=place.ts, latest=place.ts, inclusive=True, limit=1
+                ),
+                f"look at {item.key}",
+            )
+            stands = [message for message in rows(page, "messages") if message.get("ts") == place.ts]
+        blocks = stands[0].get("blocks") if stands else None
+        self._pictures.recall(item.ref, blocks if isinstance(blocks, list) else ())
+
+    async def _edit(self, item: OutboxItem, place: Place, content: Content) -> Place:
         def send(content: Content) -> Awaitable[AsyncSlackResponse]:
             return self._client.chat_update(
                 channel=place.channel, ts=place.ts, text=content.text, blocks=content.blocks, metadata=_metadata(item)
             )
 
-        await said(send, await self._content(item), f"edit {item.key}")
+        await said(send, content, f"edit {item.key}")
         return place
 
     async def find(self, item: OutboxItem, thread: Place | None) -> Place | None:
@@ -141,19 +184,27 @@ class SlackNotifier:
         try:
             if item.kind == "incident_message":
                 view = await asyncio.to_thread(self._view, item.ref)
-                message = incident_message(view, self._clock.now())
-                return with_remarks(Content(message.text, message.blocks, False, view.incident.opened_at), item)
+                now = self._clock.now()
+                message = incident_message(view, now) if self._pictures is None else self._pictures.message(view, now)
+                content = Content(message.text, message.blocks, False, view.incident.opened_at, message.file_id)
+                return with_remarks(content, item)
             entries = [await asyncio.to_thread(self._entry, ref) for ref in (item.ref, *item.carried)]
             found = [entry for entry in entries if entry is not None]
             if not found:
                 raise NotFoundError(f"there is no timeline entry {item.ref}")
+            entry = found[0]
+            if entry.kind in PAGE_KINDS and not item.carried:
+                view = await asyncio.to_thread(self._view, entry.incident_id)
+                card = page_card(entry, view)
+                return with_remarks(Content(card.text, card.blocks, entry.is_broadcast, entry.at), item)
         except NotFoundError as error:
             raise DeliveryError(f"{item.key} names something that is not stored: {error}", retryable=False) from error
         if item.carried:
             reply = many_entries(found, item.late, is_over=item.is_over)
-            return Content(reply.text, None, reply.is_broadcast, found[0].at)
-        reply = timeline_entry(found[0])
-        return with_remarks(Content(reply.text, None, reply.is_broadcast, found[0].at), item)
+            return Content(reply.text, None, reply.is_broadcast, entry.at)
+        # What is over wakes nobody any more.
+        reply = timeline_entry(replace(entry, kind="over") if item.is_over and item.late is not None else entry)
+        return with_remarks(Content(reply.text, None, reply.is_broadcast, entry.at), item)
 
 
 def _metadata(item: OutboxItem) -> dict[str, object]:

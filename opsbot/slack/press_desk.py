@@ -17,7 +17,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
-from opsbot.slack import incident_presses, run_presses
+from opsbot.slack import form_desk, incident_presses, run_presses
 from opsbot.slack.call import error_code
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
@@ -30,8 +30,10 @@ logger = logging.getLogger(__name__)
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Press again to retry."
 HANDLERS: Mapping[str, Handler] = {
     **incident_presses.PRESSES,
+    **incident_presses.SUBMISSIONS,
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
+    **form_desk.SUBMISSIONS,
 }
 """By action id, or by a dialog's callback id."""
 _NUMBER = re.compile(r"\.\d+$")

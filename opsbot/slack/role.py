@@ -7,7 +7,7 @@ not be said is said later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from opsbot.clock import Clock
@@ -33,10 +33,14 @@ from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
-from opsbot.slack.seat import Seat
+from opsbot.slack.pictures import Pictures, Vitals
+from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.seen import Seen
 from opsbot.slack.tiers import PER_MINUTE
+from opsbot.slack.upload import Uploader
 from opsbot.slack.work import Work
+from opsbot.spoken.commands import ActCommands
+from opsbot.vitals.day import FleetDay
 
 FINISH_WITHIN_S = 5.0
 
@@ -45,12 +49,15 @@ class SlackRole:
     """Slack for one core.
 
     Args:
-        commands, runs: what buttons and slash commands call.
+        commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
+        fleet, day: the numbers of now, and of the day.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
         lag: how much waits in the outbox; called in threads.
+        vitals: numbers and charts of incidents; None for text alone.
+        show_again: wishes an incident's message edited; called in threads.
     """
 
     def __init__(
@@ -63,10 +70,19 @@ class SlackRole:
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
         runs: RunCommands,
+        vitals: Vitals | None = None,
+        show_again: Callable[[str], object] | None = None,
+        *,
+        acts: ActCommands | None = None,
+        fleet: FleetReader | None = None,
+        day: Callable[[], Awaitable[FleetDay | None]] | None = None,
         take: Callable[[str], bool] | None = None,
         lag: Callable[[], Lag] = Lag,
     ) -> None:
         self._runs = runs
+        self._acts = acts
+        self._fleet = fleet
+        self._day = day
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -74,6 +90,10 @@ class SlackRole:
         self._view = view
         self._entry = entry
         self._clock = clock
+        self._vitals = vitals
+        self._show_again = show_again
+        self._pictures: Pictures | None = None
+        self._drawing: asyncio.Task[None] | None = None
         self._work = Work()
         self._seen = Seen(take)
         self._stored_lag = lag
@@ -97,6 +117,11 @@ class SlackRole:
         """How far behind Slack is with what must be said, and why; reads the store, so it is called in a thread."""
         return replace(self._stored_lag(), outage=self._reach.outage)
 
+    @property
+    def picture_problem(self) -> str | None:
+        """Why messages have no charts, and what to do about it; None while there is none to report."""
+        return None if self._pictures is None else self._pictures.problem
+
     async def start(self) -> None:
         """Begin to listen and to deliver; returns at once and does not need Slack to be there."""
         forget_outside_settings(self._settings)
@@ -104,7 +129,11 @@ class SlackRole:
         poster = delivery_client(self._settings, budget, self._clock)
         answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
-        notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock)
+        if self._vitals is not None:
+            uploader = Uploader(poster, self._clock)
+            self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
+            self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
+        notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
         pipeline = Pipeline(self._outbox, notifier, self._clock, budget, reach=self._reach)
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
@@ -116,10 +145,13 @@ class SlackRole:
             self._work,
             self.wake,
             self._clock,
+            acts=self._acts,
+            fleet=self._fleet,
+            day=self._day,
             seen=self._seen,
             lag=self.lag,
         )
-        register(app, seat)
+        register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
@@ -128,8 +160,14 @@ class SlackRole:
     async def stop(self) -> None:
         """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""
         await _end(self._listening)
+        await _end(self._drawing)
         await self._work.finish(FINISH_WITHIN_S)
         await _end(self._delivering)
+
+    def _wish_again(self, incident_id: str) -> None:
+        if self._show_again is not None:
+            self._show_again(incident_id)
+            self.wake()
 
     def wake(self) -> None:
         """Deliver now instead of at the next half second; may be called from any thread."""

@@ -30,12 +30,14 @@ class Content:
     Args:
         text: mrkdwn.
         happened_at: when that became so, seconds since the epoch.
+        file_id: of the picture among the blocks.
     """
 
     text: str
     blocks: tuple[Block, ...] | None
     is_broadcast: bool
     happened_at: float
+    file_id: str | None = None
 
 
 async def said(
@@ -43,12 +45,15 @@ async def said(
 ) -> AsyncSlackResponse:
     """The answer of *send* to *content*, or to what is left of it.
 
-    Raises: what `answered` raises, if Slack takes nothing of it.
+    Raises: what `answered` raises, if Slack takes nothing of it; BadBlocks at once where the blocks hold a picture,
+        since it may be the picture that is refused.
     """
     for left in _ever_less(content):
         try:
             return await answered(send(left), what, is_post=is_post)
         except (TooLong, BadBlocks) as error:
+            if isinstance(error, BadBlocks) and left.file_id is not None and left.blocks:
+                raise
             logger.error("%s; it goes with less", error)
             refusal = error
     raise refusal

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
 from opsbot.notify.lag import Lag
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
+from opsbot.slack.quotes import Quotes
 from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
+from opsbot.spoken.commands import ActCommands
+from opsbot.vitals.day import FleetDay
+from opsbot.vitals.vitals import Fleet
+
+
+class FleetReader(Protocol):
+    """Reads the fleet in one round of questions, once for all who ask at the same time. Never raises."""
+
+    async def fleet(self) -> Fleet:
+        """Every cluster now."""
+        ...
+
+    async def before(self) -> Fleet:
+        """Every cluster a while ago."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +36,15 @@ class Seat:
     """The on-call seat.
 
     Args:
-        incidents, runs: what buttons, dialogs and slash commands call; rights are checked there.
+        incidents, runs, acts: what buttons, dialogs and slash commands call; rights are checked there.
         person_for: a Slack user id's person, with roles.
         work: goes on after Slack has its acknowledgement.
         wake: has what changed told at once; may be called from any thread.
         seen: what was taken already, since Slack delivers some things twice.
         lag: how far behind Slack is with what must be said; called in a thread.
+        fleet: reads what every cluster does now; None where nothing does.
+        day: reads the fleet's day.
+        quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
     incidents: IncidentCommands
@@ -35,3 +55,7 @@ class Seat:
     clock: Clock
     seen: Seen = field(default_factory=Seen)
     lag: Callable[[], Lag] = Lag
+    acts: ActCommands | None = None
+    fleet: FleetReader | None = None
+    day: Callable[[], Awaitable[FleetDay | None]] | None = None
+    quotes: Quotes = field(default_factory=Quotes)

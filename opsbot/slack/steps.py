@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from opsbot.incident.view import ApprovalView, RunView, StepView
 from opsbot.runbook.run import RunState, StepState
-from opsbot.slack.text import date, duration, escape, person, shorten
+from opsbot.slack.text import date, duration, literal, person, shorten
 
 STEP_MARKS: Mapping[str, str] = {
     StepState.PENDING: "○",
@@ -64,14 +64,14 @@ MAX_SENTENCE = 1200
 
 def run_line(run: RunView) -> str:
     """The run's name and state in one line of mrkdwn."""
-    detail = f" ({escape(shorten(run.detail, MAX_DETAIL))})" if run.detail else ""
+    detail = f" ({literal(shorten(run.detail, MAX_DETAIL))})" if run.detail else ""
     took = f" after {duration(run.ended_at - run.started_at)}" if run.ended_at is not None else ""
     words = RUN_WORDS.get(run.state, run.state)
     if run.paused_by is not None and run.ended_at is None:
-        why = escape(shorten(run.pause_reason or "", MAX_DETAIL))
+        why = literal(shorten(run.pause_reason or "", MAX_DETAIL))
         words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
     by = f", asked for by {person(run.requester)}" if run.requester else ""
-    name = escape(shorten(run.runbook_name, MAX_NAME))
+    name = literal(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
 
 
@@ -97,9 +97,9 @@ def run_text(run: RunView) -> str:
 
 def step_line(step: StepView) -> str:
     """One step: mark, name, and what is to be said about it."""
-    said = [STEP_WORDS.get(step.state, ""), escape(shorten(step.detail, MAX_DETAIL))]
+    said = [STEP_WORDS.get(step.state, ""), literal(shorten(step.detail, MAX_DETAIL))]
     rest = ": ".join(part for part in said if part)
-    name = escape(shorten(step.name, MAX_NAME))
+    name = literal(shorten(step.name, MAX_NAME))
     return f"{STEP_MARKS.get(step.state, '·')}  {name}" + (f" · {rest}" if rest else "")
 
 
@@ -108,6 +108,6 @@ def approval_text(approval: ApprovalView) -> str:
     late = ". If nobody decides, it is done" if approval.on_timeout == "proceed" else ""
     return (
         f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}{late}\n"
-        f"*Will do:* {escape(shorten(approval.will_do, MAX_SENTENCE))}\n"
-        f"*Taken back:* {escape(shorten(approval.undo, MAX_SENTENCE))}"
+        f"*Will do:* {literal(shorten(approval.will_do, MAX_SENTENCE))}\n"
+        f"*Taken back:* {literal(shorten(approval.undo, MAX_SENTENCE))}"
     )

@@ -1,7 +1,8 @@
 """Text as Slack reads it: escaping, shortening, dates in the reader's own time zone, and people.
 
-Everything that came from outside (titles, labels, sentences of the domain) passes `escape` before it stands in mrkdwn;
-nothing here adds a mention that the caller did not ask for.
+Everything that came from outside passes `escape` (sentences of the domain) or `literal` (titles, labels, people's
+words) before it stands in mrkdwn, and `plain` before it stands in plain text; nothing here adds a mention that the
+caller did not ask for.
 """
 
 from __future__ import annotations
@@ -12,16 +13,33 @@ from datetime import UTC, datetime
 from slack_sdk.models.blocks import MarkdownTextObject
 
 from opsbot.slack.limits import MAX_SECTION_TEXT
+from opsbot.slack.unseen import fit_to_leave
 
 _SLACK_USER = re.compile(r"^[UW][A-Z0-9]{2,}$")
+_FORMATS = re.compile(r"\*(?=\S)|(?<=\S)\*|(?<!\w)[_~](?=\S)|(?<=\S)[_~](?!\w)|`")
+_LOOKS_LIKE = {"*": "∗", "_": "ˍ", "~": "∼", "`": "'"}
 
 
 def escape(text: str) -> str:
     """*text* with the three control characters replaced, so that it is shown and never interpreted as a mention.
 
+    Secrets, unseen characters and callers' addresses are taken out; no code block begins that could swallow what
+    follows. Single backticks of our own sentences stay.
+
     Source: docs.slack.dev, page "Formatting message text", section "Escaping text".
     """
+    text = fit_to_leave(text).replace("```", "'''")
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def literal(text: str) -> str:
+    """Escaped *text* in which nothing formats either: what would is replaced by what looks like it."""
+    return _FORMATS.sub(lambda found: _LOOKS_LIKE[found[0]], escape(text))
+
+
+def plain(text: str, limit: int) -> str:
+    """*text* for a plain text object: in one line, at most *limit* characters, fit to leave."""
+    return shorten(" ".join(fit_to_leave(text).split()), limit)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -18,6 +18,7 @@ class Typed:
         text: behind `/ops`; behind the verb for the verb's own handler.
         request_id: tells this command from any other, so that a repeat acts once.
         channel: where it was typed.
+        thread_ts: of the thread where it was typed, if any.
         trigger_id: opens a dialog, within three seconds.
     """
 
@@ -26,6 +27,7 @@ class Typed:
     request_id: str = ""
     channel: str | None = None
     trigger_id: str = ""
+    thread_ts: str | None = None
 
     def rest(self, text: str) -> Typed:
         """The same with the verb taken off."""

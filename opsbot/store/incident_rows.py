@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from opsbot.alert.alert import Alert
 from opsbot.incident.incident import Incident
 from opsbot.store import schema
-from opsbot.store.rows import incident_id, incident_number, wish_entry_pages, wish_incident
+from opsbot.store.rows import incident_id, incident_number, wish_entry_pages, wish_incident, wish_page_cards
 
 
 def insert_incident(connection: Connection, alert: Alert, incident: Incident, starts_at: float) -> Incident:
@@ -32,7 +32,11 @@ def insert_incident(connection: Connection, alert: Alert, incident: Incident, st
 def save_incident(connection: Connection, incident: Incident) -> None:
     """Write a changed incident and wish it shown."""
     number = incident_number(incident.incident_id)
-    connection.execute(update(schema.incident).where(schema.incident.c.number == number).values(**_columns(incident)))
+    table = schema.incident
+    before = connection.execute(select(table.c.state).where(table.c.number == number)).scalar()
+    connection.execute(update(table).where(table.c.number == number).values(**_columns(incident)))
+    if before != incident.state.value:
+        wish_page_cards(connection, number)
     wish_incident(connection, number)
     if incident.is_resolved:
         wish_entry_pages(connection, number)

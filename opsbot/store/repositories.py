@@ -14,6 +14,7 @@ from opsbot.store.escalations import EscalationRepository
 from opsbot.store.handling import HandlingRepository
 from opsbot.store.incidents import IncidentRepository
 from opsbot.store.knobs import KnobRepository
+from opsbot.store.notes import NoteRepository
 from opsbot.store.notices import NoticeRepository
 from opsbot.store.outbox import OutboxRepository
 from opsbot.store.run_starts import RunStarts
@@ -38,6 +39,7 @@ class Repositories:
     outbox: OutboxRepository
     notices: NoticeRepository
     escalations: EscalationRepository
+    notes: NoteRepository
 
     @classmethod
     def over(cls, database: Database, policy: AlertPolicy, rota: Callable[[], Rota] = Rota) -> Repositories:
@@ -57,4 +59,5 @@ class Repositories:
             OutboxRepository(database),
             NoticeRepository(database),
             escalations,
+            NoteRepository(database),
         )

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Row, Table, and_, bindparam, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from opsbot.errors import NotFoundError
 from opsbot.incident.incident import Hold, HoldKind, Incident, IncidentState
-from opsbot.incident.timeline import TimelineEntry
+from opsbot.incident.timeline import PAGE_KINDS, TimelineEntry
 from opsbot.notify.outbox import OutboxKind, OutboxState
 from opsbot.runbook.run import Run, RunState
 from opsbot.store import schema
 from opsbot.store.database import WISHED
 
 INCIDENT_PREFIX = "INC-"
+MOST_CARDS = 5
+"""Pages of one incident that are kept up to date; older ones are scrolled away."""
 
 
 def incident_id(number: int) -> str:
@@ -110,11 +112,13 @@ def get_incident(connection: Connection, number: int) -> Incident:
 
 _outbox = schema.outbox.c
 _WAS_GIVEN_UP = _outbox.state == OutboxState.FAILED.value
+_IS_SAID_ELSEWHERE = and_(_outbox.carried_by.is_not(None), _outbox.delivered_revision >= _outbox.revision)
+"""It has no message of its own that could be brought up to date."""
 _WISH_AGAIN = (
     update(schema.outbox)
     .where(_outbox.key.in_(bindparam("wished", expanding=True)))
     .values(
-        revision=_outbox.revision + 1,
+        revision=case((_IS_SAID_ELSEWHERE, _outbox.revision), else_=_outbox.revision + 1),
         state=case((_WAS_GIVEN_UP, OutboxState.PENDING.value), else_=_outbox.state),
         attempts=case((_WAS_GIVEN_UP, 0), else_=_outbox.attempts),
         next_at=case((_WAS_GIVEN_UP, 0.0), else_=_outbox.next_at),
@@ -164,6 +168,26 @@ def wish_incident(connection: Connection, number: int) -> None:
 def wish_page(connection: Connection, number: int) -> None:
     """The pager must know what an incident is by now."""
     wish(connection, f"page:{incident_id(number)}", "page", incident_id(number), number)
+
+
+def wish_page_cards(connection: Connection, number: int) -> None:
+    """What is said of an incident's pages must follow its state."""
+    outbox, timeline = schema.outbox, schema.timeline
+    newest = (
+        select(outbox.c.key)
+        .join(timeline, timeline.c.key == outbox.c.ref)
+        .where(
+            outbox.c.incident_number == number,
+            outbox.c.kind == "timeline_entry",
+            outbox.c.ts.is_not(None),
+            timeline.c.kind.in_(PAGE_KINDS),
+        )
+        .order_by(outbox.c.sequence.desc())
+        .limit(MOST_CARDS)
+    )
+    keys = list(connection.execute(newest).scalars())
+    if keys:
+        connection.execute(_WISH_AGAIN, {"wished": keys})
 
 
 def wish_entry_pages(connection: Connection, number: int) -> None:

@@ -29,7 +29,7 @@ from opsbot.store.database import Database
 from opsbot.store.escalations import escalation_view
 from opsbot.store.handling import linked, merged_into
 from opsbot.store.knobs import halt
-from opsbot.store.rows import get_incident, incident_id, incident_number, to_entry, to_incident
+from opsbot.store.rows import get_incident, incident_id, incident_number, to_entry, to_incident, wish
 from opsbot.store.run_names import find_run
 
 UNDOABLE = frozenset({RunState.HOLDING, RunState.RUNNING, RunState.WAITING, RunState.NEEDS_PERSON})
@@ -55,6 +55,12 @@ class ViewRepository:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             return tuple(_view(connection, to_incident(row)) for row in rows)
+
+    def show_again(self, text: str) -> None:
+        """Wish an incident's message edited, since what it shows beside the incident has changed."""
+        number = incident_number(text)
+        with self._database.write() as connection:
+            wish(connection, f"incident:{incident_id(number)}", "incident_message", incident_id(number), number)
 
     def run(self, run_id: str) -> RunView:
         """One run by its id or handle; raises NotFoundError."""
@@ -162,6 +168,7 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
         incident_id=incident_id(row.incident_number),
         inputs=row.inputs or {},
         follows=None if row.follows is None else handle_of(row.follows),
+        cluster=str((row.labels or {}).get("cluster", "")),
     )
 
 

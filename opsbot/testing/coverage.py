@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from opsbot.runbook.action import ActionRegistry
+from opsbot.runbook.holding import HOLD_IS_OVER
 from opsbot.runbook.model import Runbook, Step
 from opsbot.runbook.preparing import needed_approval
 from opsbot.runbook.run import RunState, StepState
@@ -74,6 +75,8 @@ def branches(runbook: Runbook, registry: ActionRegistry) -> Iterator[Branch]:
         yield Branch(WHOLE_RUN, f"on_failure: {runbook.on_failure}")
     if any(registry.get(step.uses).takes_lease for step in runbook.steps):
         yield Branch(WHOLE_RUN, f"on_resolve: {runbook.on_resolve}")
+    if runbook.hold is not None:
+        yield Branch(WHOLE_RUN, "hold")
     if runbook.finals:
         yield Branch(WHOLE_RUN, "finally")
 
@@ -122,6 +125,8 @@ def _ends(runbook: Runbook, seen: Seen, kinds: set[str]) -> Iterator[Branch]:
     is_kept = seen.run is not None and "kept until it expires" in seen.run.detail
     if "step.released" in kinds or is_kept:
         yield Branch(WHOLE_RUN, f"on_resolve: {runbook.on_resolve}")
+    if seen.run is not None and seen.run.detail.startswith(HOLD_IS_OVER):
+        yield Branch(WHOLE_RUN, "hold")
     finals = {step.step_id for step in runbook.finals}
     if seen.run is not None and seen.run.state in _ENDED and any(row.step_id in finals for row in seen.steps):
         yield Branch(WHOLE_RUN, "finally")

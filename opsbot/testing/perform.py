@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from opsbot.incident.view import IncidentView
+from opsbot.runbook.holding import held_until
 from opsbot.runbook.run import Run, RunState
 from opsbot.runbook.store import AnnouncementRow, ApprovalRow, StepRow
 from opsbot.testing.action import BadMock, Call
@@ -166,8 +167,9 @@ def _is_at_rest(world: World) -> bool:
 
 
 def _rests(world: World, run: Run) -> bool:
-    """Whether a run waits for its incident or a person; one whose incident is over is letting go of what it holds."""
-    is_letting_go = run.state is RunState.HOLDING and world.stores.incidents.incident(run.incident_id).is_resolved
+    """Whether a run waits for its incident or a person; one whose incident is over, or that has a time, does not."""
+    is_over = held_until(run) is not None or world.stores.incidents.incident(run.incident_id).is_resolved
+    is_letting_go = run.state is RunState.HOLDING and is_over
     return run.state in AT_REST and (not is_letting_go or world.stores.knobs.halt() is not None)
 
 

@@ -22,7 +22,9 @@ from opsbot.incident.view import IncidentView
 from opsbot.people import Person
 from opsbot.readiness import Ready, always_ready
 from opsbot.runbook.commands import RunCommands
+from opsbot.spoken.commands import ActCommands
 from opsbot.telemetry import CoreMetrics
+from opsbot.web.acts import ActsApi
 from opsbot.web.answers import error, unauthorized
 from opsbot.web.handling import HandlingApi
 from opsbot.web.health import health_routes
@@ -61,6 +63,7 @@ class CoreApi:
         clock: Clock | None = None,
         pagerduty: PagerDutyDoor | None = None,
         runs: RunCommands | None = None,
+        acts: ActCommands | None = None,
     ) -> None:
         self._core = core
         self._tokens = tokens
@@ -79,6 +82,7 @@ class CoreApi:
                 Route("/api/v1/incidents/{incident_id}", self.incident),
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
                 *(RunsApi(runs, tokens, person_for).routes() if runs is not None else ()),
+                *(ActsApi(acts, tokens, person_for).routes() if acts is not None else ()),
                 *(pagerduty.routes() if pagerduty is not None else ()),
                 *HandlingApi(core, tokens, person_for).routes(),
                 *health_routes("core", ready, health),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
@@ -41,6 +42,13 @@ class LinkBody(_Body):
     reason: str = Field(default="", max_length=500)
 
 
+class NoteBody(_Body):
+    """What is added to a timeline; `request_id` makes a repeat harmless."""
+
+    text: str = Field(max_length=10_000)
+    request_id: str | None = Field(default=None, max_length=128)
+
+
 class SilenceBody(_Body):
     """A silence as it is asked for; `request_id` makes a repeat harmless."""
 
@@ -66,6 +74,7 @@ class HandlingApi:
             Route(f"{incident}/merge", self.merge, methods=["POST"]),
             Route(f"{incident}/unmerge", self.take_apart, methods=["POST"]),
             Route(f"{incident}/link", self.link, methods=["POST"]),
+            Route(f"{incident}/note", self.note, methods=["POST"]),
             Route("/api/v1/silences", self.silences, methods=["GET"]),
             Route("/api/v1/silences", self.silence, methods=["POST"]),
             Route("/api/v1/silences/{silence_id}", self.end_silence, methods=["DELETE"]),
@@ -91,6 +100,16 @@ class HandlingApi:
         """Link two incidents."""
         return await self._write(
             request, LinkBody, lambda body, who: self._commands.link(_incident(request), body.other, body.reason, who)
+        )
+
+    async def note(self, request: Request) -> Response:
+        """Add a person's words to the timeline."""
+        return await self._write(
+            request,
+            NoteBody,
+            lambda body, who: self._commands.add_note(
+                _incident(request), body.text, who, body.request_id or uuid4().hex
+            ),
         )
 
     async def silence(self, request: Request) -> Response:

@@ -20,7 +20,7 @@ ROWS = {line.split("|")[1].strip(" `"): line.split("|") for line in PAGE.splitli
 def shipped() -> dict[str, Runbook]:
     """The shipped runbooks by id."""
     found = {}
-    for path in sorted((ROOT / "runbooks").glob("*.yaml")):
+    for path in sorted((ROOT / "runbooks").rglob("*.yaml")):
         if ".test." not in path.name:
             runbook, problems = loads_runbook(path.read_text(encoding="utf-8"), path.name, registry())
             assert runbook is not None, problems

@@ -37,7 +37,13 @@ async def test_an_incident_and_its_thread_stand_in_the_channel(slack: SmallSlack
     async with running_role(core, settings(slack)):
         await until(core.is_all_said)
     page, first, second = slack.messages
-    assert (page["channel"], page["text"]) == (CHANNEL, "🔴 INC-1 critical, open: KV cache pressure on local")
+    assert (page["channel"], page["text"]) == (
+        CHANNEL,
+        (
+            "Critical: KV cache pressure on local (INC-1, open). "
+            "Needs a person: the bot does nothing by itself, and nobody has it yet."
+        ),
+    )
     assert [(m["text"], m["thread_ts"], m.get("reply_broadcast")) for m in (first, second)] == [
         ("It began.", page["ts"], None),
         ("It is mitigated.", page["ts"], True),
@@ -54,7 +60,10 @@ async def test_a_change_edits_the_message_in_place(slack: SmallSlack) -> None:
         role.wake()
         await until(core.is_all_said)
     assert len(slack.messages) == 1
-    assert slack.messages[0]["text"] == "🟠 INC-1 critical, acknowledged: KV cache pressure on local"
+    assert slack.messages[0]["text"] == (
+        "Critical: KV cache pressure on local (INC-1, acknowledged). "
+        "In hand: a person has it; the bot does nothing by itself."
+    )
     assert slack.calls.count("chat.postMessage") == 1
 
 
@@ -98,7 +107,7 @@ async def test_a_restart_between_posting_and_recording_leaves_one_message(slack:
     async with running_role(core, settings(slack)):
         await until(core.is_all_said)
     assert slack.posted() == ["incident:INC-1"]
-    assert slack.messages[0]["text"].startswith("🟡 INC-1")
+    assert slack.messages[0]["text"].startswith("Critical: KV cache pressure on local (INC-1, mitigated)")
 
 
 async def test_a_rate_limit_is_waited_out(slack: SmallSlack) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from opsbot.alert.silence import Silence
 from opsbot.errors import NotFoundError
 from opsbot.incident.explanation import Explanation
+from opsbot.incident.note import QuotedMessage
 from opsbot.incident.view import IncidentView
 from opsbot.oncall.turn import Turn
 from opsbot.people import Person
@@ -29,6 +30,8 @@ class RecordedCommands(RecordedRuns):
         self.turns: tuple[Turn, ...] = ()
         self.explanations: dict[str, Explanation] = {}
         self.requests: list[RunRequest] = []
+        self.quoted: list[QuotedMessage] = []
+        self.places: dict[tuple[str, str], str] = {}
         self.calls: list[tuple[str, str, str]] = []
 
     async def acknowledge(self, incident_id: str, person: Person) -> str:
@@ -52,6 +55,22 @@ class RecordedCommands(RecordedRuns):
     async def link(self, incident_id: str, other: str, reason: str, person: Person) -> str:
         self.record("link", f"{incident_id} {other} {reason}", person)
         return f"{incident_id} and {other} are linked."
+
+    async def add_note(self, incident_id: str, words: str, person: Person, request_id: str) -> str:
+        self.record("note", f"{incident_id} {words}", person)
+        return f"Noted in {incident_id}'s timeline."
+
+    async def quote(self, incident_id: str, message: QuotedMessage, person: Person) -> str:
+        self.record("quote", f"{incident_id} {message.place}", person)
+        self.quoted.append(message)
+        return f"Added to {incident_id}'s timeline."
+
+    async def unquote(self, place: str, person: Person) -> str:
+        self.record("unquote", place, person)
+        return "It is taken off again."
+
+    async def incident_at(self, channel: str, ts: str) -> str | None:
+        return self.places.get((channel, ts))
 
     async def silence(
         self, matchers: Sequence[str], length_s: float, reason: str, person: Person, request_id: str | None = None

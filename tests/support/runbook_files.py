@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from opsbot.people import Role
+from opsbot.yamlfile import parse_duration
 
 ROLES: tuple[Role, ...] = ("viewer", "responder", "commander", "trust_and_safety", "author")
 DURATIONS = st.sampled_from(["500ms", "5s", "30s", "1m", "1h30m", "1d"])
@@ -48,7 +49,7 @@ def approvals(draw: st.DrawFn) -> dict[str, Any]:
 
 def _verify() -> st.SearchStrategy[dict[str, Any]]:
     exprs = st.sampled_from(
-        ["up == 1", 'up{cluster="${{ alert.labels.cluster }}"} == 1', 'up{cluster=~"${{ fleet.clusters }}"}']
+        ["up == 1", 'up{cluster="${{ alert.labels.cluster }}"} == 1', 'up{cluster=~"${{ fleet.clusters }}"} == 1']
     )
     return st.fixed_dictionaries(
         {"expr": exprs, "timeout": st.just("1m")}, optional={"for": st.just("3s"), "means": SENTENCES}
@@ -128,6 +129,7 @@ def files(draw: st.DrawFn) -> dict[str, Any]:
             cooldown=DURATIONS,
             on_failure=st.sampled_from(["rollback", "stop"]),
             on_resolve=st.sampled_from(["release", "keep"]),
+            hold=DURATIONS.filter(lambda text: 5 <= parse_duration(text) <= 24 * 3600),
             max_runs=_some(count=st.integers(1, 1000), per=DURATIONS),
             concurrency=_some(
                 group=st.sampled_from(["fleet", "${{ alert.name }}"]),

@@ -14,6 +14,7 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.people import Person, Role
 from opsbot.slack.app import SlackSettings
+from opsbot.slack.pictures import Vitals
 from opsbot.slack.role import SlackRole
 from tests.support.outbox import MemoryOutbox
 from tests.support.recorded_commands import RecordedCommands
@@ -58,7 +59,7 @@ class Core:
 
 
 @asynccontextmanager
-async def running_role(core: Core, settings: SlackSettings) -> AsyncIterator[SlackRole]:
+async def running_role(core: Core, settings: SlackSettings, vitals: Vitals | None = None) -> AsyncIterator[SlackRole]:
     """A role that listens and delivers until the block ends; ids that end in ONCALL and COMMANDER have those roles."""
 
     def person_for(user_id: str) -> Person:
@@ -66,7 +67,16 @@ async def running_role(core: Core, settings: SlackSettings) -> AsyncIterator[Sla
         return Person(user_id, frozenset(role for end, role in roles.items() if user_id.endswith(end)))
 
     role = SlackRole(
-        settings, core.commands, person_for, core.outbox, core.view, core.entry, SystemClock(), core.commands
+        settings,
+        core.commands,
+        person_for,
+        core.outbox,
+        core.view,
+        core.entry,
+        SystemClock(),
+        core.commands,
+        vitals,
+        lambda incident_id: core.outbox.wish("incident_message", incident_id, incident_id),
     )
     await role.start()
     try:

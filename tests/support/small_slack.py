@@ -28,6 +28,8 @@ class SmallSlack:
     """The state of the peer, and the switches that tests use.
 
     `faults[method]` is used up call by call: a status code, CUT_BEFORE, CUT_AFTER, or an error name of Slack's.
+    `sent` is everything that the bot said, by method. `files` are complete ones by id. `digesting` counts the next
+    messages that are refused because Slack has not digested the file that they name. `private` are channels.
     `tickets_to_refuse` counts the next Socket Mode addresses that are handed out and then refused for ever.
     """
 
@@ -39,10 +41,15 @@ class SmallSlack:
         self.dialogs: list[Mapping[str, Any]] = []
         self.responses: list[Mapping[str, Any]] = []
         self.calls: list[str] = []
+        self.sent: list[tuple[str, Mapping[str, Any]]] = []
+        self.files: dict[str, bytes] = {}
+        self.digesting = 0
+        self.private: set[str] = set()
         self.faults: dict[str, list[int | str]] = {}
         self.is_bot_member = True
         self.tickets_to_refuse = 0
         self._refused: set[str] = set()
+        self._bytes: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._sockets: list[web.WebSocketResponse] = []
@@ -120,6 +127,7 @@ class SmallSlack:
         if request.content_type == "application/json" and request.can_read_body:
             arguments |= await request.json()
         self.calls.append(method)
+        self.sent.append((method, arguments))
         fault = self.faults[method].pop(0) if self.faults.get(method) else None
         if fault == 429:
             body = {"ok": False, "error": "ratelimited"}
@@ -154,6 +162,8 @@ class SmallSlack:
                 return {"ok": True, "messages": [m for m in reversed(self.messages) if "thread_ts" not in m]}
             case "conversations.replies":
                 thread = arguments["ts"]
+                if arguments.get("latest") == thread:
+                    return {"ok": True, "messages": [m for m in self.messages if m["ts"] == thread]}
                 return {"ok": True, "messages": [m for m in self.messages if thread in (m["ts"], m.get("thread_ts"))]}
             case "chat.postMessage":
                 return self._post(arguments)
@@ -162,6 +172,26 @@ class SmallSlack:
             case "chat.postEphemeral":
                 self.ephemerals.append(arguments)
                 return {"ok": True, "message_ts": "1.0"}
+            case "conversations.info":
+                channel = arguments["channel"]
+                return {"ok": True, "channel": {"id": channel, "is_private": channel in self.private}}
+            case "chat.getPermalink":
+                link = f"https://team.example/archives/{arguments['channel']}/p{arguments['message_ts']}"
+                return {"ok": True, "permalink": link}
+            case "users.info":
+                return {"ok": True, "user": {"id": arguments["user"], "real_name": f"Name of {arguments['user']}"}}
+            case "files.getUploadURLExternal":
+                file_id = f"F{next(self._numbers)}"
+                return {"ok": True, "file_id": file_id, "upload_url": f"{self.url}/upload/{file_id}"}
+            case "files.completeUploadExternal":
+                found = json.loads(arguments["files"])
+                if any(one["id"] not in self._bytes for one in found):
+                    return {"ok": False, "error": "file_not_found"}
+                self.files |= {one["id"]: self._bytes.pop(one["id"]) for one in found}
+                return {"ok": True, "files": found}
+            case "files.delete":
+                is_there = self.files.pop(arguments["file"], None) is not None
+                return {"ok": True} if is_there else {"ok": False, "error": "file_not_found"}
             case "views.open":
                 self.dialogs.append(arguments)
                 return {"ok": True, "view": {}}
@@ -177,17 +207,30 @@ class SmallSlack:
             self._refused.add(ticket)
         return ticket
 
+    def _refusal(self, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What Slack says of a message whose image is no file of ours, or not digested yet."""
+        named = [block["slack_file"]["id"] for block in arguments.get("blocks") or () if block["type"] == "image"]
+        if all(one in self.files for one in named) and not (named and self.digesting):
+            return None
+        self.digesting = max(0, self.digesting - 1)
+        messages = ["[ERROR] invalid slack file [json-pointer:/blocks/2/slack_file]"]
+        return {"ok": False, "error": "invalid_blocks", "response_metadata": {"messages": messages}}
+
     def _post(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if not self.is_bot_member:
             return {"ok": False, "error": "not_in_channel"}
         thread = arguments.get("thread_ts")
         if thread is not None and all(message["ts"] != thread for message in self.messages):
             return {"ok": False, "error": "thread_not_found"}
+        if (refusal := self._refusal(arguments)) is not None:
+            return refusal
         ts = f"{1_790_000_000 + next(self._numbers)}.000100"
         self.messages.append({**arguments, "ts": ts, "user": BOT_USER})
         return {"ok": True, "channel": CHANNEL, "ts": ts}
 
     def _update(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if (refusal := self._refusal(arguments)) is not None:
+            return refusal
         for message in self.messages:
             if message["ts"] == arguments["ts"]:
                 message.update(arguments)
@@ -207,9 +250,18 @@ class SmallSlack:
                 self._waiting.pop(json.loads(message.data)["envelope_id"]).set_result(None)
         return socket
 
+    async def upload(self, request: web.Request) -> web.StreamResponse:
+        """The address to which a file's bytes go; `faults["upload"]` has its status codes."""
+        self.calls.append("upload")
+        if self.faults.get("upload"):
+            return web.Response(status=int(self.faults["upload"].pop(0)))
+        self._bytes[request.match_info["file"]] = await request.read()
+        return web.Response(text="OK")
+
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """The response_url of a slash command."""
         self.responses.append(await request.json())
+        self.sent.append(("response_url", self.responses[-1]))
         return web.Response(text="ok")
 
 
@@ -221,6 +273,7 @@ async def small_slack(port: int = 0) -> AsyncIterator[SmallSlack]:
     app.router.add_route("*", "/api/{method}", slack.api)
     app.router.add_get("/link", slack.link)
     app.router.add_post("/respond", slack.respond)
+    app.router.add_post("/upload/{file}", slack.upload)
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

@@ -12,11 +12,13 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
+from opsbot.slack.answer_blocks import MAX_PART, answer_blocks
 from opsbot.slack.commands import COMMAND, answer_to
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.seat import Seat
-from opsbot.slack.text import escape, shorten
+from opsbot.slack.spoken_here import as_typed_here
+from opsbot.slack.text import shorten
 from opsbot.slack.typed import Typed
 
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ def register(app: AsyncApp, seat: Seat) -> None:
             request_id=trigger_id or uuid4().hex,
             channel=str(body.get("channel_id") or "") or None,
             trigger_id=trigger_id,
+            thread_ts=str(body.get("thread_ts") or "") or None,
         )
         seat.work.start(COMMAND, _respond(seat, said, respond, client))
 
@@ -51,13 +54,19 @@ async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: Async
                 return
             answer = problem
     except OpsbotError as error:
-        answer = escape(str(error))
+        answer = as_typed_here(str(error))
     except Exception:
         # The person must hear that nothing came of it, whatever went wrong.
         logger.exception("a slash command failed")
         answer = UNEXPECTED
     try:
-        sent = await respond(text=shorten(answer, EPHEMERAL_TEXT), response_type="ephemeral")
+        sent = await respond(
+            text=shorten(answer, EPHEMERAL_TEXT),
+            # A short answer needs no blocks: `text` alone is shown as it is.
+            blocks=answer_blocks(answer) if len(answer) > MAX_PART else None,
+            response_type="ephemeral",
+            thread_ts=said.thread_ts,
+        )
     except (aiohttp.ClientError, TimeoutError) as error:
         logger.warning("the answer to a slash command is lost: %s", type(error).__name__)
         return

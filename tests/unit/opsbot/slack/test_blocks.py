@@ -45,7 +45,24 @@ def buttons(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
         for block in blocks
         if block["type"] == "actions"
         for element in block["elements"]
+        if element["type"] == "button"
     ]
+
+
+def menu(blocks: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Label and value of the entries of the incident's own menu."""
+    element = blocks[-1]["elements"][-1]
+    assert (element["type"], element["action_id"]) == ("overflow", "incident.menu")
+    return [(option["text"]["text"], option["value"]) for option in element["options"]]
+
+
+WHY = ("Why?", "incident.why", "INC-1")
+MENU = [
+    ("Hold its knobs …", "hold INC-1"),
+    ("Silence its alerts …", "silence INC-1"),
+    ("Resolve by hand …", "resolve INC-1"),
+    ("Add a note …", "note INC-1"),
+]
 
 
 def test_an_open_incident_with_an_approval() -> None:
@@ -55,7 +72,7 @@ def test_an_open_incident_with_an_approval() -> None:
         {
             "type": "header",
             "block_id": "title:INC-1",
-            "text": {"type": "plain_text", "emoji": True, "text": "🔴 INC-1 KV cache pressure on local"},
+            "text": {"type": "plain_text", "emoji": True, "text": "🔴 Critical: KV cache pressure on local"},
         },
         {
             "type": "section",
@@ -63,31 +80,9 @@ def test_an_open_incident_with_an_approval() -> None:
             "text": {
                 "type": "mrkdwn",
                 "verbatim": True,
-                "text": f"*Critical* · open · cluster *local* · since {SINCE}\n"
+                "text": "*Waits for approval:* Resize the batch of local from 32 to 8\n"
+                f"*Nobody has it yet* · *INC-1* open · cluster *local* · since {SINCE}\n"
                 "Sequences are preempted and recomputed.\nLast value: *0.9313*",
-            },
-        },
-        {
-            "type": "section",
-            "block_id": "run:run-1",
-            "text": {
-                "type": "mrkdwn",
-                "verbatim": True,
-                "text": "*Relieve KV cache pressure* `r-4e65d3`: waiting\n"
-                "✓  Read the KV cache usage · 0.93\n"
-                "◔  Resize the batch · waits for approval",
-            },
-            "accessory": {
-                "type": "overflow",
-                "action_id": "run.menu",
-                "options": [
-                    {"text": {"type": "plain_text", "emoji": True, "text": label}, "value": f"{verb} r-4e65d3fbe8ad"}
-                    for verb, label in (
-                        ("pause", "Pause …"),
-                        ("skip", "Leave a step out …"),
-                        ("cancel", "Cancel and take back …"),
-                    )
-                ],
             },
         },
         {
@@ -131,6 +126,29 @@ def test_an_open_incident_with_an_approval() -> None:
             ],
         },
         {
+            "type": "section",
+            "block_id": "run:run-1",
+            "text": {
+                "type": "mrkdwn",
+                "verbatim": True,
+                "text": "*Relieve KV cache pressure* `r-4e65d3`: waiting\n"
+                "✓  Read the KV cache usage · 0.93\n"
+                "◔  Resize the batch · waits for approval",
+            },
+            "accessory": {
+                "type": "overflow",
+                "action_id": "run.menu",
+                "options": [
+                    {"text": {"type": "plain_text", "emoji": True, "text": label}, "value": f"{verb} r-4e65d3fbe8ad"}
+                    for verb, label in (
+                        ("pause", "Pause …"),
+                        ("skip", "Leave a step out …"),
+                        ("cancel", "Cancel and take back …"),
+                    )
+                ],
+            },
+        },
+        {
             "type": "actions",
             "block_id": "incident:INC-1",
             "elements": [
@@ -139,7 +157,22 @@ def test_an_open_incident_with_an_approval() -> None:
                     "text": {"type": "plain_text", "emoji": True, "text": "Acknowledge"},
                     "action_id": "incident.acknowledge",
                     "value": "INC-1",
-                }
+                    "style": "primary",
+                },
+                {
+                    "type": "button",
+                    "text": {"type": "plain_text", "emoji": True, "text": "Why?"},
+                    "action_id": "incident.why",
+                    "value": "INC-1",
+                },
+                {
+                    "type": "overflow",
+                    "action_id": "incident.menu",
+                    "options": [
+                        {"text": {"type": "plain_text", "emoji": True, "text": label}, "value": value}
+                        for label, value in MENU
+                    ],
+                },
             ],
         },
     ]
@@ -149,15 +182,16 @@ def test_the_notification_says_what_is_asked() -> None:
     """Somebody who reads only the push notification knows the incident and what waits."""
     message = incident_message(make_view(runs=[make_run(approvals=[make_approval()])]), OPENED_AT)
     assert message.text == (
-        "🔴 INC-1 critical, open: KV cache pressure on local. Approval needed: Resize the batch of local from 32 to 8."
+        "Critical: KV cache pressure on local (INC-1, open). "
+        "Waits for approval: Resize the batch of local from 32 to 8."
     )
 
 
 def test_an_acknowledged_incident_names_who_took_it() -> None:
     """Nobody needs to acknowledge it again."""
     blocks = rendered(make_view(make_incident(IncidentState.ACKNOWLEDGED, acknowledged_by="U0ONCALL")))
-    assert "acknowledged by <@U0ONCALL>" in texts(blocks)[1]
-    assert buttons(blocks) == []
+    assert "*<@U0ONCALL> has it* · *INC-1* acknowledged" in texts(blocks)[1]
+    assert buttons(blocks) == [WHY]
 
 
 def test_a_run_that_holds_its_change_can_be_undone() -> None:
@@ -172,7 +206,7 @@ def test_a_run_that_holds_its_change_can_be_undone() -> None:
         "*Relieve KV cache pressure* `r-4e65d3`: done, holding its change until the incident ends\n"
         "✓  Resize the batch · limit 8"
     )
-    assert buttons(blocks) == [("Undo", "run.undo", "run-1")]
+    assert buttons(blocks) == [("Undo", "run.undo", "run-1"), WHY]
     undo = blocks[-1]["elements"][0]
     assert undo["style"] == "danger"
     assert undo["confirm"]["text"]["text"] == (
@@ -181,10 +215,12 @@ def test_a_run_that_holds_its_change_can_be_undone() -> None:
 
 
 def test_each_of_several_runs_has_its_own_undo() -> None:
-    """Slack refuses two equal action ids in one block."""
-    runs = [make_run("holding", run_id=f"run-{n}", name=f"Runbook {n}", can_undo=True) for n in (1, 2)]
+    """Slack refuses two equal action ids in one block; the newest two are in front, older ones in their menus."""
+    runs = [make_run("holding", run_id=f"run-{n}", name=f"Runbook {n}", can_undo=True) for n in (1, 2, 3)]
     blocks = rendered(make_view(make_incident(IncidentState.ACKNOWLEDGED), runs))
-    assert buttons(blocks) == [("Undo: Runbook 1", "run.undo", "run-1"), ("Undo: Runbook 2", "run.undo.1", "run-2")]
+    assert buttons(blocks) == [
+        ("Undo: Runbook 3", "run.undo", "run-3"), ("Undo: Runbook 2", "run.undo.1", "run-2"), WHY
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -217,23 +253,30 @@ def test_a_blind_incident_says_that_its_state_is_held() -> None:
     )
 
 
-def test_a_resolved_incident_is_short_and_has_nothing_to_press() -> None:
-    """Title, how long it took, and what each run came to."""
+def test_a_resolved_incident_is_short_and_only_explains() -> None:
+    """Title, how long it took, how it ended, what each run came to, and how the postmortem is had."""
     incident = make_incident(IncidentState.RESOLVED, resolved_at=OPENED_AT + 200)
-    blocks = rendered(make_view(incident, [make_run("succeeded", ended_at=OPENED_AT + 190)]), OPENED_AT + 300)
+    ended = make_entry("r", "Resolved: KVCachePressure no longer fires", kind="incident.resolved")
+    view = make_view(incident, [make_run("succeeded", ended_at=OPENED_AT + 190)], [ended])
+    blocks = rendered(view, OPENED_AT + 300)
     resolved = "<!date^1790000200^{date_short_pretty} at {time}|2026-09-21 14:16 UTC>"
     assert texts(blocks) == [
-        "✅ INC-1 KV cache pressure on local",
-        f"Resolved {resolved} after 3 min · critical · cluster *local*\n"
-        "*Relieve KV cache pressure* `r-4e65d3`: succeeded after 3 min",
+        "✅ Resolved: KV cache pressure on local",
+        f"*INC-1* resolved {resolved} · after 3 min · was critical · cluster *local*\n"
+        "Resolved: KVCachePressure no longer fires\n"
+        "*Relieve KV cache pressure* `r-4e65d3`: succeeded after 3 min\n"
+        "Postmortem: `opsbot postmortem INC-1` writes it, with charts.",
     ]
-    assert buttons(blocks) == []
+    assert buttons(blocks) == [WHY]
+    assert menu(blocks) == [("Add a note …", "note INC-1")]
+    text = incident_message(view, OPENED_AT + 300).text
+    assert text == "Resolved: KV cache pressure on local (INC-1, after 3 min)"
 
 
 def test_an_expired_approval_is_not_offered() -> None:
     """A button that can only fail is not drawn."""
     view = make_view(runs=[make_run(approvals=[make_approval(expires_at=OPENED_AT + 600)])])
-    assert buttons(rendered(view, OPENED_AT + 601)) == [("Acknowledge", "incident.acknowledge", "INC-1")]
+    assert buttons(rendered(view, OPENED_AT + 601)) == [("Acknowledge", "incident.acknowledge", "INC-1"), WHY]
 
 
 def test_text_from_outside_is_never_interpreted() -> None:
@@ -268,7 +311,7 @@ def test_a_view_of_any_size_keeps_slacks_limits() -> None:
     message = incident_message(make_view(make_incident(title=long, description=long), runs), OPENED_AT)
     assert_within_limits(message)
     context = [block.to_dict() for block in message.blocks if block.type == "context"]
-    assert context[0]["elements"][0]["text"] == "… and 131 more; `opsbot incidents` lists them"
+    assert context[0]["elements"][0]["text"] == "… and 133 more; `opsbot incidents` lists them"
 
 
 def assert_within_limits(message: Message) -> None:
@@ -289,6 +332,9 @@ def assert_within_limits(message: Message) -> None:
                 action_ids = [element["action_id"] for element in block["elements"]]
                 assert len(action_ids) == len(set(action_ids)) <= 25
                 for element in block["elements"]:
+                    if element["type"] == "overflow":
+                        assert 1 <= len(element["options"]) <= 5
+                        continue
                     assert len(element["text"]["text"]) <= 75
                     assert len(element["value"]) <= 2000
                     assert len(element.get("confirm", {}).get("text", {}).get("text", "")) <= 300

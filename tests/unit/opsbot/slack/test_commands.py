@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from opsbot.errors import NotFoundError
+from opsbot.errors import ConfigError, NotFoundError
 from opsbot.people import Person
-from opsbot.slack.commands import HELP, answer_to
-from opsbot.slack.seat import Seat
+from opsbot.slack.commands import answer_to
+from opsbot.slack.helping import help_text
 from opsbot.slack.typed import Typed
-from opsbot.slack.work import Work
-from tests.support.incident_views import OPENED_AT, make_approval, make_run, make_view
-from tests.support.outbox import ManualClock
+from tests.support.incident_views import make_approval, make_run, make_view
 from tests.support.recorded_commands import RecordedCommands
+from tests.support.seats import seat_of
 
 RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
 STRANGER = Person("U0STRANGER")
@@ -20,8 +19,7 @@ STRANGER = Person("U0STRANGER")
 
 async def answer(commands: RecordedCommands, text: str, person: Person) -> str:
     """What `/ops <text>` answers, without Slack around it."""
-    seat = Seat(commands, commands, Person, Work(), lambda: None, ManualClock(OPENED_AT))
-    found = await answer_to(seat, Typed(text, person))
+    found = await answer_to(seat_of(commands), Typed(text, person))
     assert isinstance(found, str)
     return found
 
@@ -37,8 +35,8 @@ async def test_an_incident_is_taken_however_its_number_is_typed(text: str) -> No
 async def test_ack_without_a_number_takes_nothing() -> None:
     """It asks which one, and names those that are open."""
     commands = RecordedCommands([make_view()])
-    said = await answer(commands, "ack", RESPONDER)
-    assert said == "Which incident? `/ops ack INC-1` takes one; open now: INC-1."
+    with pytest.raises(ConfigError, match=r"which incident\? `/ops ack INC-1` takes one; open now: INC-1"):
+        await answer(commands, "ack", RESPONDER)
     assert commands.calls == []
 
 
@@ -62,7 +60,7 @@ async def test_a_word_that_is_nearly_ours_is_suggested(text: str, suggested: str
 async def test_a_word_that_is_nothing_of_ours_gets_the_help() -> None:
     """And cannot mention anybody in the answer."""
     said = await answer(RecordedCommands(), "<!everyone>", RESPONDER)
-    assert said == f"There is no `&lt;!everyone&gt;`.\n{HELP}"
+    assert said == f"There is no `!everyone`. Nothing was done.\n{help_text()}"
 
 
 async def test_status_names_what_waits_for_this_person() -> None:

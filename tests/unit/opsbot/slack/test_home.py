@@ -41,11 +41,14 @@ def test_the_tab_has_the_same_buttons_as_the_channel() -> None:
     """Approve, Refuse and Acknowledge carry the same ids."""
     view = home_view([make_view(runs=[make_run(approvals=[make_approval()])])], RESPONDER, OPENED_AT).to_dict()
     assert [
-        (element["action_id"], element["value"])
+        (element["action_id"], element.get("value"))
         for block in view["blocks"]
         if block["type"] == "actions"
         for element in block["elements"]
-    ] == [("approval.grant", "apr-1"), ("approval.refuse", "apr-1"), ("incident.acknowledge", "INC-1")]
+    ] == [
+        ("approval.grant", "apr-1"), ("approval.refuse", "apr-1"),
+        ("incident.acknowledge", "INC-1"), ("incident.why", "INC-1"), ("incident.menu", None),
+    ]  # fmt: skip
 
 
 def test_what_came_of_a_press_stands_on_top() -> None:

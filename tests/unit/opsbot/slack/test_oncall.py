@@ -9,11 +9,13 @@ from opsbot.incident.view import EscalationView, IncidentView
 from opsbot.oncall.turn import turn
 from opsbot.people import Person
 from opsbot.slack.blocks import incident_message, timeline_entry
-from opsbot.slack.handling import handle
+from opsbot.slack.commands import answer_to
 from opsbot.slack.text import with_mentions
+from opsbot.slack.typed import Typed
 from tests.support.incident_views import OPENED_AT, make_entry, make_incident, make_view
 from tests.support.recorded_commands import RecordedCommands
 from tests.support.rotas import ANNA, BEN, schedule
+from tests.support.seats import seat_of
 
 WAITING = EscalationView("urgent", "waiting", 1, 2, ("anna", "ben"), OPENED_AT + 300)
 
@@ -66,9 +68,12 @@ def test_the_message_says_who_took_it_and_how_long_that_took() -> None:
         make_entry("b", actor="U0ANNA", kind="incident.acknowledged", at=OPENED_AT + 240),
         make_entry("c", actor="U0ANNA", kind="incident.acknowledged", at=OPENED_AT + 900),
     ]
-    for state in (IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED):
+    for state, words in (
+        (IncidentState.ACKNOWLEDGED, "*<@U0ANNA> has it*, taken after 4 min"),
+        (IncidentState.RESOLVED, "Taken by <@U0ANNA> after *4 min*"),
+    ):
         text = shown(make_view(make_incident(state, acknowledged_by="U0ANNA"), timeline=entries))
-        assert "Taken by <@U0ANNA> after *4 min*" in text
+        assert words in text
         assert "Escalation" not in text
 
 
@@ -77,7 +82,7 @@ async def test_ops_oncall_says_who_until_when_and_who_is_next() -> None:
     commands = RecordedCommands()
     now = datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()
     commands.turns = (turn(schedule(ANNA, BEN), now), turn(schedule(ANNA, schedule_id="nights"), -86400.0))
-    first, second = (await handle("oncall", "", Person("U1"), commands)).splitlines()
+    first, second = str(await answer_to(seat_of(commands), Typed("on call", Person("U1")))).splitlines()
     assert first.startswith("*serving* anna (<@U0ANNA>) until <!date^1767657600^")
     assert first.endswith(", then ben (<@U0BEN>)")
     assert second.startswith("*nights* nobody until <!date^0^")
@@ -85,4 +90,6 @@ async def test_ops_oncall_says_who_until_when_and_who_is_next() -> None:
 
 async def test_ops_oncall_without_a_rota_says_how_to_have_one() -> None:
     """The setting's name."""
-    assert "`oncall:` in opsbot.yaml" in await handle("oncall", "", Person("U1"), RecordedCommands())
+    assert "`oncall:` in opsbot.yaml" in str(
+        await answer_to(seat_of(RecordedCommands()), Typed("oncall", Person("U1")))
+    )

@@ -18,9 +18,12 @@ from opsbot.slack.blocks import incident_message
 from opsbot.slack.home import home_view
 from opsbot.slack.run_menu import Subject, run_dialog, run_menu
 from opsbot.slack.run_words import VERBS, handle, holds_text, read_request, runs_text
+from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.steps import RUN_WORDS, STEP_MARKS, approval_text, run_line
+from opsbot.slack.typed import Typed
 from tests.support.incident_views import OPENED_AT, make_approval, make_run, make_view
 from tests.support.recorded_commands import RecordedCommands
+from tests.support.seats import seat_of
 
 RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
 COMMANDER = Person("U0COMMANDER", frozenset({"commander"}))
@@ -202,9 +205,13 @@ def test_a_dialog_keeps_slacks_limits(verb: str) -> None:
         ("object ann-1", ("object", "ann-1")),
         ("go-now ann-1", ("go now", "ann-1")),
         ("offer ann-1", ("offer", "ann-1")),
-        ("stop-all the region is down", ("stop all", "the region is down")),
+        ("stop the region is down", ("stop all", "the region is down")),
         ("go-on", ("go on", "")),
         ("hold eu-1/batch_limit 1h the rack moves", ("hold", "eu-1/batch_limit 3600 the rack moves")),
+        ("hold eu-1 batch for 30 min because we measure", ("hold", "eu-1/batch_limit 1800 we measure")),
+        ("hold eu-1 for 1h30 we measure", ("hold", "eu-1/* 5400 we measure")),
+        ("undo R-4E65D3", ("undo", "r-4e65d3")),
+        ("cancel run 4e65d3 because enough", ("cancel", "r-4e65d3 enough")),
         ("unhold 3", ("let go", "3")),
         ("run drain", ("start", "drain")),
     ],
@@ -213,16 +220,17 @@ async def test_every_word_calls_its_command(typed: str, call: tuple[str, str]) -
     """As it is typed."""
     commands = RecordedCommands([make_view(runs=[make_run()])])
     verb, _, rest = typed.partition(" ")
-    assert await handle(verb, rest, RESPONDER, commands, "t-1")
+    assert await handle(verb, Typed(rest, RESPONDER, "t-1"), seat_of(commands))
     assert commands.calls == [(*call, "U0ONCALL")]
 
 
-@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"runs", "holds", "go-on", "stop-all"}))
+@pytest.mark.parametrize("verb", sorted(set(VERBS) - {"runs", "holds", "go-on", "stop"}))
 async def test_a_word_alone_says_how_to_go_on(verb: str) -> None:
     """And does nothing."""
     commands = RecordedCommands()
-    with pytest.raises(ConfigError, match="/ops"):
-        await handle(verb, " ", RESPONDER, commands)
+    with pytest.raises(ConfigError) as error:
+        await handle(verb, Typed("", RESPONDER), seat_of(commands))
+    assert "`/ops " in as_typed_here(str(error.value))
     assert commands.calls == []
 
 
@@ -232,8 +240,9 @@ async def test_a_word_alone_says_how_to_go_on(verb: str) -> None:
 async def test_what_is_not_understood_says_how_it_is_written(typed: str) -> None:
     """With an example."""
     verb, _, rest = typed.partition(" ")
-    with pytest.raises(ConfigError, match="/ops"):
-        await handle(verb, rest, RESPONDER, RecordedCommands())
+    with pytest.raises(ConfigError) as error:
+        await handle(verb, Typed(rest, RESPONDER), seat_of(RecordedCommands()))
+    assert "`/ops " in as_typed_here(str(error.value))
 
 
 @pytest.mark.parametrize(
@@ -241,6 +250,8 @@ async def test_what_is_not_understood_says_how_it_is_written(typed: str) -> None
     [
         ("drain", "", {}, None),
         ("drain cluster=eu-1 for INC-7", "eu-1", {}, "INC-7"),
+        ("drain on eu-1 for inc 7", "eu-1", {}, "INC-7"),
+        ("Drain Cluster = eu-1 #7", "eu-1", {}, "INC-7"),
         ("drain limit=8 how=“very slow” in 7", "", {"limit": "8", "how": "very slow"}, "INC-7"),
     ],
 )
@@ -262,3 +273,12 @@ def test_lists_say_what_to_type() -> None:
     held = KnobHold(3, "eu-1/*", "mine", "U1AA", OPENED_AT, OPENED_AT + 60)
     assert "`/ops unhold 3`" in holds_text([held])
     assert holds_text([]) == "Nobody holds a knob."
+
+
+@pytest.mark.parametrize("typed", ["r-4e65d3 it is wrong", "loadtest eu-1", "batch eu-1 off"])
+async def test_stop_stops_everything_and_never_by_mistake(typed: str) -> None:
+    """Who names one run or one setting is told how that is stopped."""
+    commands = RecordedCommands()
+    with pytest.raises(ConfigError, match="stops every run of every cluster"):
+        await handle("stop", Typed(typed, COMMANDER), seat_of(commands))
+    assert commands.calls == []

@@ -1,0 +1,46 @@
+"""Draws in a process of its own, so that the event loop goes on while a picture is made.
+
+The process starts with the first picture (about a second), is kept for the next ones, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
+
+LIMIT_S = 30.0
+"""For one picture, the start of the process included; what takes longer is killed."""
+
+A = TypeVarTuple("A")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+class Drawer:
+    """One process at a time; who asks meanwhile waits."""
+
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
+        self._room: CapacityLimiter | None = None
+
+    async def drawn(self, draw: Callable[[*A], T], *arguments: *A) -> T | None:
+        """What *draw*, a function of a module, makes of *arguments*; None if it fails, which is logged.
+
+        Whatever is told with a picture is told without it then.
+        """
+        self._room = self._room or CapacityLimiter(1)
+        try:
+            async with asyncio.timeout(self._limit_s):
+                return await to_process.run_sync(draw, *arguments, cancellable=True, limiter=self._room)
+        except TimeoutError:
+            logger.error("no picture: drawing took longer than %g s", self._limit_s)
+        except BrokenWorkerProcess:
+            logger.exception("no picture: the drawing process ended")
+        except Exception:
+            logger.exception("no picture: %s failed", draw.__module__)
+        return None

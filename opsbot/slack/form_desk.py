@@ -1,0 +1,105 @@
+"""Dialogs of verbs that were filled in: the command that the answers make is carried out, and answered in a dialog.
+
+What went wrong is answered with the command as it would be typed, so that nothing has to be filled in again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from slack_sdk.models.blocks import PlainTextObject, SectionBlock
+from slack_sdk.models.views import View
+
+from opsbot.errors import ConfigError, OpsbotError
+from opsbot.people import Person
+from opsbot.slack.answer_blocks import answer_blocks
+from opsbot.slack.forms import FORM
+from opsbot.slack.menu import CHOICE, MENU
+from opsbot.slack.press import Answer, Handler, Press
+from opsbot.slack.run_menu import given
+from opsbot.slack.seat import Seat
+from opsbot.slack.spoken_here import as_typed_here
+from opsbot.slack.text import escape, mrkdwn
+from opsbot.slack.typed import Typed
+from opsbot.slack.verbs import TABLE, Verb
+
+logger = logging.getLogger(__name__)
+
+MAX_BLOCKS = 90
+"""Of a dialog's hundred. Page "Views"."""
+
+
+async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
+    where = _where(press)
+    verb = _verb(str(where.get("verb", "")))
+    assert verb.form is not None
+    values = {name: value for name, value in given(press.view).items() if value}
+    text = verb.form.writes(_Values(values))
+    typed = _typed(press, who, where, text)
+    try:
+        answer = await verb.handler(seat, typed)
+    except OpsbotError as error:
+        again = f"`/ops {verb.words.name} {escape(text)}`"
+        return _told("Not done", f"{as_typed_here(str(error))}\n\nNothing was done. To try again, type\n{again}")
+    return _told(verb.words.name.capitalize(), answer) if isinstance(answer, str) else answer
+
+
+async def _chosen(seat: Seat, press: Press, who: Person) -> Answer:
+    """What was chosen in the menu: its dialog, or its answer."""
+    verb = _verb(given(press.view).get(CHOICE, ""))
+    typed = _typed(press, who, _where(press), "")
+    if verb.form is not None:
+        answer = await verb.form.view(seat, typed)
+    else:
+        answer = await verb.handler(seat, typed)
+    return _told(verb.words.name.capitalize(), answer) if isinstance(answer, str) else answer
+
+
+def _typed(press: Press, who: Person, where: Mapping[str, Any], text: str) -> Typed:
+    # The dialog's own id, so that a second delivery is the same command.
+    return Typed(
+        text, who, request_id=press.source, channel=where.get("channel"), trigger_id=press.trigger_id,
+        thread_ts=where.get("thread_ts"),
+    )  # fmt: skip
+
+
+class _Values(dict[str, str]):
+    """What was filled in; a field that was left empty is empty."""
+
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def _where(press: Press) -> Mapping[str, Any]:
+    try:
+        found = json.loads(press.view.get("private_metadata", "") or press.value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ConfigError("this dialog is of another version of the bot; open it anew")
+    return found
+
+
+def _verb(name: str) -> Verb:
+    verb = TABLE.get(name)
+    if verb is None:
+        raise ConfigError("this dialog is of another version of the bot; open it anew")
+    return verb
+
+
+def _told(head: str, text: str) -> View:
+    """The answer, in a dialog to read."""
+    return View(
+        type="modal",
+        callback_id="ops.told",
+        title=PlainTextObject(text=head),
+        close=PlainTextObject(text="Close"),
+        blocks=answer_blocks(text, MAX_BLOCKS) or [SectionBlock(text=mrkdwn("Done."))],
+    )
+
+
+SUBMISSIONS: Mapping[str, Handler] = {FORM: _submitted, MENU: _chosen}
+"""By a dialog's callback id."""
