@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup system model demo demo-fleet test test-all test-runbooks e2e fault check format bench bench-serving bench-frontdoor bench-watch bench-fleet bench-fleet-live bench-calibration bench-peers bench-runbooks schema screenshots clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -28,21 +28,23 @@ demo: setup ## the whole loop on a real model; ARGS=--headless ends by itself
 demo-fleet: setup ## a launch day over 24 simulated clusters; ARGS=--headless ends by itself
 	@$(BIN)/opsbot demo-fleet $(ARGS)
 
-test: setup check ## everything a change must pass: lint, types, YAML, unit to end-to-end tests
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e and not runbooks" $(ARGS)
-	@$(BIN)/pytest -q -m e2e $(ARGS)
+test: setup check ## what every change must pass: lint, types, YAML, tests; minutes more are in test-all
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "not e2e and not runbooks and not fault and not long" $(ARGS)
 
 test-runbooks: setup ## each shipped runbook on a real server under real load, 20 minutes; ARGS="--runbooks-subset 4" some of them
 	@$(BIN)/pytest -p no:randomly -m runbooks tests/runbooks $(ARGS)
 
+test-long: setup ## the tests that wait or reckon for half a minute and more; 4 minutes
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m long tests/integration $(ARGS)
+
 test-all: export OPSBOT_KILLS = all
-test-all: test test-runbooks bench ## tests, with every moment of a run at which it can be killed; then runbooks, then the benches
+test-all: test test-long fault e2e test-runbooks bench ## every test, with every moment of a run at which it can be killed; then the benches
 
-e2e: setup ## only the tests that drive processes and a browser
-	@$(BIN)/pytest -m e2e $(ARGS)
+e2e: setup ## the tests that drive processes and a browser
+	@$(BIN)/pytest -q -m e2e tests/e2e $(ARGS)
 
-fault: setup ## only the tests that kill and cut things
-	@OPSBOT_KILLS=all $(BIN)/pytest -m fault $(ARGS)
+fault: setup ## the tests that kill, stall and cut things; OPSBOT_KILLS=all at every moment at which a run can be killed
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m fault tests/fault $(ARGS)
 
 check: $(STAMP) ## format, lint, types, import contracts, shipped YAML and the tests of shipped runbooks
 	@$(BIN)/ruff format --check .
@@ -94,6 +96,9 @@ bench-runbooks: setup ## runbooks beside Chaos Toolkit and DBOS: the command lin
 	-@$(BIN)/python -m bench.runbook_cli $(ARGS)
 	-@$(BIN)/python -m bench.runbook_run
 	@$(BIN)/python -m bench.runbook_engine
+
+bench-vitals: setup ## a fleet's vitals and a picture: how long each takes, and how long the loop waits; half a minute
+	@$(BIN)/python -m bench.vitals $(ARGS)
 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema

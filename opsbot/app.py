@@ -114,11 +114,14 @@ async def run_events_role(settings: Settings, secrets: Secrets) -> None:
 async def run_workspace_role(settings: Settings, port: int | None) -> None:
     """The local workspace, until told to stop; its tokens come from the environment or are made up and printed."""
     from opsbot.workspace import app as workspace
-    from opsbot.workspace.settings import WorkspaceSettings
+    from opsbot.workspace.app_settings import AppSettings
+    from opsbot.workspace.settings import Keeping, WorkspaceSettings
 
     bot_token = os.environ.get(settings.slack.bot_token_env) or f"xoxb-local-{random_secrets.token_urlsafe(16)}"
     app_token = os.environ.get(settings.slack.app_token_env) or f"xapp-local-{random_secrets.token_urlsafe(16)}"
     page_token = os.environ.get(PAGE_TOKEN_ENV) or random_secrets.token_urlsafe(24)
+    secret_env = settings.workspace.signing_secret_env
+    signing_secret = os.environ.get(secret_env) or random_secrets.token_hex(16)
     wanted = settings.workspace.port if port is None else port
 
     def ready(page_url: str) -> None:
@@ -131,8 +134,20 @@ async def run_workspace_role(settings: Settings, port: int | None) -> None:
                 f"    {settings.slack.bot_token_env}={bot_token} {settings.slack.app_token_env}={app_token}",
                 flush=True,
             )
+        if settings.workspace.request_url and secret_env not in os.environ:
+            print(f"workspace: what it POSTs to the bot is signed:\n  export {secret_env}={signing_secret}", flush=True)
 
-    await _until_told_to_stop(workspace.serve(WorkspaceSettings(bot_token, app_token, page_token, port=wanted), ready))
+    keeping = Keeping(settings.data_dir / "workspace.sqlite", settings.workspace.max_messages)
+    chosen = WorkspaceSettings(
+        bot_token,
+        app_token,
+        page_token,
+        port=wanted,
+        has_rate_limits=settings.workspace.rate_limits,
+        keeping=keeping,
+        app=AppSettings(request_url=settings.workspace.request_url, signing_secret=signing_secret),
+    )
+    await _until_told_to_stop(workspace.serve(chosen, ready))
 
 
 async def _until_told_to_stop(*work: Coroutine[Any, Any, None]) -> None:

@@ -66,6 +66,18 @@ class WorkspaceSection(_Section):
     """The bundled local workspace, used when no Slack tokens are set."""
 
     port: int = Field(default=8065, ge=0, le=65535, description="Port of the local workspace on loopback.")
+    max_messages: int = Field(
+        default=2_000, ge=10, le=100_000, description="Messages kept for each channel; the oldest go first."
+    )
+    rate_limits: bool = Field(default=False, description="Whether Slack's own rate limits hold in it.")
+    request_url: str = Field(
+        default="",
+        pattern=r"^(https?://\S+)?$",
+        description="HTTP mode: where it POSTs what people do, signed. Empty: Socket Mode.",
+    )
+    signing_secret_env: str = Field(
+        default="SLACK_SIGNING_SECRET", description="Environment variable with the secret that signs what it POSTs."
+    )
 
 
 class ListenSection(_Section):

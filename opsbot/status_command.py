@@ -22,6 +22,8 @@ from opsbot.vitals.vitals import Fleet, Vitals
 
 DEADLINE_S = 5.0
 """A person at a terminal waits longer than a page."""
+LEAST_WIDTH = 125
+"""Columns; a narrower table would cut numbers."""
 
 
 @click.command()
@@ -64,18 +66,18 @@ def print_fleet(fleet: Fleet, before: Fleet) -> None:
     from opsbot.vitals import text
     from opsbot.vitals.reading import ARROWS
 
-    console = Console(width=max(110, Console().width))
-    table = Table(box=box.SIMPLE_HEAD)
+    console = Console(width=max(LEAST_WIDTH, Console().width))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("cluster", no_wrap=True)
-    for name in ("batch", "KV", "waiting", "first token", "preempted/min", "tok/min", "used"):
+    for name in ("batch", "KV", "waiting", "first token", "tok/min", "used"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("held by")
+    table.add_column("held by", no_wrap=True)
     for one in text.worst_first(list(fleet.clusters.values())):
         trend = text.kv_trend(one, before.clusters.get(one.cluster))
         kv = f"{text.kv_text(one)} {ARROWS[trend]}" if trend else text.kv_text(one)
         cells = (
             one.cluster, text.batch_text(one), kv, text.waiting_text(one), text.ttft_text(one),
-            text.preemptions_text(one), text.tokens_text(one), text.used_text(one), text.held_text(one),
+            text.tokens_text(one), text.used_text(one), text.held_text(one),
         )  # fmt: skip
         table.add_row(*(Text(cell, style=_style(one)) for cell in cells))
     console.print(table)

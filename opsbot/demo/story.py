@@ -31,7 +31,10 @@ START_LIMIT_S = 90.0
 PRESSURE_LIMIT_S = 75.0
 APPROVAL_PATIENCE_S = 60.0
 RELIEF_LIMIT_S = 90.0
-RECOVERY_LIMIT_S = 150.0
+DRAIN_LIMIT_S = 400.0
+DRAIN_PATIENCE_S = 60.0
+"""Without the queue getting shorter than it ever was since the spike ended."""
+RECOVERY_LIMIT_S = 120.0
 QUIET_S = 4.0
 POLL_S = 0.5
 
@@ -192,6 +195,8 @@ class Story:
         await self._until("a smaller batch that is verified to help", RELIEF_LIMIT_S, seen)
 
     async def _until_recovered(self) -> None:
+        await self._until_drained()
+
         async def seen() -> bool:
             await self._look()
             view = await self._view()
@@ -210,6 +215,21 @@ class Story:
             return all(self._display.has_seen(key) for key in ("resolved", "released", "one_message"))
 
         await self._until("the incident's end and the lease's release", RECOVERY_LIMIT_S, seen)
+
+    async def _until_drained(self) -> None:
+        """How long a queue takes depends on the machine, so what is asked is that it goes on getting shorter."""
+        shortest, since = float("inf"), time.monotonic()
+
+        async def seen() -> bool:
+            nonlocal shortest, since
+            waiting = (await self._look()).waiting
+            if waiting < shortest:
+                shortest, since = waiting, time.monotonic()
+            if time.monotonic() - since > DRAIN_PATIENCE_S:
+                raise StoryBroken(f"the queue has stood at {waiting:.0f} for {DRAIN_PATIENCE_S:.0f} s")
+            return waiting == 0
+
+        await self._until("the end of the queue", DRAIN_LIMIT_S, seen)
 
     # -- waiting and looking
 

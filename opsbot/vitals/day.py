@@ -99,7 +99,7 @@ def day_of(clusters: Sequence[Cluster], now_s: float) -> FleetDay:
         yesterdays_peak=_peak(whole, clusters, 0, middle),
         sentence=trend_sentence(whole, made, meets, now_s),
         meets=meets,
-        loads=tuple(sorted(map(_load, clusters), key=lambda one: (-(one.used_ratio or 0.0), one.cluster))),
+        loads=tuple(sorted(map(_load, clusters), key=lambda one: (-round(one.used_ratio or 0.0, 2), one.cluster))),
         missing=tuple(one.name for one in clusters if _is_silent(one)),
     )
 

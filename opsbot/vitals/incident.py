@@ -21,7 +21,7 @@ from opsbot.vitals.subject import figures_of, subject_of
 from opsbot.vitals.vitals import Fleet
 
 SPAN_S = 1800.0
-STEP_S = 15.0
+STEP_S = 20.0
 AFTER_S = 300.0
 """How long after its end a resolved incident is shown."""
 

@@ -122,9 +122,9 @@ def shown(figure: Figure, value: float | None, limit: float | None = None) -> st
         case "count":
             return f"{value:.0f} of {limit:.0f}" if limit is not None else f"{value:.0f}"
         case "per second":
-            return f"{quantity(value)} a second"
+            return f"{quantity(round(value, 2))} a second"
         case "per minute":
-            return f"{quantity(value)} a minute"
+            return f"{quantity(round(value, 2))} a minute"
 
 
 def _number(attribute: str, vitals: Vitals | None) -> float | None:

@@ -59,11 +59,11 @@ def sight_text(one: Vitals) -> str:
         case "up":
             return "up"
         case "frozen":
-            return "frozen: the same numbers for 2 minutes"
+            return "frozen: old numbers"
     if one.num_targets is None:
         return "blind: no samples"
     if one.num_up:
-        return "blind: answers without the engine's metrics"
+        return "blind: no engine metrics"
     return f"blind: {one.num_up or 0} of {one.num_targets} targets answer"
 
 

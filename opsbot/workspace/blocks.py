@@ -1,167 +1,112 @@
 """Checks blocks as Slack would, so that a message that Slack would refuse is refused here too.
 
-The limits stand in Slack's reference: docs.slack.dev/reference/block-kit.
+The shapes and limits stand in `blocks_layout` and below it; here is what concerns several blocks at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from opsbot.workspace.state import SlackError
+from pydantic import TypeAdapter, ValidationError
 
-MAX_MESSAGE_BLOCKS = 50
-MAX_VIEW_BLOCKS = 100
-MAX_HEADER_TEXT = 150
-MAX_SECTION_TEXT = 3000
-MAX_SECTION_FIELDS = 10
-MAX_FIELD_TEXT = 2000
-MAX_CONTEXT_ELEMENTS = 10
-MAX_ACTIONS = 25
-MAX_BUTTON_TEXT = 75
-MAX_BUTTON_VALUE = 2000
-MAX_ID = 255
-MAX_CONFIRM_TITLE = 100
-MAX_CONFIRM_TEXT = 300
-MAX_CONFIRM_BUTTON = 30
-MAX_ALT_TEXT = 2000
-MAX_OVERFLOW_OPTIONS = 5
-MAX_SELECT_OPTIONS = 100
-MAX_OPTION_TEXT = 75
-MAX_OPTION_VALUE = 150
-MAX_LABEL = 2000
-MAX_MESSAGE_TEXT = 40_000
+from opsbot.workspace.blocks_inputs import MODAL_ONLY
+from opsbot.workspace.blocks_layout import MAX_MARKDOWN, MESSAGE_ONLY, Block, Surface
+from opsbot.workspace.blocks_problems import at, problems
+from opsbot.workspace.state_errors import SlackError
 
-Block = dict[str, Any]
+MAX_MESSAGE_BLOCKS = Surface.MESSAGE.max_blocks
+MAX_VIEW_BLOCKS = Surface.MODAL.max_blocks
+
+BLOCKS: TypeAdapter[list[Any]] = TypeAdapter(list[Block])
+IsImage = Callable[[str], bool]
+"""Whether a file, by id or address, is an image that is there."""
 
 
-def check_blocks(blocks: object, limit: int = MAX_MESSAGE_BLOCKS) -> None:
+def check_blocks(
+    blocks: object, limit: int = MAX_MESSAGE_BLOCKS, *, surface: Surface | None = None, is_image: IsImage | None = None
+) -> None:
     """Raises: SlackError `invalid_blocks` naming each place that is wrong."""
     if not isinstance(blocks, list):
-        raise SlackError("invalid_blocks", "blocks must be a list")
-    problems = list(_problems(blocks, limit))
-    if problems:
-        raise SlackError("invalid_blocks", *problems)
+        raise SlackError("invalid_blocks_format")
+    found = list(block_problems(blocks, limit, "/blocks", surface, is_image))
+    if found:
+        raise SlackError("invalid_blocks", *found)
 
 
-def _problems(blocks: list[Any], limit: int) -> Iterator[str]:
+def block_problems(
+    blocks: list[Any], limit: int, root: str, surface: Surface | None, is_image: IsImage | None
+) -> Iterator[str]:
+    """What is wrong with *blocks*, which stand at *root*, on *surface* (None: on any)."""
     if len(blocks) > limit:
-        yield f"no more than {limit} blocks allowed, {len(blocks)} given"
-    ids = [str(block["block_id"]) for block in blocks if isinstance(block, dict) and block.get("block_id")]
-    for block_id in sorted({i for i in ids if ids.count(i) > 1}):
-        yield f"block_id {block_id!r} is used {ids.count(block_id)} times"
+        yield at(f"no more than {limit} items allowed", root)
+        return
+    try:
+        BLOCKS.validate_python(blocks)
+    except ValidationError as error:
+        yield from problems(error, blocks, root)
+        return
+    yield from _twice(blocks, root)
     for index, block in enumerate(blocks):
-        where = f"/blocks/{index}"
-        if not isinstance(block, dict) or "type" not in block:
-            yield f"{where}: a block needs a type"
-            continue
-        yield from _block(block, where)
+        where = f"{root}/{index}"
+        if surface is not None:
+            yield from _misplaced(block, where, surface)
+        for file, place in _slack_files(block, where):
+            if is_image is not None and not is_image(str(file.get("id") or file.get("url"))):
+                yield at("invalid slack file", place)
+    if sum(block["type"] == "table" for block in blocks) > 1:
+        yield "only_one_table_allowed"
+    if sum(len(block["text"]) for block in blocks if block["type"] == "markdown") > MAX_MARKDOWN:
+        yield at(f"must be less than {MAX_MARKDOWN + 1} characters", root)
 
 
-def _block(block: Block, where: str) -> Iterator[str]:
-    if len(str(block.get("block_id", ""))) > MAX_ID:
-        yield f"{where}/block_id: longer than {MAX_ID} characters"
-    match block["type"]:
-        case "header":
-            yield from _text(block.get("text"), f"{where}/text", MAX_HEADER_TEXT, plain=True)
-        case "section":
-            yield from _section(block, where)
-        case "context":
-            elements = block.get("elements", [])
-            if not 1 <= len(elements) <= MAX_CONTEXT_ELEMENTS:
-                yield f"{where}/elements: 1 to {MAX_CONTEXT_ELEMENTS} needed, {len(elements)} given"
-            for index, element in enumerate(elements):
-                if element.get("type") != "image":
-                    yield from _text(element, f"{where}/elements/{index}", MAX_SECTION_TEXT)
-        case "actions":
-            elements = block.get("elements", [])
-            if not 1 <= len(elements) <= MAX_ACTIONS:
-                yield f"{where}/elements: 1 to {MAX_ACTIONS} needed, {len(elements)} given"
-            yield from _buttons(elements, where)
-        case "image":
-            alt = block.get("alt_text", "")
-            if not alt or len(alt) > MAX_ALT_TEXT:
-                yield f"{where}/alt_text: 1 to {MAX_ALT_TEXT} characters needed"
-        case "input":
-            yield from _input(block, where)
-        case "divider" | "rich_text" | "markdown":
-            pass
-        case other:
-            yield f"{where}: unknown block type {other!r}"
+def num_characters(value: object) -> int:
+    """The characters of all texts in blocks."""
+    if isinstance(value, list):
+        return sum(num_characters(one) for one in value)
+    if isinstance(value, dict):
+        own = sum(len(text) for key, text in value.items() if key == "text" and isinstance(text, str))
+        return own + sum(num_characters(one) for one in value.values() if not isinstance(one, str))
+    return 0
 
 
-def _input(block: Block, where: str) -> Iterator[str]:
-    yield from _text(block.get("label"), f"{where}/label", MAX_LABEL, plain=True)
-    element = block.get("element", {})
-    match element.get("type"):
-        case "plain_text_input":
-            pass
-        case "static_select":
-            yield from options(element.get("options"), f"{where}/element", MAX_SELECT_OPTIONS)
-        case other:
-            yield f"{where}/element: {other!r} is not supported here"
+def _elements(block: dict[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str]]:
+    if block["type"] in ("actions", "context"):
+        for index, element in enumerate(block["elements"]):
+            yield element, f"{where}/elements/{index}"
+    for name in ("accessory", "element"):
+        if isinstance(block.get(name), dict):
+            yield block[name], f"{where}/{name}"
 
 
-def _section(block: Block, where: str) -> Iterator[str]:
-    fields = block.get("fields", [])
-    if block.get("text") is None and not fields:
-        yield f"{where}: a section needs text or fields"
-    if block.get("text") is not None:
-        yield from _text(block["text"], f"{where}/text", MAX_SECTION_TEXT)
-    if len(fields) > MAX_SECTION_FIELDS:
-        yield f"{where}/fields: no more than {MAX_SECTION_FIELDS} allowed, {len(fields)} given"
-    for index, field in enumerate(fields):
-        yield from _text(field, f"{where}/fields/{index}", MAX_FIELD_TEXT)
-    match block.get("accessory", {}).get("type"):
-        case "button":
-            yield from _buttons([block["accessory"]], where)
-        case "overflow":
-            yield from options(block["accessory"].get("options"), f"{where}/accessory", MAX_OVERFLOW_OPTIONS)
+def _twice(blocks: list[Any], root: str) -> Iterator[str]:
+    seen_blocks: set[str] = set()
+    for index, block in enumerate(blocks):
+        block_id = block.get("block_id")
+        if block_id in seen_blocks:
+            yield at(f'`block_id` "{block_id}" already exists', f"{root}/{index}/block_id")
+        seen_blocks |= {block_id} if block_id else set()
+        seen_actions: set[str] = set()
+        for element, where in _elements(block, f"{root}/{index}"):
+            action_id = element.get("action_id")
+            if action_id in seen_actions:
+                yield at(f'`action_id` "{action_id}" already exists', f"{where}/action_id")
+            seen_actions |= {action_id} if action_id else set()
 
 
-def _buttons(elements: list[Any], where: str) -> Iterator[str]:
-    ids = [str(element["action_id"]) for element in elements if element.get("action_id")]
-    for action_id in sorted({i for i in ids if ids.count(i) > 1}):
-        yield f"{where}: action_id {action_id!r} is used {ids.count(action_id)} times in one block"
-    for index, element in enumerate(elements):
-        place = f"{where}/elements/{index}"
-        if len(str(element.get("action_id", ""))) > MAX_ID:
-            yield f"{place}/action_id: longer than {MAX_ID} characters"
-        if element.get("type") != "button":
-            continue
-        yield from _text(element.get("text"), f"{place}/text", MAX_BUTTON_TEXT, plain=True)
-        if len(str(element.get("value", ""))) > MAX_BUTTON_VALUE:
-            yield f"{place}/value: longer than {MAX_BUTTON_VALUE} characters"
-        if element.get("style") not in (None, "primary", "danger"):
-            yield f"{place}/style: {element['style']!r} is neither primary nor danger"
-        if "confirm" in element:
-            yield from _confirm(element["confirm"], f"{place}/confirm")
+def _misplaced(block: dict[str, Any], where: str, surface: Surface) -> Iterator[str]:
+    if block["type"] in MESSAGE_ONLY and surface is not Surface.MESSAGE:
+        yield at(f"unsupported type: {block['type']}", f"{where}/type")
+    for element, place in _elements(block, where):
+        if element["type"] in MODAL_ONLY and surface is not Surface.MODAL:
+            yield at(f"unsupported type: {element['type']}", f"{place}/type")
+        if element.get("response_url_enabled") and surface is not Surface.MODAL:
+            yield at("`response_url_enabled` works in modals only", f"{place}/response_url_enabled")
 
 
-def options(given: object, where: str, limit: int) -> Iterator[str]:
-    """What is wrong with the options of a menu."""
-    if not isinstance(given, list) or not 1 <= len(given) <= limit:
-        yield f"{where}/options: 1 to {limit} needed"
-        return
-    for index, option in enumerate(given):
-        yield from _text(option.get("text"), f"{where}/options/{index}/text", MAX_OPTION_TEXT)
-        if not 1 <= len(str(option.get("value", ""))) <= MAX_OPTION_VALUE:
-            yield f"{where}/options/{index}/value: 1 to {MAX_OPTION_VALUE} characters needed"
-
-
-def _confirm(confirm: Block, where: str) -> Iterator[str]:
-    yield from _text(confirm.get("title"), f"{where}/title", MAX_CONFIRM_TITLE, plain=True)
-    yield from _text(confirm.get("text"), f"{where}/text", MAX_CONFIRM_TEXT)
-    for name in ("confirm", "deny"):
-        yield from _text(confirm.get(name), f"{where}/{name}", MAX_CONFIRM_BUTTON, plain=True)
-
-
-def _text(value: object, where: str, limit: int, *, plain: bool = False) -> Iterator[str]:
-    if not isinstance(value, dict) or value.get("type") not in ("plain_text", "mrkdwn"):
-        yield f"{where}: a text object is needed"
-        return
-    if plain and value["type"] != "plain_text":
-        yield f"{where}: must be plain_text"
-    length = len(str(value.get("text", "")))
-    if not 1 <= length <= limit:
-        yield f"{where}: 1 to {limit} characters needed, {length} given"
+def _slack_files(block: dict[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str]]:
+    if isinstance(block.get("slack_file"), dict):
+        yield block["slack_file"], f"{where}/slack_file"
+    for element, place in _elements(block, where):
+        if isinstance(element.get("slack_file"), dict):
+            yield element["slack_file"], f"{place}/slack_file"

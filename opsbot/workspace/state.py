@@ -1,59 +1,57 @@
 """What stands in the workspace: channels, messages, private answers, Home tabs. Listeners are told of every change.
 
-A message is Slack's own JSON object, since that is what goes in and out on every side.
+A message is Slack's own JSON object, since that is what goes in and out on every side. Every change is kept as it is
+told of (`state_store`); what people do with messages besides writing them stands in `state_reactions`.
 """
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from opsbot.workspace.settings import BOT_ID, BOT_NAME, BOT_USER_ID, ChannelSetting, WorkspaceSettings
+from opsbot.workspace.settings import APP_ID, BOT_ID, BOT_NAME, BOT_USER_ID, TEAM_ID, WorkspaceSettings
+from opsbot.workspace.state_channel import TOMBSTONE, Channel, Message
+from opsbot.workspace.state_errors import SlackError
+from opsbot.workspace.state_store import StateStore
+from opsbot.workspace.surface import with_ids
 
-Message = dict[str, Any]
+__all__ = ["Channel", "Message", "SlackError", "WorkspaceState"]
+
 Listener = Callable[[dict[str, Any]], None]
 
-MAX_TRIGGERS = 200
-MAX_MESSAGES = 2_000
-"""Kept for each channel; the oldest go first."""
-
-
-class SlackError(Exception):
-    """One of Slack's own error names, with an explanation where Slack gives one."""
-
-    def __init__(self, error: str, *explanations: str) -> None:
-        super().__init__(error)
-        self.error = error
-        self.explanations = explanations
-
-
-@dataclass(slots=True)
-class Channel:
-    """One channel and its messages, oldest first, replies among them."""
-
-    channel_id: str
-    name: str
-    messages: list[Message] = field(default_factory=list)
-
-    def find(self, ts: str) -> Message | None:
-        """The message at *ts*."""
-        return next((message for message in self.messages if message["ts"] == ts), None)
+MAX_CHANNELS = 500
+MAX_CHANNEL_NAME = 80
+CHANNEL_NAME = re.compile(r"[\w-]+")
+OF_A_TOMBSTONE = ("type", "ts", "thread_ts", "reply_count", "latest_reply")
+TOMBSTONE_TEXT = "This message was deleted."
 
 
 class WorkspaceState:
-    """Everything, in memory."""
+    """Everything; kept where the settings say."""
 
     def __init__(self, settings: WorkspaceSettings) -> None:
         self.settings = settings
-        self.channels = {c.channel_id: Channel(c.channel_id, c.name) for c in settings.channels}
-        self.homes: dict[str, dict[str, Any]] = {}
-        self.dialogs: dict[str, dict[str, Any]] = {}
+        self.store = StateStore(settings.keeping.path)
+        self.channels: dict[str, Channel] = {}
+        for setting in settings.channels:
+            self._put(Channel.from_setting(setting, settings))
+        for _, kept in self.store.entries("channel"):
+            self._put(Channel(**kept))
+        for channel in self.channels.values():
+            channel.messages = self.store.messages(channel.channel_id)
+        self.homes: dict[str, dict[str, Any]] = dict(self.store.entries("home"))
+        self.read: dict[str, dict[str, str]] = dict(self.store.entries("read"))
+        self.base_url = f"http://{settings.host}:{settings.port}"
         self._triggers: dict[str, str] = {}
         self._listeners: list[Listener] = []
-        self._last_ts = 0.0
+        self._last_ts = max((float(c.messages[-1]["ts"]) for c in self.channels.values() if c.messages), default=0.0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.store.close()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Be told of every change; answers how to stop that."""
@@ -61,54 +59,107 @@ class WorkspaceState:
         return lambda: self._listeners.remove(listener)
 
     def tell(self, change: dict[str, Any]) -> None:
-        """Tell everyone who listens."""
+        """Keep a change, then tell everyone who listens: whoever changes something tells of it, here."""
+        self._keep(change)
         for listener in list(self._listeners):
             listener(change)
 
+    # -- channels
+
     def channel(self, name_or_id: str) -> Channel:
-        """A channel by id, or by name with or without `#`.
+        """A channel by id, or by name with or without `#`; a person's id means the direct message with them.
 
         Raises: SlackError.
         """
         wanted = name_or_id.removeprefix("#")
+        if wanted in self.channels:
+            return self.channels[wanted]
+        if any(wanted == member.user_id for member in self.settings.members):
+            return self.direct(wanted)
         for channel in self.channels.values():
-            if wanted in (channel.channel_id, channel.name):
+            if wanted == channel.name and not channel.is_im:
                 return channel
         raise SlackError("channel_not_found")
 
-    def add_channel(self, name: str) -> Channel:
-        """A new channel.
+    def direct(self, user_id: str) -> Channel:
+        """The direct message of the bot with somebody, made when it is first asked for."""
+        channel_id = f"D{user_id.removeprefix('U')}"
+        if channel_id not in self.channels:
+            members = [user_id, BOT_USER_ID]
+            channel = Channel(channel_id, user_id, is_private=True, user_id=user_id, members=members)
+            channel.created = int(time.time())
+            self.changed(self._put(channel))
+        return self.channels[channel_id]
 
-        Raises: SlackError if the name is taken.
+    def add_channel(self, name: str, *, is_private: bool = False, creator: str = BOT_USER_ID) -> Channel:
+        """A new channel, whose first member is its creator.
+
+        Raises: SlackError if the name is taken or none, or there are too many.
         """
-        if any(channel.name == name for channel in self.channels.values()):
-            raise SlackError("name_taken")
-        setting = ChannelSetting(f"C0{name.upper()[:12]}", name)
-        channel = self.channels[setting.channel_id] = Channel(setting.channel_id, setting.name)
-        self.tell({"type": "channel", "channel": {"id": channel.channel_id, "name": name}})
+        self._check_name(name)
+        if len(self.channels) >= MAX_CHANNELS:
+            raise SlackError("restricted_action", f"there are {MAX_CHANNELS} channels already")
+        channel = Channel(f"C0{secrets.token_hex(4).upper()}", name, is_private=is_private, creator=creator)
+        channel.created, channel.members = int(time.time()), [creator]
+        self.changed(self._put(channel))
         return channel
+
+    def rename(self, channel: Channel, name: str) -> None:
+        """Give a channel another name; raises SlackError."""
+        if name != channel.name:
+            self._check_name(name)
+        channel.name = name
+        self.changed(channel)
+
+    def join(self, channel: Channel, user_id: str) -> bool:
+        """Make somebody a member; answers whether they were not before."""
+        if user_id in channel.members:
+            return False
+        channel.members.append(user_id)
+        self.changed(channel)
+        return True
+
+    def leave(self, channel: Channel, user_id: str) -> bool:
+        """End a membership; answers whether there was one."""
+        if user_id not in channel.members:
+            return False
+        channel.members.remove(user_id)
+        self.changed(channel)
+        return True
+
+    def changed(self, channel: Channel) -> None:
+        """Tell of a channel that is new or was changed."""
+        self.tell({"type": "channel", "channel": channel.shown()})
+
+    # -- messages
 
     def post(self, channel: Channel, content: Message, *, user_id: str, thread_ts: str | None = None) -> Message:
         """Add a message, as a reply where *thread_ts* says so.
 
         Raises: SlackError if the thread is not there.
         """
-        message: Message = {"type": "message", "ts": self._next_ts(), "user": user_id, **content}
-        if user_id == BOT_USER_ID:
-            message |= {"bot_id": BOT_ID, "username": BOT_NAME}
+        parent = None
         if thread_ts is not None:
-            parent = channel.find(thread_ts)
+            parent = channel.find_any(thread_ts)
             if parent is None:
                 raise SlackError("thread_not_found")
-            message["thread_ts"] = thread_ts
-            parent["thread_ts"] = thread_ts
-            parent["reply_count"] = parent.get("reply_count", 0) + 1
-            parent["latest_reply"] = message["ts"]
-        channel.messages.append(message)
-        del channel.messages[:-MAX_MESSAGES]
-        self.tell({"type": "message", "channel": channel.channel_id, "message": message})
+            thread_ts = str(parent.get("thread_ts", thread_ts))
+            parent = channel.find_any(thread_ts)
+        message: Message = {"type": "message", "ts": self.next_ts(), "user": user_id, "team": TEAM_ID, **content}
+        if user_id == BOT_USER_ID:
+            message = {"username": BOT_NAME, **message, "bot_id": BOT_ID, "app_id": APP_ID}
+        if message.get("blocks"):
+            message["blocks"] = with_ids(message["blocks"])
         if thread_ts is not None:
-            self.tell({"type": "message", "channel": channel.channel_id, "message": channel.find(thread_ts)})
+            message["thread_ts"] = thread_ts
+        if message.get("reply_broadcast"):
+            message["subtype"] = "thread_broadcast"
+        channel.messages.append(message)
+        self.put(channel, message)
+        if parent is not None:
+            channel.count_replies(parent)
+            self.put(channel, parent)
+        self._forget_oldest(channel)
         return message
 
     def update(self, channel: Channel, ts: str, content: Message) -> Message:
@@ -121,52 +172,98 @@ class WorkspaceState:
             raise SlackError("message_not_found")
         if message.get("bot_id") != BOT_ID:
             raise SlackError("cant_update_message")
+        if content.get("blocks"):
+            content = {**content, "blocks": with_ids(content["blocks"])}
         message.update(content)
-        message["edited"] = {"user": BOT_USER_ID, "ts": self._next_ts()}
-        self.tell({"type": "message", "channel": channel.channel_id, "message": message})
+        message["edited"] = {"user": BOT_USER_ID, "ts": self.next_ts()}
+        self.put(channel, message)
         return message
 
     def delete(self, channel: Channel, ts: str) -> None:
-        """Remove a message; raises SlackError."""
+        """Remove a message; of one with replies a tombstone stays. Raises SlackError."""
         message = channel.find(ts)
         if message is None:
             raise SlackError("message_not_found")
-        channel.messages.remove(message)
-        self.tell({"type": "deleted", "channel": channel.channel_id, "ts": ts})
+        if message.get("reply_count"):
+            kept: Message = {name: message[name] for name in OF_A_TOMBSTONE if name in message}
+            message.clear()
+            message |= {**kept, "subtype": TOMBSTONE, "text": TOMBSTONE_TEXT, "user": "USLACKBOT", "hidden": True}
+            self.put(channel, message)
+        else:
+            self._remove(channel, message)
+        parent = channel.find_any(str(message.get("thread_ts", ts)))
+        if parent is not None and parent is not message:
+            channel.count_replies(parent)
+            if parent.get("subtype") == TOMBSTONE and "reply_count" not in parent:
+                self._remove(channel, parent)
+            else:
+                self.put(channel, parent)
+        if ts in channel.pins:
+            channel.pins.remove(ts)
+            self.changed(channel)
+
+    def put(self, channel: Channel, message: Message) -> None:
+        """Tell of a message that is new or was changed."""
+        self.tell({"type": "message", "channel": channel.channel_id, "message": message})
 
     def whisper(self, channel: Channel, user_id: str, content: Message, thread_ts: str | None = None) -> str:
         """Show something to one person only; it is not kept. Answers its ts."""
-        message = {"type": "message", "ts": self._next_ts(), "user": BOT_USER_ID, "bot_id": BOT_ID, **content}
+        message = {"type": "message", "ts": self.next_ts(), "user": BOT_USER_ID, "bot_id": BOT_ID, **content}
         message |= {"username": BOT_NAME, "is_ephemeral": True, "thread_ts": thread_ts}
+        if message.get("blocks"):
+            message["blocks"] = with_ids(message["blocks"])
         self.tell({"type": "ephemeral", "channel": channel.channel_id, "user": user_id, "message": message})
         return str(message["ts"])
+
+    def mark_read(self, user_id: str, channel: Channel, ts: str) -> None:
+        """Somebody has read a channel up to *ts*."""
+        self.tell({"type": "read", "user": user_id, "channel": channel.channel_id, "ts": ts})
+
+    # -- views
 
     def publish_home(self, user_id: str, view: dict[str, Any]) -> None:
         """What somebody's Home tab shows."""
         self.homes[user_id] = view
         self.tell({"type": "home", "user": user_id, "view": view})
 
-    def trigger(self, user_id: str) -> str:
-        """A fresh trigger: who has it may open one dialog for that person. The last ones are kept."""
-        made = uuid.uuid4().hex
-        self._triggers[made] = user_id
-        for old in list(self._triggers)[:-MAX_TRIGGERS]:
-            del self._triggers[old]
-        return made
-
-    def open_dialog(self, trigger_id: str, view: dict[str, Any]) -> dict[str, Any]:
-        """Show a dialog to the person whose press *trigger_id* is of; answers it with its id.
-
-        Raises: SlackError if that trigger is not there (any more).
-        """
-        user_id = self._triggers.pop(trigger_id, None)
-        if user_id is None:
-            raise SlackError("expired_trigger_id")
-        opened = {**view, "id": f"V{uuid.uuid4().hex[:10].upper()}"}
-        self.dialogs[user_id] = opened
-        self.tell({"type": "dialog", "user": user_id, "view": opened})
-        return opened
-
-    def _next_ts(self) -> str:
+    def next_ts(self) -> str:
+        """A time that no message has yet, in seconds."""
         self._last_ts = max(time.time(), self._last_ts + 0.000001)
         return f"{self._last_ts:.6f}"
+
+    def _put(self, channel: Channel) -> Channel:
+        self.channels[channel.channel_id] = channel
+        return channel
+
+    def _check_name(self, name: str) -> None:
+        if not name or len(name) > MAX_CHANNEL_NAME:
+            raise SlackError("invalid_name_required" if not name else "invalid_name_maxlength")
+        if not CHANNEL_NAME.fullmatch(name) or name != name.lower():
+            raise SlackError("invalid_name_specials")
+        if any(channel.name == name for channel in self.channels.values()):
+            raise SlackError("name_taken")
+
+    def _remove(self, channel: Channel, message: Message) -> None:
+        channel.messages.remove(message)
+        self.tell({"type": "deleted", "channel": channel.channel_id, "ts": message["ts"]})
+
+    def _forget_oldest(self, channel: Channel) -> None:
+        gone = channel.messages[: -self.settings.keeping.max_messages]
+        if gone:
+            del channel.messages[: len(gone)]
+            self.store.drop_messages(channel.channel_id, [message["ts"] for message in gone])
+
+    def _keep(self, change: dict[str, Any]) -> None:
+        match change["type"]:
+            case "message":
+                self.store.put_message(change["channel"], change["message"])
+            case "deleted":
+                self.store.drop_messages(change["channel"], [change["ts"]])
+            case "channel":
+                channel_id = change["channel"]["id"]
+                self.store.put("channel", channel_id, self.channels[channel_id].kept())
+            case "home":
+                self.store.put("home", change["user"], change["view"])
+            case "read":
+                self.read.setdefault(change["user"], {})[change["channel"]] = change["ts"]
+                self.store.put("read", change["user"], self.read[change["user"]])

@@ -18,7 +18,7 @@ from tests.support.ports import free_port
 from tests.support.serving_server import ServingServer, serving
 from tests.support.waiting import until_sync
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 ROOT = Path(__file__).parents[2]
 PNG = b"\x89PNG\r\n\x1a\n"

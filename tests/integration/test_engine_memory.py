@@ -14,7 +14,7 @@ from serving_stub.engine.config import EngineConfig
 from serving_stub.engine.engine import Engine
 from tests.support.tiny_engine import request
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(180)]
 
 NUM_STEPS = 10_000
 WARM_UP_STEPS = 4_000

@@ -66,16 +66,16 @@ async def source(kind: str, folder: Path) -> AsyncIterator[PrometheusSource]:
         found.close()
 
 
-def reader(of: PrometheusSource, **more: float) -> VitalsReader:
+def reader(of: PrometheusSource, deadline_s: float = 20.0) -> VitalsReader:
     """A reader of a fleet whose settings also name a cluster without samples."""
-    return VitalsReader(of, SystemClock(), FIGURES, ["ap-1", "eu-1", "us-1", "sa-1"], **more)
+    return VitalsReader(of, SystemClock(), FIGURES, ["ap-1", "eu-1", "us-1", "sa-1"], deadline_s=deadline_s)
 
 
 @pytest.mark.parametrize("kind", ["watch", "prometheus"])
 async def test_a_fleet_is_read_from_either_source(kind: str, tmp_path: Path) -> None:
     """Each number of a drowning cluster, a plain vLLM without what it does not say, and two that nobody sees."""
     async with source(kind, tmp_path) as found:
-        one = reader(found, deadline_s=20.0)
+        one = reader(found)
         fleet, before = await one.fleet(), await one.before()
     assert fleet.missing == ()
     assert sorted(fleet.clusters) == ["ap-1", "eu-1", "sa-1", "us-1"]
@@ -95,7 +95,8 @@ async def test_a_fleet_is_read_from_either_source(kind: str, tmp_path: Path) -> 
     assert before.clusters["eu-1"].kv_ratio == 0.61
     plain = fleet.clusters["us-1"]
     assert (plain.running, plain.batch_limit, plain.waiting, plain.failed_ratio) == (8, None, 0, 0)
-    assert (plain.turned_away_ratio, plain.bound, plain.used_ratio) == (None, "KV", pytest.approx(0.2))
+    assert (plain.turned_away_ratio, plain.bound) == (None, "KV")
+    assert plain.used_ratio == pytest.approx(0.2)
     assert plain.requests_per_s == pytest.approx(1.0, rel=0.01)
     assert (fleet.clusters["ap-1"].sight, fleet.clusters["ap-1"].num_up) == ("blind", 0)
     assert (fleet.clusters["sa-1"].sight, fleet.clusters["sa-1"].num_targets) == ("blind", None)
@@ -106,13 +107,12 @@ async def test_an_incident_has_its_numbers_and_their_course(kind: str, tmp_path:
     """KV pressure: three readings with their trend, and the same over time with the rule's level."""
     view = make_view(replace(make_incident(), labels={"alertname": "KVCachePressure", "cluster": "eu-1"}))
     async with source(kind, tmp_path) as found:
-        vitals = IncidentVitals(
-            reader(found, deadline_s=20.0), found, SystemClock(), lambda name: "vllm:kv_cache_usage_perc > 0.85"
-        )
+        vitals = IncidentVitals(reader(found), found, SystemClock(), lambda name: "vllm:kv_cache_usage_perc > 0.85")
         readings = await vitals.readings(view)
         course = await vitals.course(view, time.time())
     assert [(one.key, one.text, one.trend, one.mood) for one in readings] == [
-        ("kv", "93%", "rising", "bad"), ("waiting", "14", "rising", "bad"), ("preemptions", "30 a minute", "steady", "even"),
+        ("kv", "93%", "rising", "bad"), ("waiting", "14", "rising", "bad"),
+        ("preemptions", "30 a minute", "steady", "even"),
     ]  # fmt: skip
     assert course is not None
     assert [(one.figure.key, one.level, one.is_rule) for one in course.tracks] == [
@@ -121,7 +121,7 @@ async def test_an_incident_has_its_numbers_and_their_course(kind: str, tmp_path:
     kv = course.tracks[0].points
     assert {value for _, value in kv} == {0.61, 0.93}
     assert kv[0][0] >= course.begin_s
-    assert 50 <= len(kv) <= 121
+    assert 40 <= len(kv) <= 91
 
 
 async def test_a_source_that_is_away_leaves_names_and_one_sentence() -> None:

@@ -128,6 +128,7 @@ async def test_long_windows_go_on_from_disk(world: World) -> None:
         assert float(value) == pytest.approx(18_000, rel=0.01)
 
 
+@pytest.mark.long
 async def test_the_last_minutes_are_there_after_a_restart(world: World) -> None:
     """What was scraped in a life that ended orderly is kept at 10 s, and short windows go on with it."""
     async with world.watch.living():

@@ -52,7 +52,7 @@ class ClusterSamples:
                 [(at, level if at > now - self.changes_s else before) for at in times],
             )
         for name, per_s in self.growth.items():
-            yield from _counter(name, engine, times, lambda passed, per_s=per_s: per_s * passed)
+            yield from _counter(name, engine, times, _growing(per_s))
         if self.ttft_s is not None:
             yield from self._latency(TTFT, engine, times, self.ttft_s)
 
@@ -60,13 +60,17 @@ class ClusterSamples:
         self, name: str, engine: Mapping[str, str], times: Sequence[float], seconds: float
     ) -> Iterator[tuple[dict[str, str], Points]]:
         """A request a second, each after *seconds*."""
-        yield from _counter(f"{name}_count", engine, times, lambda passed: passed)
-        yield from _counter(f"{name}_sum", engine, times, lambda passed: seconds * passed)
+        yield from _counter(f"{name}_count", engine, times, _growing(1.0))
+        yield from _counter(f"{name}_sum", engine, times, _growing(seconds))
         if self.has_histogram:
             for bound in (0.1, 0.5, 1.0, 2.5, 5.0):
                 labels = {**engine, "le": f"{bound}"}
-                yield from _counter(f"{name}_bucket", labels, times, lambda p, b=bound: p if seconds <= b else 0.0)
-            yield from _counter(f"{name}_bucket", {**engine, "le": "+Inf"}, times, lambda passed: passed)
+                yield from _counter(f"{name}_bucket", labels, times, _growing(1.0 if seconds <= bound else 0.0))
+            yield from _counter(f"{name}_bucket", {**engine, "le": "+Inf"}, times, _growing(1.0))
+
+
+def _growing(per_s: float) -> Callable[[float], float]:
+    return lambda passed: per_s * passed
 
 
 def _counter(
