@@ -15,6 +15,7 @@ from slack_sdk.models.views import View
 
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.people import Person
+from opsbot.slack import acting
 from opsbot.slack.answer_blocks import answer_blocks
 from opsbot.slack.dialogs.from_form import shown_first
 from opsbot.slack.forms import FORM
@@ -41,7 +42,9 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     text = verb.form.writes(_Values(values))
     typed = _typed(press, who, where, text)
     try:
-        subject = shown_first(verb.words.name, values, typed, seat)
+        subject = shown_first(verb.words.name, values, typed, seat) or await acting.shown_first(
+            verb.words.name, typed, seat
+        )
         if subject is not None:
             return subject
         answer = await verb.handler(seat, typed)

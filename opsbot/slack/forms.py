@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from slack_sdk.models.blocks import (
     Block,
     InputBlock,
+    InputInteractiveElement,
     NumberInputElement,
     PlainTextInputElement,
     PlainTextObject,
@@ -115,9 +116,7 @@ def _input(field: Field, picks: Sequence[Pick], hints: str) -> InputBlock:
     )
 
 
-def _element(
-    field: Field, picks: Sequence[Pick]
-) -> NumberInputElement | PlainTextInputElement | StaticSelectElement | object:
+def _element(field: Field, picks: Sequence[Pick]) -> InputInteractiveElement:
     match field.kind:
         case "number" | "decimal":
             return NumberInputElement(

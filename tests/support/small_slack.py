@@ -58,7 +58,7 @@ class SmallSlack:
 
     def posted(self) -> list[str]:
         """The outbox keys of the messages that stand, in the order of posting."""
-        return [message["metadata"]["event_payload"]["key"] for message in self.messages]
+        return [message["metadata"]["event_payload"]["key"] for message in self.messages if "metadata" in message]
 
     def delete(self, ts: str) -> None:
         """As an administrator would."""
@@ -137,8 +137,8 @@ class SmallSlack:
         self.views[view_id] = shown
         return {"ok": True, "view": shown}
 
-    async def type(self, user_id: str, text: str) -> None:
-        """Somebody types `/ops <text>`."""
+    async def type(self, user_id: str, text: str, *, trigger_id: str = "") -> None:
+        """Somebody types `/ops <text>`; with *trigger_id* a dialog may be opened."""
         payload = {
             "command": "/ops",
             "text": text,
@@ -146,6 +146,7 @@ class SmallSlack:
             "team_id": "T1",
             "channel_id": CHANNEL,
             "response_url": f"{self.url}/respond",
+            **({"trigger_id": trigger_id} if trigger_id else {}),
         }
         await self.send("slash_commands", payload)
 
