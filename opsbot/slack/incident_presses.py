@@ -74,7 +74,7 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
 
 
 async def _pick(seat: Seat, press: Press, who: Person) -> Answer:
-    return await pick_pressed(seat, press)
+    return await pick_pressed(seat, press, who)
 
 
 def _length(answers: Mapping[str, str]) -> float:
