@@ -15,11 +15,13 @@ from slack_sdk.models.views import View
 
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.people import Person
+from opsbot.slack import acting
 from opsbot.slack.answer_blocks import answer_blocks
+from opsbot.slack.dialogs.from_form import shown_first
 from opsbot.slack.forms import FORM
+from opsbot.slack.given import given
 from opsbot.slack.menu import CHOICE, MENU
 from opsbot.slack.press import Answer, Handler, Press
-from opsbot.slack.run_menu import given
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import escape, mrkdwn
@@ -40,6 +42,11 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     text = verb.form.writes(_Values(values))
     typed = _typed(press, who, where, text)
     try:
+        subject = shown_first(verb.words.name, values, typed, seat) or await acting.shown_first(
+            verb.words.name, typed, seat
+        )
+        if subject is not None:
+            return subject
         answer = await verb.handler(seat, typed)
     except OpsbotError as error:
         again = f"`/ops {verb.words.name} {escape(text)}`"

@@ -23,7 +23,7 @@ from opsbot.rights import require
 from opsbot.slack.call import error_code
 from opsbot.slack.incident_dialogs import IncidentSubject, pick_dialog
 from opsbot.slack.limits import EPHEMERAL_TEXT
-from opsbot.slack.press import Answer, Press
+from opsbot.slack.press import Press
 from opsbot.slack.quotes import author_of, dump, place_of, quoted
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, literal, mrkdwn, shorten
@@ -53,7 +53,7 @@ class Pinning:
         self._seat = seat
         self._here = here
 
-    async def shortcut(self, body: Mapping[str, Any], client: AsyncWebClient) -> Answer:
+    async def shortcut(self, body: Mapping[str, Any], client: AsyncWebClient) -> str | View:
         """What the message shortcut is answered with: a sentence, or the dialog that asks which incident.
 
         Raises: what the command raises, as sentences for the person.

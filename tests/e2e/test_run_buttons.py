@@ -40,7 +40,7 @@ async def shown(browser: Browser, view: IncidentView) -> AsyncIterator[tuple[Pag
     view = dataclasses.replace(view, incident=dataclasses.replace(view.incident, opened_at=NOW, updated_at=NOW))
     core.show(view)
     problems: list[str] = []
-    async with running(WorkspaceSettings("xoxb-local", "xapp-local", "page-token")) as workspace:
+    async with running(WorkspaceSettings("xoxb-local", "xapp-local", "page-token", port=0)) as workspace:
         slack = SlackSettings("xoxb-local", "xapp-local", workspace.api_url, "#incidents")
         async with running_role(core, slack) as role:
             await until(lambda: core.is_all_said() and role.is_connected)

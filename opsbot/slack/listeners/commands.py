@@ -14,6 +14,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from opsbot.errors import OpsbotError
 from opsbot.slack.answer_blocks import MAX_PART, answer_blocks
 from opsbot.slack.commands import COMMAND, answer_to
+from opsbot.slack.dialogs.desk import DialogDesk
+from opsbot.slack.dialogs.speech import plainly
+from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.seat import Seat
@@ -26,7 +29,7 @@ logger = logging.getLogger(__name__)
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details."
 
 
-def register(app: AsyncApp, seat: Seat) -> None:
+def register(app: AsyncApp, seat: Seat, dialogs: DialogDesk) -> None:
     """Listen to the slash command."""
 
     async def typed(ack: AsyncAck, body: Mapping[str, Any], respond: AsyncRespond, client: AsyncWebClient) -> None:
@@ -40,21 +43,25 @@ def register(app: AsyncApp, seat: Seat) -> None:
             trigger_id=trigger_id,
             thread_ts=str(body.get("thread_ts") or "") or None,
         )
-        seat.work.start(COMMAND, _respond(seat, said, respond, client))
+        seat.work.start(COMMAND, _respond(seat, said, respond, client, dialogs))
 
     app.command(COMMAND)(typed)
 
 
-async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: AsyncWebClient) -> None:
+async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: AsyncWebClient, dialogs: DialogDesk) -> None:
     try:
         answer = await answer_to(seat, said)
         if not isinstance(answer, str):
-            problem = await opened(client, said.trigger_id, answer)
+            if isinstance(answer, Subject):
+                problem = await dialogs.open(client, said.trigger_id, answer, said.person)
+            else:
+                problem = await opened(client, said.trigger_id, answer)
             if problem is None:
                 return
             answer = problem
     except OpsbotError as error:
-        answer = as_typed_here(str(error))
+        said_why, named = await dialogs.sentence(client, error)
+        answer = as_typed_here(plainly(said_why, named))
     except Exception:
         # The person must hear that nothing came of it, whatever went wrong.
         logger.exception("a slash command failed")
