@@ -187,6 +187,7 @@ class Core:
             acts=self._acts,
             fleet=self._vitals.reader,
             day=self._fleet_day,
+            draw_day=self._vitals.fleet_pictures.of_day,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0

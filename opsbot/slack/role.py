@@ -28,6 +28,7 @@ from opsbot.slack.app import (
 )
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
+from opsbot.slack.day_chart import DayChart, Draw
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
@@ -46,7 +47,7 @@ class SlackRole:
     Args:
         commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
-        fleet, day: the numbers of now, and of the day.
+        fleet, day, draw_day: the numbers of now, those of the day, and its chart.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         vitals: numbers and charts of incidents; None for text alone.
@@ -69,11 +70,13 @@ class SlackRole:
         acts: ActCommands | None = None,
         fleet: FleetReader | None = None,
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
+        draw_day: Draw | None = None,
     ) -> None:
         self._runs = runs
         self._acts = acts
         self._fleet = fleet
         self._day = day
+        self._draw_day = draw_day
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -111,8 +114,8 @@ class SlackRole:
         forget_outside_settings(self._settings)
         poster, answerer = delivery_client(self._settings), answer_client(self._settings)
         channel = Channel(poster, self._settings.channel)
+        uploader = Uploader(poster, self._clock)
         if self._vitals is not None:
-            uploader = Uploader(poster, self._clock)
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
         notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
@@ -130,6 +133,7 @@ class SlackRole:
             acts=self._acts,
             fleet=self._fleet,
             day=self._day,
+            day_chart=None if self._draw_day is None else DayChart(self._draw_day, uploader, self._clock),
         )
         register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)

@@ -10,6 +10,7 @@ from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
+from opsbot.slack.day_chart import DayChart
 from opsbot.slack.quotes import Quotes
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
@@ -39,7 +40,7 @@ class Seat:
         work: goes on after Slack has its acknowledgement.
         wake: has what changed told at once; may be called from any thread.
         fleet: reads what every cluster does now; None where nothing does.
-        day: reads the fleet's day.
+        day, day_chart: read and draw the fleet's day.
         quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
@@ -52,4 +53,5 @@ class Seat:
     acts: ActCommands | None = None
     fleet: FleetReader | None = None
     day: Callable[[], Awaitable[FleetDay | None]] | None = None
+    day_chart: DayChart | None = None
     quotes: Quotes = field(default_factory=Quotes)
