@@ -19,8 +19,7 @@ from slack_sdk.models.blocks import (
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.incident.view import RunView
 from opsbot.slack.limits import MAX_BLOCK_ID, MAX_CONFIRM_TEXT, MAX_CONFIRM_TITLE
-from opsbot.slack.text import plain, shorten
-from opsbot.slack.unseen import fit_to_leave
+from opsbot.slack.text import inert, plain, shorten
 
 ACKNOWLEDGE = "incident.acknowledge"
 WHY = "incident.why"
@@ -88,7 +87,7 @@ def confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None
     # Plain text, because the sentences come from the domain and are not to be formatted here.
     return ConfirmObject(
         title=shorten(title, MAX_CONFIRM_TITLE),
-        text=PlainTextObject(text=shorten(fit_to_leave(text), MAX_CONFIRM_TEXT)),
+        text=PlainTextObject(text=shorten(inert(text), MAX_CONFIRM_TEXT)),
         confirm=confirm,
         deny=deny,
         style=style,

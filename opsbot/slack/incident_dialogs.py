@@ -22,7 +22,7 @@ from slack_sdk.models.blocks import (
 from slack_sdk.models.views import View
 
 from opsbot.incident.view import IncidentView
-from opsbot.slack.text import literal, mrkdwn, shorten
+from opsbot.slack.text import literal, mrkdwn, plain, shorten
 
 DIALOG = "opsbot.incident"
 WHY_FIELD, WHICH = "reason", "incident"
@@ -93,7 +93,7 @@ def incident_options(incidents: Sequence[IncidentView]) -> list[Option]:
     """Incidents to choose from, the newest first."""
     return [
         Option(
-            text=shorten(f"{view.incident.incident_id} {' '.join(view.incident.title.split())}", MAX_OPTION_TEXT),
+            text=plain(f"{view.incident.incident_id} {view.incident.title}", MAX_OPTION_TEXT),
             value=view.incident.incident_id,
         )
         for view in incidents[:MOST_PICKED]

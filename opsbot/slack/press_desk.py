@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -35,7 +34,6 @@ from opsbot.slack.text import escape, shorten
 
 logger = logging.getLogger(__name__)
 
-REMEMBERED_PRESSES = 5000
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Press again to retry."
 HANDLERS: Mapping[str, Handler] = {
     **incident_presses.PRESSES,
@@ -62,13 +60,12 @@ class PressDesk:
         self._names = names
         self._dialogs = dialogs
         self._show_home = show_home
-        self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def reply(self, press: Press) -> Mapping[str, Any]:
         """What the acknowledgement of a dialog carries; empty lets Slack close it."""
         if press.action_id != CALLBACK:
             return {}
-        return self._dialogs.reply(press, is_repeated=self._key(press) in self._seen)
+        return self._dialogs.reply(press, is_repeated=self._seat.seen.knows(_key(press)))
 
     def closed(self, view_id: str) -> None:
         """Somebody has closed a dialog."""
@@ -80,21 +77,9 @@ class PressDesk:
         handler = HANDLERS.get(_NUMBER.sub("", press.action_id))
         if handler is None and press.action_id != CALLBACK:
             return False
-        if self._is_new(press):
+        if self._seat.seen.first(_key(press)):
             work = self._submitted(press, client) if handler is None else self._carry_out(handler, press, client)
             self._seat.work.start(f"{press.action_id} {press.source}", work)
-        return True
-
-    def _key(self, press: Press) -> tuple[str, str, str]:
-        return (press.source, press.action_ts, press.user_id)
-
-    def _is_new(self, press: Press) -> bool:
-        key = self._key(press)
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        while len(self._seen) > REMEMBERED_PRESSES:
-            self._seen.popitem(last=False)
         return True
 
     async def _carry_out(self, handler: Handler, press: Press, client: AsyncWebClient) -> None:
@@ -156,3 +141,7 @@ def _placed(press: Press) -> Press:
     if not isinstance(found, dict):
         return press
     return replace(press, channel=found.get("channel"), thread_ts=found.get("thread_ts"))
+
+
+def _key(press: Press) -> str:
+    return f"press {press.source} {press.action_ts or press.trigger_id} {press.user_id}"

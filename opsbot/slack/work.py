@@ -23,6 +23,11 @@ class Work:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching: set[asyncio.Task[None]] = set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way."""
+        return not self._tasks
+
     def start(self, what: str, work: Coroutine[object, object, None]) -> None:
         """Run *work* in the background; *what* names it in the log."""
         task = asyncio.create_task(work, name=what)

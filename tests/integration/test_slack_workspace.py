@@ -279,7 +279,7 @@ async def test_an_alert_is_acknowledged_and_resolved_over_the_real_store(workspa
     assert list(buttons(page)) == ["Why?"]
     assert [(reply["text"], reply.get("reply_broadcast", False)) for reply in thread] == [
         ("KVCachePressure fires: KV cache pressure on local", False),
-        ("<@U0ONCALL>: Acknowledged", False),
+        ("<@U0ONCALL>: Acknowledged", True),
         ("Resolved: KVCachePressure no longer fires", True),
     ]
 

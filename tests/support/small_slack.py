@@ -58,7 +58,7 @@ class SmallSlack:
 
     def posted(self) -> list[str]:
         """The outbox keys of the messages that stand, in the order of posting."""
-        return [message["metadata"]["event_payload"]["key"] for message in self.messages]
+        return [message["metadata"]["event_payload"]["key"] for message in self.messages if "metadata" in message]
 
     def delete(self, ts: str) -> None:
         """As an administrator would."""

@@ -6,7 +6,7 @@ from slack_bolt.async_app import AsyncApp
 
 from opsbot.slack.dialogs.desk import DialogDesk
 from opsbot.slack.home import Home
-from opsbot.slack.listeners import actions, commands, events, options, shortcuts, views
+from opsbot.slack.listeners import actions, commands, events, options, repeats, shortcuts, views
 from opsbot.slack.names import Names
 from opsbot.slack.pinning import Here, Pinning
 from opsbot.slack.press_desk import PressDesk
@@ -16,6 +16,7 @@ from opsbot.slack.seat import Seat
 def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
     """Register everything that the bot listens to; *here* answers the id of the incidents channel."""
     home = Home(seat)
+    repeats.register(app, seat.seen)
     names = Names(seat.clock)
     dialogs = DialogDesk(seat, names)
     desk = PressDesk(seat, home.show, names, dialogs)

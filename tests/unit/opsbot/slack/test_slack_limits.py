@@ -101,7 +101,7 @@ def strings(value: object, within: str = "") -> Iterator[tuple[str, str]]:
 
 def check(blocks: list[Mapping[str, Any]], most: int = 50) -> None:
     """Slack's limits, and that nothing from outside is a token."""
-    assert [block.to_dict() for block in Block.parse_all(blocks)] == blocks
+    assert [block.to_dict() for block in Block.parse_all([dict(block) for block in blocks])] == blocks
     assert 1 <= len(blocks) <= most
     ids = [block["block_id"] for block in blocks if "block_id" in block]
     assert len(ids) == len(set(ids))
