@@ -70,8 +70,8 @@ async def test_status_says_everything_with_one_round_of_questions() -> None:
     said = await answer("status", reader)
     assert reader.rounds == 1
     table = said.split("```")[1].splitlines()
-    assert max(map(len, table)) <= 43
-    assert [row.split()[0] for row in table[1:]] == ["a-very-long…", "eu-1"]
+    assert max(map(len, table)) <= 34
+    assert [row.split()[0] for row in table[1:]] == ["a-very-long-…", "eu-1"]
     assert "8/8" in table[2]
     assert "93%↗" in table[2]
     assert said.startswith("■ *All runs are stopped* by <@U0BOSS>")
