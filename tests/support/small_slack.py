@@ -116,7 +116,10 @@ class SmallSlack:
     ) -> dict[str, Any]:
         """Somebody submits an open dialog, in the content that it has now; answers what the acknowledgement says."""
         view = {**self.views[view_id], "state": {"values": values or {}}}
-        payload = {"type": "view_submission", "user": {"id": user_id}, "team": {"id": "T1"}, "view": view}
+        payload = {
+            "type": "view_submission", "user": {"id": user_id}, "team": {"id": "T1"}, "view": view,
+            "trigger_id": f"t-{next(self._numbers)}",
+        }  # fmt: skip
         reply: dict[str, Any] = {}
         for _ in range(times):
             reply = await self.send("interactive", payload)
