@@ -84,7 +84,7 @@ class PreviewDesk:
             self._about(case.run),
             steps,
             self._afterwards(case, row.step_id),
-            f"`undo {handle}` takes it back{_undo_words(steps)}.",
+            f"`undo {handle}` takes it back.",
             f"{_by_itself(case, row.step_id)} {late}.".strip(),
             _who(row, is_glass=ask.verb == "glass"),
             await self._blocked(case, row.step_id),
@@ -233,12 +233,6 @@ def _acting(case: RunCase, step_id: str) -> Sequence[StepRow]:
 def _by_itself(case: RunCase, step_id: str) -> str:
     runbook = pinned_runbook(case.run.runbook_json, case.run.revision)
     return ended_by_itself(runbook, _acting(case, step_id))
-
-
-def _undo_words(steps: Sequence[PreviewStep]) -> str:
-    """What is said of taking back, where all steps say the same."""
-    said = {step.undo for step in steps if step.undo}
-    return f": {said.pop()}" if len(said) == 1 else ""
 
 
 def _who(row: ApprovalRow, *, is_glass: bool) -> str:

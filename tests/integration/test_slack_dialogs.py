@@ -204,7 +204,7 @@ async def test_the_right_is_looked_at_again_when_it_is_submitted(slack: SmallSla
     core.commands.able = ("U0ONCALL",)
     await slack.submit("U0STRANGER", view_id)
     await until_says(slack, view_id, "Nothing was done.")
-    assert "Sam has none. Who may: Olga" in text_of(slack, view_id)
+    assert "Sam has none. Who may: Olga. Ask them." in text_of(slack, view_id)
     assert core.commands.calls == []
 
 
@@ -337,3 +337,44 @@ async def test_injected_text_never_pings(slack: SmallSlack, core: Core) -> None:
     assert "<!" not in text
     assert "<@" not in text
     assert "<http" not in text
+
+
+@pytest.mark.parametrize("carried", ["", "[]", '{"verb": "explode", "reference": "x"}', '{"verb": 1, "later": 2}'])
+async def test_a_dialog_of_another_version_closes_and_says_so(slack: SmallSlack, core: Core, carried: str) -> None:
+    """The bot was updated while it was open: acknowledged, nothing done, and told."""
+    view_id = await opened(slack, "U0ONCALL", "approval.grant", "apr-1")
+    slack.views[view_id] = {**slack.views[view_id], "private_metadata": carried}
+    reply = await slack.submit("U0ONCALL", view_id)
+    assert reply == {}
+    await until(lambda: bool(slack.ephemerals) or bool(slack.homes))
+    assert "nothing was done" in json.dumps([*slack.ephemerals, *slack.homes])
+    assert core.commands.calls == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "values", "title", "call"),
+    [
+        ("undo", {"name": REFERENCE}, "Undo this run?", ("undo", REFERENCE)),
+        ("cancel", {"name": REFERENCE, "reason": "enough"}, "Cancel this run?", ("cancel", f"{REFERENCE} enough")),
+        ("stop", {"reason": "region down"}, "Stop all runs?", ("stop all", "region down")),
+        ("run", {"name": "drain", "cluster": "local"}, "Start this runbook?", ("start", "drain")),
+    ],
+)
+async def test_a_form_of_a_risky_verb_ends_in_its_plan(
+    slack: SmallSlack, core: Core, verb: str, values: Mapping[str, str], title: str, call: tuple[str, str]
+) -> None:
+    """What was picked is shown with what it would do; the reason stands there already."""
+    where = json.dumps({"verb": verb, "channel": CHANNEL, "thread_ts": None})
+    state = {name: {name: {"type": "plain_text_input", "value": value}} for name, value in values.items()}
+    form = {"id": "V0", "hash": "h", "callback_id": "ops.form", "private_metadata": where, "state": {"values": state}}
+    payload = {"type": "view_submission", "user": {"id": "U0COMMANDER"}, "team": {"id": "T1"}, "trigger_id": "t-9"}
+    await slack.send("interactive", {**payload, "view": {"type": "modal", **form}})
+    await until(lambda: bool(slack.views))
+    (view_id,) = slack.views
+    assert slack.views[view_id]["title"]["text"] == title
+    assert core.commands.calls == []
+    await slack.submit("U0COMMANDER", view_id, because(values["reason"]) if "reason" in values else None)
+    await until(lambda: bool(core.commands.calls))
+    assert core.commands.calls == [(*call, "U0COMMANDER")]
+    if "reason" in values:
+        assert values["reason"] in json.dumps(slack.dialogs[0]["view"])

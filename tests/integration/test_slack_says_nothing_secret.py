@@ -94,7 +94,7 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     ]
     for verb, values in asked:
         view = await core.chosen("U0ONCALL", f"{verb} INC-1")
-        await core.filled("U0ONCALL", view, reason=EVIL[:400], **values)
+        await core.filled("U0ONCALL", view, values, reason=EVIL[:400])
     said = core.said_by("U0BEN", "1790000500.000200", f"{EVIL} {EVIL}", ts)
     await core.pin("U0ONCALL", str(said["ts"]))
     await core.pin("U0ONCALL", str(said["ts"]), is_off=True)

@@ -44,6 +44,7 @@ ACK_SENT_S = 0.15
 """Bolt looks for the acknowledgement every 10 ms: what is shown before it is sent would be covered by it."""
 MOST_KEPT = 500
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Look at the thread first."
+OF_ANOTHER_VERSION = "This dialog is of another version of the bot; nothing was done. Press the button again."
 LOST_PLAN = "The plan has changed, or the bot was started anew since it was shown."
 
 
@@ -120,9 +121,8 @@ class DialogDesk:
         Args:
             is_repeated: Slack delivers again what is carried out already; the dialog stays as it is.
         """
-        try:
-            subject = Subject.load(press.value)
-        except (ValueError, TypeError):
+        subject = _subject_in(press)
+        if subject is None:
             return {}
         problems = self._problems(subject, given(press.view))
         if problems:
@@ -143,7 +143,9 @@ class DialogDesk:
 
     async def submitted(self, client: AsyncWebClient, press: Press, person: Person) -> Lost | None:
         """Carry out what the dialog showed; answers what could not be shown in it."""
-        subject, answers = Subject.load(press.value), given(press.view)
+        subject, answers = _subject_in(press), given(press.view)
+        if subject is None:
+            return Lost(OF_ANOTHER_VERSION)
         opened = Opened(press.source, "")
         try:
             if subject.verb in FORMS:
@@ -222,7 +224,7 @@ class DialogDesk:
         if isinstance(error, MissingRole):
             able = self._seat.runs.who_may(error.roles)
             named = await self._names.of(client, text, " ".join(able))
-            return f"{error.what}. {who_may(able, named)}", named
+            return f"{error.what[:1].upper()}{error.what[1:]}. {who_may(able, named)}.", named
         return text, await self._names.of(client, text)
 
     async def _named(self, client: AsyncWebClient, preview: Preview) -> Mapping[str, str]:
@@ -248,7 +250,7 @@ def who_may(able: tuple[str, ...], named: Mapping[str, str]) -> str:
         return "Nobody has it: opsbot.yaml gives roles under `people`"
     names = [named.get(one, one) for one in able[:MOST_ABLE]]
     more = f" and {len(able) - MOST_ABLE} more" if len(able) > MOST_ABLE else ""
-    return f"Who may: {', '.join(names)}{more}. Ask one of them"
+    return f"Who may: {', '.join(names)}{more}. Ask {'them' if len(able) == 1 else 'one of them'}"
 
 
 def not_opened(subject: Subject) -> str:
@@ -256,6 +258,15 @@ def not_opened(subject: Subject) -> str:
     typed = command_for(subject.verb, subject.reference)
     more = f", or type `{typed}`" if typed else ""
     return f"Slack did not open the dialog; nothing was done. Press again{more}."
+
+
+def _subject_in(press: Press) -> Subject | None:
+    """What the dialog carries; None for what this version does not know."""
+    try:
+        subject = Subject.load(press.value)
+    except (ValueError, TypeError):
+        return None
+    return subject if subject.verb in WORDS else None
 
 
 def _trim(kept: OrderedDict[str, Any]) -> None:

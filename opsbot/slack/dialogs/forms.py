@@ -156,7 +156,7 @@ def _form(subject: Subject, text: str, inputs: Sequence[Block]) -> View:
         title=PlainTextObject(text=words.title),
         submit=PlainTextObject(text=words.submit),
         close=PlainTextObject(text="Not now"),
-        blocks=[SectionBlock(block_id="what", text=mrkdwn(text)), *inputs, reason_input(words)],
+        blocks=[SectionBlock(block_id="what", text=mrkdwn(text)), *inputs, reason_input(words, limit=MAX_WORDS)],
     )
 
 

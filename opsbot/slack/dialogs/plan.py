@@ -98,14 +98,14 @@ def _blocks(words: Words, preview: Preview, named: Named, changed: Sequence[str]
         yield reason_input(words, reason)
 
 
-def reason_input(words: Words, initial: str = "") -> InputBlock:
-    """The field for a reason."""
+def reason_input(words: Words, initial: str = "", limit: int = MAX_REASON) -> InputBlock:
+    """The field for a reason of at most *limit* characters."""
     return InputBlock(
         block_id=REASON,
         label=PlainTextObject(text=words.reason),
         optional=not words.is_reason_needed,
         element=PlainTextInputElement(
-            action_id=REASON, max_length=MAX_REASON, multiline=True, initial_value=shorten(initial, MAX_REASON) or None
+            action_id=REASON, max_length=limit, multiline=True, initial_value=shorten(initial, limit) or None
         ),
     )
 
