@@ -33,6 +33,8 @@ from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging, PagingStore
 from opsbot.people import Person, person_for
+from opsbot.preview_rows import Sight
+from opsbot.read_only import ReadOnlyTransport
 from opsbot.readiness import WriteProbe
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.executor import Executor, ExecutorSettings
@@ -43,6 +45,7 @@ from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
+from opsbot.store.backlog import lag_of
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
 from opsbot.store.outbox import OutboxRepository
@@ -65,6 +68,8 @@ RELOAD_EVERY_S = 2
 REVIEW_EVERY_S = 1
 FORGET_EVERY_S = 3600
 ALERTS_KEPT_S = 365 * 24 * 3600.0
+SLACK = "slack"
+"""The receiver under which ids of what Slack delivered are kept."""
 DECISIONS_KEPT_S = 30 * 24 * 3600.0
 
 
@@ -98,13 +103,13 @@ class Core:
         self._escalations = stores.escalations
         self._inbound = InboundRepository(database)
 
-        self._control = ControlClient(
-            {
-                target.cluster: ServingTarget(target.url, secrets.control_tokens[target.cluster])
-                for target in settings.serving
-            },
-            fleet=ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None,
-        )
+        targets = {
+            target.cluster: ServingTarget(target.url, secrets.control_tokens[target.cluster])
+            for target in settings.serving
+        }
+        fleet = ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None
+        self._control = ControlClient(targets, fleet=fleet)
+        self._asking = ControlClient(targets, ReadOnlyTransport(), fleet=fleet)
         prober = asked_source(settings, secrets.prometheus_tokens, clock)
         plugins = load_plugins(settings.actions.plugins, clock)
         for problem in plugins.problems:
@@ -145,6 +150,7 @@ class Core:
             self._wake_slack,
             clock,
             tuple(target.cluster for target in settings.serving),
+            Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, lambda: self._roles),
         )
         self._vitals = vital_parts(settings, prober, self._control, clock)
         self._acts = ActDesk(
@@ -184,7 +190,11 @@ class Core:
             acts=self._acts,
             fleet=self._vitals.reader,
             day=self._fleet_day,
+            draw_day=self._vitals.fleet_pictures.of_day,
+            take=lambda key: self._inbound.take(SLACK, key, clock.now()),
+            lag=lambda: lag_of(database, clock.now()),
         )
+        database.on_wish(self._wake_slack)
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
         self._api = CoreApi(
@@ -215,6 +225,7 @@ class Core:
         async with AsyncExitStack() as stack:
             stack.callback(self._database.close)
             stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._asking.close)
             await asyncio.to_thread(self._shelf.open)
             await asyncio.to_thread(self._rota.reload)
             stack.push_async_callback(self._executor.stop)
@@ -344,8 +355,15 @@ class Core:
         return {
             **more,
             "slack": slack,
+            "delivery": self._delivery(),
             "runbooks": f"{len(self._library.runbooks())} in force, {len(self._library.problems)} problems",
         }
+
+    def _delivery(self) -> str:
+        try:
+            return self._slack.lag().sentence()
+        except OpsbotError as error:
+            return f"unknown: {error}"
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

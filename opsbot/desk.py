@@ -104,6 +104,8 @@ class Desk:
             person.user_id,
             "incident.acknowledged",
             "Acknowledged" if before in (None, person.user_id) else f"Taken over from {before}",
+            # Whoever else was woken may sleep on.
+            is_broadcast=True,
             via=person.via,
         )
         await asyncio.to_thread(
@@ -173,10 +175,14 @@ class Desk:
         if not names:
             return ""
         require(person, "responder", "take a message off a timeline")
+        done = []
         for name in names:
-            await asyncio.to_thread(self._notes.unquote, name, place, person, self._clock.now())
+            _, was_there = await asyncio.to_thread(self._notes.unquote, name, place, person, self._clock.now())
+            done += [name] if was_there else []
         self._wake_outbox()
-        return f"{', '.join(names)}: the timeline says that the message is taken off again; the entry itself stays."
+        if not done:
+            return ""
+        return f"{', '.join(done)}: the timeline says that the message is taken off again; the entry itself stays."
 
     async def incident_at(self, channel: str, ts: str) -> str | None:
         """The incident that the message there is ours about; None for anybody else's."""

@@ -37,11 +37,17 @@ unsilence = _alias("unsilence", end_silence)
 
 @click.command("help")
 @click.argument("verb", nargs=-1)
-def help_(verb: tuple[str, ...]) -> None:
+@click.option("--markdown", is_flag=True, help="Print the tables of docs/commands.md.")
+def help_(verb: tuple[str, ...], markdown: bool) -> None:
     """List what people do, as `/ops help` does; or one VERB with examples."""
     from opsbot.errors import NotFoundError
     from opsbot.spoken.verbs import GROUPS, VERBS, find_verb, suggested
 
+    if markdown:
+        from opsbot.spoken.page import tables
+
+        click.echo(tables(), nl=False)
+        return
     if not verb:
         for group in GROUPS:
             click.echo(f"{group}")

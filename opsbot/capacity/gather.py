@@ -66,13 +66,18 @@ def _range(step_s: float) -> str:
     return f"{rate_window_s(step_s)}s"
 
 
-async def gather(source: Source, start_s: float, end_s: float, step_s: float, figures: Figures) -> tuple[Cluster, ...]:
+async def gather(
+    source: Source, start_s: float, end_s: float, step_s: float, figures: Figures, window_s: float | None = None
+) -> tuple[Cluster, ...]:
     """Every cluster that has tokens between *start_s* and *end_s*, by name.
+
+    Args:
+        window_s: over which rates and means are taken; as long as a step, so that nothing is left out, unless stated.
 
     Raises: SourceError when the source does not answer, or knows no tokens at all.
     """
     grid = Grid(start_s, step_s, math.floor((end_s - start_s) / step_s + 1e-9) + 1)
-    window = _range(step_s)
+    window = _range(step_s if window_s is None else window_s)
     found = {
         name: grid.read(await source.query_range(text.format(window=window), start_s, end_s, step_s))
         for name, text in QUERIES.items()

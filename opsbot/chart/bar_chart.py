@@ -38,7 +38,7 @@ def draw_bars(bars: Sequence[Bar], title: str, note: str, theme: Theme) -> bytes
     palette = PALETTES[theme]
     height = HEAD_IN + ROW_IN * len(bars) + FOOT_IN
     figure = new_figure(height, palette)
-    write(figure, 0.02, 1 - 0.3 / height, drawable(title, 56), size=LARGE, weight="bold", color=palette.ink)
+    write(figure, 0.02, 1 - 0.3 / height, drawable(title, 46), size=LARGE, weight="bold", color=palette.ink)
     write(figure, 0.02, 1 - 0.52 / height, drawable(note), size=SMALL, color=palette.soft)
     wide = WIDTH_IN - NAME_IN - WORDS_IN
     axes = figure.add_axes((NAME_IN / WIDTH_IN, FOOT_IN / height, wide / WIDTH_IN, ROW_IN * len(bars) / height))

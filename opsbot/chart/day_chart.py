@@ -58,7 +58,8 @@ def draw_day(day: FleetDay, theme: Theme) -> bytes:
         write(figure, 0.02, 1 - (0.54 + LINE_IN * index) / height, line, size=PLAIN, color=palette.soft)
     x, wide = LEFT_IN / WIDTH_IN, 1 - (LEFT_IN + RIGHT_IN) / WIDTH_IN
     upper = figure.add_axes((x, 1 - (head_in + LOAD_IN) / height, wide, LOAD_IN / height))
-    write(figure, 0.02, 1 - (head_in - 0.12) / height, "Tokens a minute", size=PLAIN, color=palette.ink)
+    panel = f"Tokens a minute, {day.span} to {clock_of(day.tokens.end_s)} UTC"
+    write(figure, 0.02, 1 - (head_in - 0.12) / height, panel, size=PLAIN, color=palette.ink)
     _draw_load(upper, day, palette)
     last = upper
     if day.used is not None:
@@ -67,7 +68,9 @@ def draw_day(day: FleetDay, theme: Theme) -> bytes:
         write(figure, 0.02, y + (SHARE_IN + 0.09) / height, "Share of capacity", size=PLAIN, color=palette.ink)
         _draw_share(last, day.used, palette)
         upper.set_xticks([])
-    style_time(last, day.tokens.start_s, day.tokens.end_s)
+    for axes in figure.axes:
+        axes.set_xlim(day.begin_s, day.tokens.end_s)
+    style_time(last, day.begin_s, day.tokens.end_s)
     return png(figure)
 
 
@@ -75,7 +78,6 @@ def _draw_load(axes: Axes, day: FleetDay, palette: Palette) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     plain(axes, palette)
-    axes.set_xlim(day.tokens.start_s, day.tokens.end_s)
     shift_s = day.tokens.start_s - day.yesterday.start_s
     before = [(at + shift_s, value) for at, value in day.yesterday.known()]
     longest_s = 1.5 * day.tokens.step_s
@@ -100,8 +102,8 @@ def _draw_load(axes: Axes, day: FleetDay, palette: Palette) -> None:
 def _draw_peak(axes: Axes, day: FleetDay, palette: Palette) -> None:
     peak = day.peak
     assert peak is not None
-    axes.plot([peak.at], [peak.tokens_per_min], "o", color=palette.mark, markersize=7, zorder=5)
-    is_left = peak.at < (day.tokens.start_s + day.tokens.end_s) / 2
+    axes.plot([peak.at], [peak.tokens_per_min], "o", color=palette.mark, markersize=7, zorder=5, clip_on=False)
+    is_left = peak.at < (day.begin_s + day.tokens.end_s) / 2
     axes.annotate(
         f"peak {quantity(peak.tokens_per_min)} at {clock_of(peak.at)}", (peak.at, peak.tokens_per_min),
         xytext=(2 if is_left else -2, 7), textcoords="offset points", ha="left" if is_left else "right", va="bottom",
@@ -124,7 +126,7 @@ def _draw_share(axes: Axes, used: Readings, palette: Palette) -> None:
 
 def alt_text(day: FleetDay) -> str:
     """What the picture shows, in sentences."""
-    said = [f"The fleet's last 24 hours to {clock_of(day.at)} UTC: {headline(day)}."]
+    said = [f"The fleet's last {day.span} to {clock_of(day.at)} UTC: {headline(day)}."]
     if day.peak is not None:
         share = f", {percent(day.peak.used_ratio)} of capacity" if day.peak.used_ratio is not None else ""
         said.append(

@@ -21,17 +21,18 @@ class FleetPictures:
         self._source, self._figures, self._drawer, self._theme = source, figures, drawer, theme
 
     async def day(self, now: float) -> FleetDay | None:
-        """The numbers of the last 24 hours; None if they could not be put together, which is logged.
+        """The numbers of the last 24 hours; None before there are any, or if they could not be put together.
 
         Raises: SourceError if the source does not answer, or knows no tokens.
         """
         clusters = await clusters_of_two_days(self._source, now, self._figures)
-        return await self._drawer.drawn(day_of, clusters, now)
+        day = await self._drawer.drawn(day_of, clusters, now)
+        return day if day is not None and day.peak is not None else None
 
     async def of_day(self, day: FleetDay, theme: Theme | None = None) -> Picture | None:
         """Tokens a minute and share of capacity; None if it could not be drawn."""
         png = await self._drawer.drawn(day_chart.draw_day, day, theme or self._theme)
-        return _picture(png, day_chart.alt_text(day), "The fleet's last 24 hours")
+        return _picture(png, day_chart.alt_text(day), f"The fleet's last {day.span}")
 
     async def of_clusters(self, day: FleetDay, theme: Theme | None = None) -> Picture | None:
         """What each cluster carries now of what it can; None if it could not be drawn."""

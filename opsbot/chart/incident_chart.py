@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEAD_IN, PANEL_IN, TITLE_IN, FOOT_IN, KEY_IN, EDGE_IN = 0.62, 0.98, 0.3, 0.56, 0.24, 0.1
+TITLE_CHARS, TITLE_LINE_IN = 46, 0.25
 FLAG_PT, FLAG_SHARE = 11.0, 0.036
 LEFT_IN, RIGHT_IN = 0.62, 0.16
+OFF_CHART = 3.0
+"""A level so many times above the line is said instead of drawn: the line would lie on the ground."""
 MOST_KEY = 50
 """Characters of a moment's words."""
 ROOM = 1.18
@@ -43,12 +47,16 @@ def draw(course: Course, title: str, theme: Theme) -> bytes:
     palette = PALETTES[theme]
     moments = [one for one in course.moments if course.begin_s <= one.at <= course.end_s]
     panels_in = len(course.tracks) * (TITLE_IN + PANEL_IN)
-    height = HEAD_IN + panels_in + FOOT_IN + KEY_IN * len(moments) + EDGE_IN
+    lines = textwrap.wrap(drawable(title, 2 * TITLE_CHARS), TITLE_CHARS, max_lines=2, placeholder="…") or [""]
+    more_in = TITLE_LINE_IN * (len(lines) - 1)
+    height = HEAD_IN + more_in + panels_in + FOOT_IN + KEY_IN * len(moments) + EDGE_IN
     figure = new_figure(height, palette)
-    write(figure, 0.02, 1 - 0.3 / height, drawable(title, 56), size=LARGE, weight="bold", color=palette.ink)
+    for index, line in enumerate(lines):
+        y = 1 - (0.3 + TITLE_LINE_IN * index) / height
+        write(figure, 0.02, y, line, size=LARGE, weight="bold", color=palette.ink)
     span = f"{clock_of(course.begin_s)} to {clock_of(course.end_s)} UTC"
-    write(figure, 0.02, 1 - 0.52 / height, f"{course.cluster}, {span}", size=SMALL, color=palette.soft)
-    top = HEAD_IN
+    write(figure, 0.02, 1 - (0.52 + more_in) / height, f"{course.cluster}, {span}", size=SMALL, color=palette.soft)
+    top = HEAD_IN + more_in
     for index, track in enumerate(course.tracks):
         axes = figure.add_axes(
             (
@@ -81,15 +89,19 @@ def _panel(figure: Figure, axes: Axes, course: Course, track: Track, palette: Pa
     axes.fill_between(times, values, color=palette.line, alpha=0.15, linewidth=0)
     axes.plot(times, values, color=palette.line, linewidth=2.0)
     highest = max(value for _, value in track.points)
-    top = max(highest, track.level or 0.0) * ROOM or 1.0
+    is_off = track.level is not None and track.figure.unit != "share" and track.level > OFF_CHART * highest > 0
+    top = (highest if is_off else max(highest, track.level or 0.0)) * ROOM or 1.0
     axes.set_ylim(0, min(top, 1.12) if track.figure.unit == "share" and highest <= 1 else top)
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=track.figure.unit == "count"))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(track, value)))
     if track.level is not None:
-        axes.axhline(track.level, color=palette.bad, linewidth=1.3, linestyle=(0, (5, 2)))
         words = f"alert at {shown(track.figure, track.level)}" if track.is_rule else shown(track.figure, track.level)
+        if is_off:
+            words += ", above this"
+        else:
+            axes.axhline(track.level, color=palette.bad, linewidth=1.3, linestyle=(0, (5, 2)))
         axes.annotate(
-            words, (0.005, track.level), xycoords=("axes fraction", "data"), xytext=(0, 2),
+            words, (0.005, top * 0.86 if is_off else track.level), xycoords=("axes fraction", "data"), xytext=(0, 2),
             textcoords="offset points", ha="left", va="bottom", size=SMALL - 1, color=palette.bad, zorder=4,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": palette.ground, "edgecolor": "none", "alpha": 0.75},
         )  # fmt: skip

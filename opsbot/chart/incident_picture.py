@@ -39,4 +39,5 @@ class IncidentPicture:
         if course is None:
             return None
         png = await self._drawer.drawn(draw, course, view.incident.title, theme or self._theme)
-        return None if png is None else Picture(png, alt_text(course), f"{name}: {course.cluster} over 30 minutes")
+        title = f"{name}: {course.cluster} over {course.minutes} minutes"
+        return None if png is None else Picture(png, alt_text(course), title)

@@ -10,8 +10,7 @@ from opsbot.vitals.reading import shown, trend_of
 
 def alt_text(course: Course) -> str:
     """One sentence a figure, then what happened when."""
-    minutes = round((course.end_s - course.begin_s) / 60)
-    said = [f"{course.cluster}, the {minutes} minutes to {clock_of(course.end_s)} UTC."]
+    said = [f"{course.cluster}, the {course.minutes} minutes to {clock_of(course.end_s)} UTC."]
     said += [f"{_figure(track)}." for track in course.tracks]
     happened = [f"{clock_of(one.at)} {one.text}" for one in course.moments if course.begin_s <= one.at <= course.end_s]
     if happened:

@@ -24,7 +24,7 @@ from opsbot.slack.limits import MAX_BLOCKS, MAX_MESSAGE_TEXT
 from opsbot.slack.run_menu import run_menu
 from opsbot.slack.steps import run_line, run_text
 from opsbot.slack.text import clock_time, date, duration, literal, mrkdwn, person, shorten, with_mentions, with_people
-from opsbot.slack.vital_lines import Shown, vital_blocks
+from opsbot.slack.vital_lines import Shown, chart_blocks, number_blocks
 
 OPSBOT = "opsbot"
 """The actor of what the bot did itself; its own message needs no name."""
@@ -32,8 +32,8 @@ MAX_LABEL = 80
 MAX_DESCRIPTION = 600
 MAX_DOING = 600
 MAX_ASKED = 15
-RESERVED_BLOCKS = 8
-"""Title, facts, numbers, chart, blind warning, the global stop, what was left out, the incident's own buttons."""
+RESERVED_BLOCKS = 9
+"""Title, facts, blind warning, the global stop, numbers, own buttons, what was left out, details, chart."""
 NOTHING_SHOWN = Shown()
 
 
@@ -69,7 +69,6 @@ def incident_message(view: IncidentView, now: float, shown: Shown = NOTHING_SHOW
         )
     ]
     blocks += _resolved(view, shown) if incident.is_resolved else _open(view, now, shown)
-    blocks.append(incident_buttons(incident, view.runs))
     return Message(fallback(view, now), tuple(blocks), shown.file_id)
 
 
@@ -126,11 +125,6 @@ def _open(view: IncidentView, now: float, shown: Shown) -> Sequence[Block]:
     if incident.hold is not None and incident.hold.reason:
         lines.append(f"*Stays open:* {literal(incident.hold.reason)}")
     lines += escalation_lines(view)
-    if incident.description:
-        lines.append(literal(shorten(incident.description, MAX_DESCRIPTION)))
-    if incident.value is not None and not shown.numbers:
-        lines.append(f"Last value: *{incident.value:.4g}*")
-    lines += [*alert_lines(view), *link_lines(view)]
     blocks: list[Block] = [
         SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
     ]
@@ -138,12 +132,13 @@ def _open(view: IncidentView, now: float, shown: Shown) -> Sequence[Block]:
         blocks.append(SectionBlock(block_id=block_id("blind", incident.incident_id), text=mrkdwn(_blind(view))))
     if view.halt is not None:
         blocks.append(SectionBlock(block_id=block_id("halt", incident.incident_id), text=mrkdwn(halt_text(view.halt))))
-    blocks += vital_blocks(incident.incident_id, shown)
+    blocks += number_blocks(incident.incident_id, shown)
+    # What the reader is asked to decide comes before what they are told: on a phone the rest is a screen away.
     asked = list(questions(view, now))
-    # What the reader is asked to decide is kept before what they are told, should both not fit.
     asked, left_out = asked[:MAX_ASKED], len(asked[MAX_ASKED:])
     room = MAX_BLOCKS - RESERVED_BLOCKS - 2 * len(asked)
     blocks += [block for question in asked for block in question.blocks]
+    blocks.append(incident_buttons(incident, view.runs))
     # The newest run is the one that matters; the oldest are left out first.
     runs = view.runs[max(0, len(view.runs) - room) :]
     blocks += [
@@ -153,7 +148,19 @@ def _open(view: IncidentView, now: float, shown: Shown) -> Sequence[Block]:
     left_out += len(view.runs) - len(runs)
     if left_out:
         blocks.append(ContextBlock(elements=[mrkdwn(f"… and {left_out} more; `opsbot incidents` lists them")]))
-    return blocks
+    return [*blocks, *_details(view, shown), *chart_blocks(incident.incident_id, shown)]
+
+
+def _details(view: IncidentView, shown: Shown) -> Sequence[Block]:
+    """What the alerts say, what they are, and what belongs to them; nothing where there is nothing to say."""
+    incident = view.incident
+    lines = [literal(shorten(incident.description, MAX_DESCRIPTION))] if incident.description.strip() else []
+    if incident.value is not None and not shown.numbers:
+        lines.append(f"Last value: *{incident.value:.4g}*")
+    lines += [*alert_lines(view), *link_lines(view)]
+    if not "".join(lines).strip():
+        return []
+    return [SectionBlock(block_id=block_id("details", incident.incident_id), text=mrkdwn("\n".join(lines)))]
 
 
 def halt_text(halt: HaltView) -> str:
@@ -178,10 +185,7 @@ def _resolved(view: IncidentView, shown: Shown) -> Sequence[Block]:
     lines += [run_line(run) for run in view.runs[-10:]]
     lines.append(f"Postmortem: `opsbot postmortem {incident.incident_id}` writes it, with charts.")
     facts = SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
-    return [
-        facts,
-        *vital_blocks(incident.incident_id, Shown(file_id=shown.file_id, alt_text=shown.alt_text, title=shown.title)),
-    ]
+    return [facts, *chart_blocks(incident.incident_id, shown), incident_buttons(incident, view.runs)]
 
 
 def _blind(view: IncidentView) -> str:

@@ -17,6 +17,7 @@ from opsbot.slack.unseen import fit_to_leave
 
 _SLACK_USER = re.compile(r"^[UW][A-Z0-9]{2,}$")
 _FORMATS = re.compile(r"\*(?=\S)|(?<=\S)\*|(?<!\w)[_~](?=\S)|(?<=\S)[_~](?!\w)|`")
+_TOKEN = re.compile(r"<(?=[!@#]|https?:|mailto:)")
 _LOOKS_LIKE = {"*": "∗", "_": "ˍ", "~": "∼", "`": "'"}
 
 
@@ -39,7 +40,12 @@ def literal(text: str) -> str:
 
 def plain(text: str, limit: int) -> str:
     """*text* for a plain text object: in one line, at most *limit* characters, fit to leave."""
-    return shorten(" ".join(fit_to_leave(text).split()), limit)
+    return shorten(" ".join(inert(text).split()), limit)
+
+
+def inert(text: str) -> str:
+    """*text* for a plain text object, with its lines: not even there does it hold what is a mention elsewhere."""
+    return _TOKEN.sub("‹", fit_to_leave(text))
 
 
 def shorten(text: str, limit: int) -> str:

@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from opsbot.clock import Clock
 from opsbot.notify.notifier import DeliveryError
 from opsbot.slack.call import error_code, retry_after
-from opsbot.slack.unseen import fit_to_leave
+from opsbot.slack.text import plain
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,7 @@ WITHIN_S = 60.0
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ALT_TEXT = 1000
 """Characters of a file's description. Page "files.getUploadURLExternal"."""
+MAX_TITLE = 200
 BLOCKED_S = 3600.0
 NOT_ALLOWED = {
     "missing_scope": "give the app the scope files:write and install it again",
@@ -101,7 +102,7 @@ class Uploader:
             pause = PAUSE_S * attempt
             try:
                 done = await self._client.files_upload_v2(
-                    content=png, filename=name, title=fit_to_leave(title), alt_txt=fit_to_leave(alt_text)[:MAX_ALT_TEXT]
+                    content=png, filename=name, title=plain(title, MAX_TITLE), alt_txt=plain(alt_text, MAX_ALT_TEXT)
                 )
                 return str(done["files"][0]["id"])
             except SlackApiError as error:

@@ -64,20 +64,24 @@ def number_line(number: Number) -> str:
     return f"{line} · *bad*" if number.is_bad else line
 
 
-def vital_blocks(incident_id: str, shown: Shown) -> Sequence[Block]:
-    """The numbers, then the picture; nothing where nothing is known."""
-    blocks: list[Block] = []
-    if shown.numbers:
-        lines = [number_line(number) for number in shown.numbers[:MOST_NUMBERS]]
-        lines[0] += f" (at {clock_time(shown.at)})"
-        blocks.append(SectionBlock(block_id=block_id("numbers", incident_id), text=mrkdwn("\n".join(lines))))
-    if shown.file_id is not None:
-        blocks.append(
-            ImageBlock(
-                block_id=block_id("chart", incident_id),
-                slack_file=SlackFile(id=shown.file_id),
-                alt_text=plain(shown.alt_text, MAX_ALT_TEXT) or "Chart of the incident",
-                title=PlainTextObject(text=plain(shown.title, MAX_TITLE), emoji=False) if shown.title else None,
-            )
+def number_blocks(incident_id: str, shown: Shown) -> Sequence[Block]:
+    """The numbers, with when they were read; nothing where nothing is known."""
+    if not shown.numbers:
+        return []
+    lines = [number_line(number) for number in shown.numbers[:MOST_NUMBERS]]
+    lines[0] += f" (at {clock_time(shown.at)})"
+    return [SectionBlock(block_id=block_id("numbers", incident_id), text=mrkdwn("\n".join(lines)))]
+
+
+def chart_blocks(incident_id: str, shown: Shown) -> Sequence[Block]:
+    """The picture; nothing where there is none."""
+    if shown.file_id is None:
+        return []
+    return [
+        ImageBlock(
+            block_id=block_id("chart", incident_id),
+            slack_file=SlackFile(id=shown.file_id),
+            alt_text=plain(shown.alt_text, MAX_ALT_TEXT) or "Chart of the incident",
+            title=PlainTextObject(text=plain(shown.title, MAX_TITLE), emoji=False) if shown.title else None,
         )
-    return blocks
+    ]

@@ -6,7 +6,7 @@ Pure. What cannot be read is refused with what to type instead; nothing is guess
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from opsbot.errors import ConfigError
@@ -70,29 +70,35 @@ def read_act(verb: ActVerb, text: str, clusters: Sequence[str]) -> Act:
 
 
 def _read(verb: ActVerb, found: Found, cluster: str) -> Act:
-    common = {
-        "length_s": found.length_s,
-        "reason": found.reason,
-        "expect": found.expect,
-        "named": found.pairs,
-        "incident_id": found.incident_id,
-    }
     if found.switch == "off":
         return Act(verb, "release", cluster, reason=found.reason)
+    base = Act(
+        verb, "set", cluster, length_s=found.length_s, reason=found.reason, expect=found.expect, named=found.pairs,
+        incident_id=found.incident_id,
+    )  # fmt: skip
     match verb:
         case "batch":
-            return _batch(found, cluster, common)
+            return _batch(found, base)
         case "shed":
-            return _shed(found, cluster, common)
+            return _shed(found, base)
         case "failwhale":
-            _only(verb, found, number=False, pairs=())
-            if found.is_on_of_a_place and not found.switch:
-                raise ConfigError(f"`failwhale {cluster} on` puts it up, `failwhale {cluster}` says whether it is up")
-            return Act(verb, "set" if found.switch == "on" else "show", cluster, **common)  # type: ignore[arg-type]
+            return _failwhale(found, base)
         case "fallback":
-            return _fallback(found, cluster, common)
+            return _fallback(found, base)
         case _:
-            return _loadtest(found, cluster, common)
+            return _loadtest(found, base)
+
+
+def _failwhale(found: Found, base: Act) -> Act:
+    _only(base.verb, found, number=False, pairs=())
+    if found.is_on_of_a_place and not found.switch:
+        name = base.cluster
+        raise ConfigError(f"`failwhale {name} on` puts it up, `failwhale {name}` says whether it is up")
+    return base if found.switch == "on" else _show(base)
+
+
+def _show(base: Act) -> Act:
+    return Act(base.verb, "show", base.cluster)
 
 
 def _cluster(verb: str, found: Found, clusters: Sequence[str]) -> str:
@@ -112,7 +118,8 @@ def _cluster(verb: str, found: Found, clusters: Sequence[str]) -> str:
     raise ConfigError(f"{no}there are: {known}. Write {USAGES[verb]}")
 
 
-def _batch(found: Found, cluster: str, common: dict[str, object]) -> Act:
+def _batch(found: Found, base: Act) -> Act:
+    cluster = base.cluster
     _only("batch", found, number=True, pairs=())
     if found.percent is not None:
         if not found.is_signed:
@@ -122,49 +129,51 @@ def _batch(found: Found, cluster: str, common: dict[str, object]) -> Act:
             )
         if found.percent <= -100:
             raise ConfigError("that would leave nothing; to turn everybody away write `shed` or `failwhale`")
-        return Act("batch", "set", cluster, relative=found.percent / 100, **common)  # type: ignore[arg-type]
+        return replace(base, relative=found.percent / 100)
     if found.number is None:
-        return Act("batch", "show", cluster)
+        return _show(base)
     if found.is_signed or found.number != int(found.number) or found.number < 1:
         raise ConfigError(f"a batch limit is a whole number from 1 on, or a change such as `-25%`: {USAGES['batch']}")
-    return Act("batch", "set", cluster, number=found.number, **common)  # type: ignore[arg-type]
+    return replace(base, number=found.number)
 
 
-def _shed(found: Found, cluster: str, common: dict[str, object]) -> Act:
+def _shed(found: Found, base: Act) -> Act:
+    cluster = base.cluster
     _only("shed", found, number=True, pairs=("class",))
     if found.percent is not None:
         fraction = found.percent / 100
     elif found.number is None:
-        return Act("shed", "show", cluster)
+        return _show(base)
     elif found.number > 1:
         raise ConfigError(f"{found.number:g} what? `shed {cluster} {found.number:g}%` turns that share away")
     else:
         fraction = found.number
     if found.is_signed or not 0.01 <= fraction <= 1:
         raise ConfigError(f"a share is from 1% to 100%: {USAGES['shed']}")
-    return Act("shed", "set", cluster, number=fraction, **common)  # type: ignore[arg-type]
+    return replace(base, number=fraction)
 
 
-def _fallback(found: Found, cluster: str, common: dict[str, object]) -> Act:
+def _fallback(found: Found, base: Act) -> Act:
     _only("fallback", found, number=False, pairs=WHO)
     if not found.pairs:
         if found.switch == "on":
             raise ConfigError(f"whose callers? {USAGES['fallback']}")
-        return Act("fallback", "show", cluster)
+        return _show(base)
     if len(found.pairs) > 1:
         raise ConfigError(f"one of {', '.join(WHO)} at a time, so that each can be taken back by itself")
-    return Act("fallback", "set", cluster, **common)  # type: ignore[arg-type]
+    return base
 
 
-def _loadtest(found: Found, cluster: str, common: dict[str, object]) -> Act:
+def _loadtest(found: Found, base: Act) -> Act:
+    cluster = base.cluster
     if found.rate is None:
         if found.number is not None:
             shown = f"{found.number:g}"
             raise ConfigError(f"{shown} what? `loadtest {cluster} {shown}rps 5m expect …` are requests a second")
         _only("loadtest", found, number=False, pairs=())
-        return Act("loadtest", "show", cluster)
+        return _show(base)
     _only("loadtest", found, number=False, pairs=())
-    return Act("loadtest", "set", cluster, number=found.rate, **common)  # type: ignore[arg-type]
+    return replace(base, number=found.rate)
 
 
 def _only(verb: str, found: Found, *, number: bool, pairs: Sequence[str]) -> None:

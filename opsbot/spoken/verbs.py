@@ -78,7 +78,7 @@ VERBS: tuple[VerbWords, ...] = (
         ("on call", "on-call", "who", "rota", "who is on call", "pager"),
     ),
     VerbWords("runs", LOOK, "[all]", "what runs, what it asks, and what to type", ("running",)),
-    VerbWords("help", LOOK, "[VERB]", "this list, or one verb with examples", ("?", "h", "usage", "commands", "hilfe")),
+    VerbWords("help", LOOK, "[VERB]", "this list, or one verb with examples", ("?", "h", "commands", "hilfe")),
     VerbWords(
         "ack", INCIDENT, "INC-1", "take an incident", ("acknowledge", "acknowledged", "take", "mine", "got it"),
         examples=(("ack INC-1", "it is yours, and nobody else is woken"), ("ack 1", "the same")),
@@ -91,7 +91,7 @@ VERBS: tuple[VerbWords, ...] = (
     VerbWords(
         "note", INCIDENT, "INC-1 what the next reader should know", "add your words to the timeline",
         ("notes", "remember", "log"),
-        examples=(("note INC-1 the rack was moved at 14:05", "a message joins by its shortcut, or a 📌 in the thread"),),
+        examples=(("note INC-1 the rack was moved at 14:05", "a message joins by its shortcut, or a 📌"),),
     ),
     VerbWords(
         "merge", INCIDENT, "INC-2 into INC-1", "deal with one under the other", examples=(
@@ -134,7 +134,7 @@ VERBS: tuple[VerbWords, ...] = (
     ),
     VerbWords(
         "failwhale", CLUSTER, "CLUSTER [on | off] [for 30m] [because …]",
-        "announce the failwhale, and put it up once a commander agrees and nobody objects",
+        "announce the failwhale, and put it up once a commander agrees; anybody may object",
         ("fail whale", "whale", "fail-whale", "maintenance"),
         examples=(
             ("failwhale eu-1", "whether it is up, and by whom"),

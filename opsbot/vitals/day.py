@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opsbot.capacity.forecast import DAY_S, Meeting, Readings, forecast, meeting
-from opsbot.capacity.gather import Source, gather, rate_window_s
+from opsbot.capacity.gather import Source, gather
 from opsbot.capacity.hardware import Figures
-from opsbot.capacity.text import trend_sentence
+from opsbot.capacity.text import ahead, trend_sentence
 from opsbot.capacity.usage import Bound, Cluster
 
 STEP_S = 600.0
 LOOK_BACK_S = 2 * DAY_S
 """Today and yesterday."""
+WINDOW_S = 120.0
+"""Of rates: a longer one would show a tenth of what a fleet carries that is a minute old."""
+YOUNG_S = 3 * 3600.0
+"""A source that knows less is looked at more closely, over LEAST_S at least."""
+LEAST_S, LEAST_STEP_S, NUM_STEPS = 3600.0, 15.0, 288
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class FleetDay:
-    """The last 24 hours and the 24 before them.
+    """The last 24 hours and the 24 before them; of a source that is younger than YOUNG_S what it knows.
 
     Args:
         tokens, yesterday: tokens a minute at the same steps; yesterday's are shown at today's times.
@@ -65,6 +70,18 @@ class FleetDay:
     missing: tuple[str, ...] = ()
 
     @property
+    def begin_s(self) -> float:
+        """The first reading's time, but an hour before the end at the latest."""
+        known = self.tokens.known()
+        return min(known[0][0] if known else self.tokens.start_s, self.tokens.end_s - LEAST_S)
+
+    @property
+    def span(self) -> str:
+        """`24 hours`."""
+        number, unit = ahead(self.tokens.end_s - self.begin_s)
+        return f"{number:.0f} {unit}"
+
+    @property
     def tokens_now(self) -> float | None:
         """The last reading."""
         return next((value for value in reversed(self.tokens.values) if not math.isnan(value)), None)
@@ -77,15 +94,31 @@ class FleetDay:
 
 
 async def clusters_of_two_days(source: Source, now_s: float, figures: Figures) -> tuple[Cluster, ...]:
-    """What `day_of` works on. Raises: SourceError when the source does not answer, or knows no tokens."""
-    end_s = math.floor(now_s / 60) * 60.0
-    return await gather(source, end_s - LOOK_BACK_S, end_s, STEP_S, figures)
+    """What `day_of` works on.
+
+    Raises: SourceError when the source does not answer, or knows no tokens.
+    """
+    end_s = math.floor(now_s / 15) * 15.0
+    found = await gather(source, end_s - LOOK_BACK_S, end_s, STEP_S, figures, WINDOW_S)
+    first_s = min((one.tokens.known()[0][0] for one in found if one.tokens.known()), default=end_s)
+    if end_s - first_s > YOUNG_S:
+        return _settled(found)
+    half_s = max(LEAST_S, math.ceil((end_s - first_s + STEP_S) / 600) * 600.0)
+    step_s = max(LEAST_STEP_S, float(round(2 * half_s / NUM_STEPS)))
+    return _settled(await gather(source, end_s - 2 * half_s, end_s, step_s, figures, WINDOW_S))
+
+
+def _settled(clusters: Sequence[Cluster]) -> tuple[Cluster, ...]:
+    """Without rates whose range was not full yet: beside shares that are whole, a cluster would seem to carry little of
+    much.
+    """
+    return tuple(replace(one, tokens=one.tokens.settled(WINDOW_S)) for one in clusters)
 
 
 def day_of(clusters: Sequence[Cluster], now_s: float) -> FleetDay:
     """The day of at least one cluster; all have the same times. Takes a second: a forecast is made."""
     whole = _together(clusters)
-    made = forecast(whole.tokens.settled(rate_window_s(STEP_S)), DAY_S)
+    made = forecast(whole.tokens, DAY_S)
     able = whole.capacity
     meets = meeting(made, able) if made is not None and able is not None else None
     middle = len(whole.tokens.values) // 2

@@ -22,6 +22,7 @@ from opsbot.vitals.vitals import Fleet
 
 SPAN_S = 1800.0
 STEP_S = 20.0
+LEAST_S, BESIDE_S = 300.0, 30.0
 AFTER_S = 300.0
 """How long after its end a resolved incident is shown."""
 
@@ -74,6 +75,11 @@ class Course:
     tracks: tuple[Track, ...]
     moments: tuple[Moment, ...]
 
+    @property
+    def minutes(self) -> int:
+        """How long it is."""
+        return round((self.end_s - self.begin_s) / 60)
+
 
 class IncidentVitals:
     """Answers what an incident's message shows.
@@ -92,7 +98,7 @@ class IncidentVitals:
         cluster, figures, _ = await self._about(view)
         if cluster is None:
             return ()
-        now, before = await self._fleets.fleet(), await self._fleets.before()
+        now, before = await asyncio.gather(self._fleets.fleet(), self._fleets.before())
         found = readings_of(figures, now.clusters.get(cluster), before.clusters.get(cluster), BEFORE_S)
         return found if any(one.value is not None for one in found) else ()
 
@@ -113,7 +119,12 @@ class IncidentVitals:
             own = [(at, value) for at, value in line.points if math.isfinite(value)]
             points.setdefault(line.labels.get(LABEL, ""), []).extend(own)
         tracks = tuple(_track(figure, sorted(points[figure.key]), rule) for figure in figures if points.get(figure.key))
-        return Course(cluster, begin_s, end_s, STEP_S, tracks, moments_of(view)) if tracks else None
+        if not tracks:
+            return None
+        # What is younger than half an hour is shown larger, from a little before its first sample or its opening.
+        first_s = min(min(track.points[0][0] for track in tracks), view.incident.opened_at)
+        begin_s = max(begin_s, min(first_s - BESIDE_S, end_s - LEAST_S))
+        return Course(cluster, begin_s, end_s, STEP_S, tracks, moments_of(view))
 
     async def _about(self, view: IncidentView) -> tuple[str | None, tuple[Figure, ...], str]:
         """The cluster that it is about, its figures, and its rule where that is known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from opsbot.workspace.api_arguments import Answer, Arguments, flag, need, text
@@ -16,6 +17,8 @@ AUTHOR = ("username", "icon_emoji", "icon_url")
 MAX_POSTED_TEXT = 40_000
 MAX_UPDATED_TEXT = 4_000
 MAX_ATTACHMENTS = 100
+MAX_ATTACHMENTS_CHARACTERS = 100_000
+MAX_METADATA_CHARACTERS = 16_000
 
 
 class Chat:
@@ -88,8 +91,8 @@ class Chat:
         return {"channel": channel.channel_id, "permalink": link}
 
     def _content(self, given: Arguments, max_text: int = MAX_POSTED_TEXT) -> Message:
-        found, limit = content(given, self._is_image, max_text=max_text), self._state.settings.max_blocks_characters
-        if limit is not None and num_characters(found.get("blocks")) > limit:
+        found = content(given, self._is_image, max_text=max_text)
+        if num_characters(found.get("blocks")) > self._state.settings.max_blocks_characters:
             raise SlackError("msg_blocks_too_long")
         return found
 
@@ -123,6 +126,8 @@ def _check_attachments(attachments: object, is_image: IsImage | None) -> None:
         raise SlackError("invalid_attachments")
     if len(attachments) > MAX_ATTACHMENTS:
         raise SlackError("too_many_attachments")
+    if len(json.dumps(attachments)) > MAX_ATTACHMENTS_CHARACTERS:
+        raise SlackError("attachment_payload_limit_exceeded")
     for one in attachments:
         if one.get("blocks"):
             check_blocks(one["blocks"], surface=Surface.MESSAGE, is_image=is_image)
@@ -133,3 +138,5 @@ def _check_metadata(metadata: Any) -> None:
         raise SlackError("invalid_metadata_format")
     if not isinstance(metadata.get("event_type"), str) or not isinstance(metadata.get("event_payload"), dict):
         raise SlackError("invalid_metadata_schema")
+    if len(json.dumps(metadata)) > MAX_METADATA_CHARACTERS:
+        raise SlackError("metadata_too_large")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from opsbot.workspace.blocks_inputs import AtLeastOne, Element, Typed
+from opsbot.workspace.blocks_inputs import AtLeastOne, Element, RichTextInput, Typed
 from opsbot.workspace.blocks_text import (
     AltText,
     Confirm,
@@ -245,6 +245,6 @@ MultiSelect = (
 )
 Chooser = Select | MultiSelect | Checkboxes | RadioButtons | DatePicker | TimePicker
 Accessory = Annotated[Button | Overflow | Image | Chooser, Field(discriminator="type")]
-ActionsElement = Annotated[Button | Overflow | Chooser | DateTimePicker, Field(discriminator="type")]
+ActionsElement = Annotated[Button | Overflow | Chooser | DateTimePicker | RichTextInput, Field(discriminator="type")]
 InputElement = Annotated[Chooser | DateTimePicker | Typed, Field(discriminator="type")]
 ContextElement = Annotated[Image | PlainText | Mrkdwn, Field(discriminator="type")]

@@ -123,12 +123,12 @@ class Interactions:
 
     async def close_view(self, actor: Actor, given: Given) -> Answer:
         """Somebody closes a dialog, or the whole stack; the app hears of it where it asked to."""
-        is_cleared = bool(given.get("is_cleared"))
-        closed = self._views.close(actor.user_id, str(given.get("view_id") or ""), is_cleared=is_cleared)
+        view_id, is_cleared = str(given.get("view_id") or ""), bool(given.get("is_cleared"))
+        closed = self._views.close(actor.user_id, view_id, is_cleared=is_cleared)
+        is_cleared = is_cleared or any(view["clear_on_close"] for view in closed if view["id"] == view_id)
         for view in closed:
             if view["notify_on_close"]:
-                cleared = is_cleared or view["clear_on_close"]
-                self._tell(shapes.view_closed(self._envelope(actor, with_trigger=False), view, is_cleared=cleared))
+                self._tell(shapes.view_closed(self._envelope(actor, with_trigger=False), view, is_cleared=is_cleared))
         return {"ok": True}
 
     async def shortcut(self, actor: Actor, given: Given) -> Answer:

@@ -47,7 +47,8 @@ class WorkspaceState:
         self.base_url = f"http://{settings.host}:{settings.port}"
         self._triggers: dict[str, str] = {}
         self._listeners: list[Listener] = []
-        self._last_ts = max((float(c.messages[-1]["ts"]) for c in self.channels.values() if c.messages), default=0.0)
+        newest = (c.messages[-1]["ts"].replace(".", "") for c in self.channels.values() if c.messages)
+        self._last_us = max(map(int, newest), default=0)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -85,8 +86,9 @@ class WorkspaceState:
         """The direct message of the bot with somebody, made when it is first asked for."""
         channel_id = f"D{user_id.removeprefix('U')}"
         if channel_id not in self.channels:
+            name = next((one.name for one in self.settings.members if one.user_id == user_id), user_id)
             members = [user_id, BOT_USER_ID]
-            channel = Channel(channel_id, user_id, is_private=True, user_id=user_id, members=members)
+            channel = Channel(channel_id, name, is_private=True, user_id=user_id, members=members)
             channel.created = int(time.time())
             self.changed(self._put(channel))
         return self.channels[channel_id]
@@ -228,8 +230,8 @@ class WorkspaceState:
 
     def next_ts(self) -> str:
         """A time that no message has yet, in seconds."""
-        self._last_ts = max(time.time(), self._last_ts + 0.000001)
-        return f"{self._last_ts:.6f}"
+        self._last_us = max(time.time_ns() // 1000, self._last_us + 1)
+        return f"{self._last_us // 1_000_000}.{self._last_us % 1_000_000:06}"
 
     def _put(self, channel: Channel) -> Channel:
         self.channels[channel.channel_id] = channel

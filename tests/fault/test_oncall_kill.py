@@ -103,7 +103,7 @@ async def test_a_deadline_survives_the_bots_death(tmp_path: Path) -> None:
         await bot.start()
         view = await bot.until_view("TargetSlow", lambda found: True, "the incident is there")
         await bot.acknowledge(view["incident"]["incident_id"])
-        await until(bot, "the message says who", world.texts, lambda text: "Taken by cli:tester after" in text)
+        await until(bot, "the message says who", world.texts, lambda text: "cli:tester has it*, taken after" in text)
         # Longer than the last deadline: nothing more is said.
         await asyncio.sleep(9)
         assert world.wakes() == ["<@U0ANNA>", "<@U0BEN>"]

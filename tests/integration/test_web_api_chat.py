@@ -161,6 +161,10 @@ async def test_every_refusal_has_slacks_name(at: Served) -> None:
     assert await error_of(post(channel="ops", text="x", markdown_text="x")) == "markdown_text_conflict"
     assert await error_of(post(channel="ops", text="x", attachments=[{}] * 101)) == "too_many_attachments"
     assert await error_of(post(channel="ops", text="x", attachments="x")) == "invalid_attachments"
+    large = [{"text": "x" * 100_000}]
+    assert await error_of(post(channel="ops", text="x", attachments=large)) == "attachment_payload_limit_exceeded"
+    metadata = {"event_type": "x", "event_payload": {"x": "x" * 16_000}}
+    assert await error_of(post(channel="ops", text="x", metadata=metadata)) == "metadata_too_large"
     assert await error_of(post(channel="ops", text="x", blocks="x")) == "invalid_blocks_format"
     assert await error_of(post(channel="ops", text="x", metadata={"event_type": 1})) == "invalid_metadata_schema"
     assert await error_of(update(channel="C0OPS", ts=ours, text="x" * 4_001)) == "msg_too_long"

@@ -99,7 +99,10 @@ async def test_slacks_own_limits_can_be_switched_on(at: Served) -> None:
     assert (await control(at, "limits", {"is_on": True}))[1]["limits"]
     for number in range(5):
         await at.client.chat_postMessage(channel="C0OPS", text=str(number))
+    heard: list[dict[str, Any]] = []
+    at.workspace.state.listen(heard.append)
     response = await refused(at.client.chat_postMessage(channel="C0OPS", text="5"))
+    assert heard == [{"type": "rate", "method": "chat.postMessage"}]
     assert (response.status_code, response.headers["Retry-After"]) == (429, "1")
     assert (await at.client.chat_postMessage(channel="C0INCIDENTS", text="other"))["ok"]
     at.client.retry_handlers.append(AsyncRateLimitErrorRetryHandler(max_retry_count=3))

@@ -91,8 +91,8 @@ def port() -> int:
 
 @pytest.fixture
 async def workspace(port: int) -> AsyncIterator[Workspace]:
-    """It posts to *port*; retries come at once and the app has a second."""
-    async with running(http_settings(port, event_retries_s=(0.0, 0.0, 0.0), ack_within_s=1.0)) as started:
+    """It posts to *port*; retries come at once and the app has two seconds."""
+    async with running(http_settings(port, event_retries_s=(0.0, 0.0, 0.0), ack_within_s=2.0)) as started:
         yield started
 
 
@@ -201,7 +201,7 @@ async def test_people_are_told_of_a_slow_a_failing_and_an_absent_app(workspace: 
     app, user = PlainApp(), PageUser(workspace)
     async with listening(app.handle, port):
         await until(lambda: workspace.is_connected)
-        app.delay_s = 2.0
+        app.delay_s = 4.0
         slow = await user.do("shortcut", callback_id="ops.open")
         app.delay_s, app.status = 0.0, 500
         failing = await user.do("shortcut", callback_id="ops.open")
@@ -234,3 +234,15 @@ def test_an_address_needs_a_secret() -> None:
     """Without one the app could not tell a forged request."""
     with pytest.raises(ValueError, match="signing_secret"):
         AppSettings(request_url="http://127.0.0.1:1/slack/events")
+
+
+async def test_a_redirect_is_not_followed(workspace: Workspace, port: int) -> None:
+    """What people do, and the signature of it, goes to the request URL and nowhere else."""
+    elsewhere, app, user = PlainApp(), PlainApp(), PageUser(workspace)
+    other = free_port()
+    async with listening(elsewhere.handle, other), listening(app.handle, port):
+        await until(lambda: workspace.is_connected)
+        app.status, app.headers = 307, {"Location": f"http://127.0.0.1:{other}{PATH}"}
+        refused = await user.do("shortcut", callback_id="ops.open")
+    assert refused["error"].startswith("The bot refused the request")
+    assert (len(app.taken), elsewhere.taken) == (1, [])

@@ -34,8 +34,8 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.integration
 
 BOT_TOKENS = ("xoxb-local", "xapp-local")
-NOT_OFFERED = {"shortcut", "message_action", "block_suggestion", "view_closed"}
-"""The bot has no shortcuts, no menus that ask it for options, and no dialog that wants to hear that it was closed."""
+NOT_OFFERED = {"view_closed"}
+"""No dialog of the bot wants to hear that it was closed."""
 TAKEN = sorted(set(names()) - set(names("socket_")) - NOT_OFFERED)
 KINDS = {
     "block_actions": is_block_actions,

@@ -33,6 +33,13 @@ async def workspace() -> AsyncIterator[Workspace]:
         yield started
 
 
+@pytest.fixture
+async def patient() -> AsyncIterator[Workspace]:
+    """It waits two seconds for the app, which is a real one."""
+    async with running(workspace_settings(app=AppSettings(ack_within_s=2.0))) as started:
+        yield started
+
+
 class Connections:
     """Raw connections of an app."""
 
@@ -98,20 +105,20 @@ async def test_retries_can_be_switched_off(workspace: Workspace, connections: Co
         await connection.receive_json(timeout=1.0)
 
 
-async def test_a_lost_acknowledgement_is_told_to_the_person(workspace: Workspace) -> None:
+async def test_a_lost_acknowledgement_is_told_to_the_person(patient: Workspace) -> None:
     """The app has acted all the same; the next press is heard again."""
-    user = PageUser(workspace)
-    async with NotingApp(workspace).connected() as app:
+    user = PageUser(patient)
+    async with NotingApp(patient).connected() as app:
         assert (await user.control(drop_acks=1))["drop_acks"] == 1
         assert "did not answer" in (await user.do("shortcut", callback_id="ops.open"))["error"]
         assert (await user.do("shortcut", callback_id="ops.open"))["ok"]
         assert len(app.of("shortcut")) == 2
 
 
-async def test_an_envelope_can_come_twice(workspace: Workspace) -> None:
+async def test_an_envelope_can_come_twice(patient: Workspace) -> None:
     """With the same id; what is to happen once is the app's business."""
-    user = PageUser(workspace)
-    async with NotingApp(workspace).connected() as app:
+    user = PageUser(patient)
+    async with NotingApp(patient).connected() as app:
         await user.control(duplicates=1)
         assert (await user.do("shortcut", callback_id="ops.open"))["ok"]
         await until(lambda: len(app.of("shortcut")) == 2)
@@ -119,10 +126,10 @@ async def test_an_envelope_can_come_twice(workspace: Workspace) -> None:
         assert one["trigger_id"] == two["trigger_id"]
 
 
-async def test_a_slow_connection_delays_what_people_do(workspace: Workspace) -> None:
+async def test_a_slow_connection_delays_what_people_do(patient: Workspace) -> None:
     """The delay counts against the app's time."""
-    user = PageUser(workspace)
-    async with NotingApp(workspace).connected():
+    user = PageUser(patient)
+    async with NotingApp(patient).connected():
         await user.control(latency_s=0.2)
         began = time.monotonic()
         assert (await user.do("shortcut", callback_id="ops.open"))["ok"]
@@ -132,14 +139,14 @@ async def test_a_slow_connection_delays_what_people_do(workspace: Workspace) -> 
 
 
 @pytest.mark.parametrize("trouble", [{"disconnect": "refresh_requested"}, {"close": True}])
-async def test_bolt_comes_back_after_a_disconnect(workspace: Workspace, trouble: dict[str, Any]) -> None:
+async def test_bolt_comes_back_after_a_disconnect(patient: Workspace, trouble: dict[str, Any]) -> None:
     """Slack's own client opens another connection, and people notice nothing."""
-    user = PageUser(workspace)
-    async with NotingApp(workspace).connected() as app:
+    user = PageUser(patient)
+    async with NotingApp(patient).connected() as app:
         await user.control(**trouble)
         changes = [one for one in user.told if one["type"] == "bot"]
         await until(lambda: len([one for one in user.told if one["type"] == "bot"]) > len(changes))
-        await until(lambda: workspace.socket.is_connected)
+        await until(lambda: patient.socket.is_connected)
         assert (await user.do("shortcut", callback_id="ops.open"))["ok"]
         assert len(app.of("shortcut")) == 1
 

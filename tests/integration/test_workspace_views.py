@@ -21,9 +21,8 @@ HOME = {"type": "home", "blocks": [{"type": "divider"}]}
 
 @pytest.fixture
 async def workspace() -> AsyncIterator[Workspace]:
-    """On a free port; its triggers live a second, so that a test can wait for their end."""
-    settings = workspace_settings(app=AppSettings(trigger_life_s=1.0))
-    async with running(settings) as started:
+    """On a free port."""
+    async with running(workspace_settings()) as started:
         yield started
 
 
@@ -62,16 +61,26 @@ async def error_of(call: Any) -> str:
     return str(raised.value.response["error"])
 
 
-async def test_a_trigger_opens_one_view_soon(app: NotingApp, user: PageUser) -> None:
-    """Not twice, not late, and not one that was made up; a view that is refused does not use it up."""
+async def test_a_trigger_opens_one_view(app: NotingApp, user: PageUser) -> None:
+    """Not twice, and not one that was made up; a view that is refused does not use it up."""
     fresh = await trigger(app, user)
     assert await error_of(app.client.views_open(trigger_id=fresh, view={**modal(), "title": text("x" * 25)}))
     assert (await app.client.views_open(trigger_id=fresh, view=modal()))["view"]["type"] == "modal"
     assert await error_of(app.client.views_open(trigger_id=fresh, view=modal())) == "exchanged_trigger_id"
     assert await error_of(app.client.views_open(trigger_id="1.2.3", view=modal())) == "invalid_trigger_id"
-    late = await trigger(app, user)
-    await asyncio.sleep(1.1)
-    assert await error_of(app.client.views_open(trigger_id=late, view=modal())) == "expired_trigger_id"
+
+
+async def test_a_trigger_that_is_late_opens_nothing() -> None:
+    """However late; how long it lives is a setting, so that a test need not wait three seconds."""
+    async with (
+        running(workspace_settings(app=AppSettings(trigger_life_s=0.1))) as workspace,
+        NotingApp(workspace).connected() as app,
+    ):
+        user = PageUser(workspace)
+        late = await trigger(app, user)
+        await asyncio.sleep(0.2)
+        assert await error_of(app.client.views_open(trigger_id=late, view=modal())) == "expired_trigger_id"
+        assert await user.views() == []
 
 
 async def test_at_most_three_views_lie_on_each_other(app: NotingApp, user: PageUser) -> None:
@@ -187,3 +196,30 @@ async def test_a_view_of_somebody_else_cannot_be_used(workspace: Workspace, app:
     assert [one["id"] for one in await user.views()] == [view["id"]]
     await user.do("close", view_id=view["id"])
     assert not (await user.do("submit", view_id=view["id"], values={}))["ok"]
+
+
+@pytest.mark.parametrize("is_asked_by", ["the person", "the view"])
+async def test_closing_can_end_the_whole_stack(app: NotingApp, user: PageUser, is_asked_by: str) -> None:
+    """The app hears of each view that wants to be told of its end, and that all were cleared."""
+    first = await opened(app, user, notify_on_close=True)
+    second = (
+        await app.client.views_push(
+            trigger_id=await trigger(app, user),
+            view=modal(notify_on_close=True, clear_on_close=is_asked_by == "the view"),
+        )
+    )["view"]
+    await user.do("close", view_id=second["id"], is_cleared=is_asked_by == "the person")
+    assert await user.views() == []
+    await until(lambda: len(app.of("view_closed")) == 2)
+    told = [(one["view"]["id"], one["is_cleared"]) for one in app.of("view_closed")]
+    assert sorted(told) == sorted([(first["id"], True), (second["id"], True)])
+
+
+async def test_closing_the_top_one_clears_nothing(app: NotingApp, user: PageUser) -> None:
+    """And says so."""
+    await opened(app, user, notify_on_close=True)
+    push = app.client.views_push(trigger_id=await trigger(app, user), view=modal(notify_on_close=True))
+    top = (await push)["view"]
+    await user.do("close", view_id=top["id"])
+    await until(lambda: bool(app.of("view_closed")))
+    assert [(one["view"]["id"], one["is_cleared"]) for one in app.of("view_closed")] == [(top["id"], False)]

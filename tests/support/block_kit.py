@@ -145,7 +145,7 @@ def everywhere() -> list[dict[str, Any]]:
         *[SectionBlock(text="choose", accessory=element) for element in [*CHOOSERS, *BUTTONS]],
         SectionBlock(text="see", accessory=ImageElement(image_url=IMAGE, alt_text="a chart")),
         ContextBlock(elements=[ImageElement(image_url=IMAGE, alt_text="a chart"), MarkdownTextObject(text="small")]),
-        ActionsBlock(elements=[*BUTTONS, *CHOOSERS, TYPED[2]]),
+        ActionsBlock(elements=[*BUTTONS, *CHOOSERS, *TYPED[1:]]),
         ImageBlock(image_url=IMAGE, alt_text="a chart", title="Load"),
         *[InputBlock(label="L", element=element, hint="h", optional=True) for element in [*CHOOSERS, *TYPED]],
         RICH_TEXT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -67,6 +68,31 @@ def test_a_gap_is_no_line(figures: list[Figure]) -> None:
     draw(make_course(), "x", "light")
     values = np.asarray(figures[0].axes[2].lines[0].get_ydata(), dtype=np.float64)
     assert np.isnan(values).sum() == 1
+
+
+def test_nothing_stands_out_of_the_picture(figures: list[Figure]) -> None:
+    """A long title takes two lines, a long step is cut, and the last time is not at the edge."""
+    title = "One in ten requests to llama-3.1-70b on eu-west-1 waits two minutes or longer for its turn, and more do"
+    step = Moment(
+        END_S - 60, "failed", "failed: Ask the team that serves the neighbouring region for what it can spare"
+    )
+    draw(make_course(moments=(step,)), title, "light")
+    (figure,) = figures
+    assert sum(text.get_fontweight() == "bold" and text.get_fontsize() == style.LARGE for text in figure.texts) == 2 + 3
+    words = [*figure.texts, *figure.axes[-1].get_xticklabels()]
+    boxes = [word.get_window_extent() for word in words if word.get_text()]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.width
+
+
+def test_a_level_far_above_is_said_instead_of_drawn(figures: list[Figure]) -> None:
+    """Else the line would lie on the ground; a share keeps its scale."""
+    course = make_course()
+    waiting = replace(course.tracks[1], level=500.0, is_rule=True)
+    draw(replace(course, tracks=(course.tracks[0], waiting)), "x", "light")
+    assert "alert at 500, above this" in texts(figures[0])
+    assert figures[0].axes[1].get_ylim()[1] < 20
+    assert figures[0].axes[0].get_ylim()[1] > 0.85
 
 
 def test_moments_outside_the_half_hour_are_left_out(figures: list[Figure]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from opsbot.incident.view import IncidentView
 from opsbot.vitals.incident import Course
 from tests.support.courses import END_S, make_course
 from tests.support.incident_views import make_view
+from tests.support.waiting import until
 
 
 def fail(text: str) -> bytes:
@@ -40,6 +43,39 @@ async def test_it_draws_elsewhere_and_keeps_the_process() -> None:
     drawer = Drawer()
     first, second = await asyncio.gather(drawer.drawn(os.getpid), drawer.drawn(os.getpid))
     assert first == second != os.getpid()
+
+
+async def test_an_idle_process_ends_and_another_takes_its_place() -> None:
+    """Its memory is not held for ever; who asks afterwards notices nothing."""
+    drawer = Drawer(idle_s=1)
+    first = await drawer.drawn(os.getpid)
+    assert first is not None
+    await until(lambda: not Path(f"/proc/{first}").exists(), 20.0)
+    second = await drawer.drawn(os.getpid)
+    assert second not in (None, first)
+
+
+SCRIPT = """\
+import asyncio, os, signal
+from opsbot.chart.worker import Drawer
+
+async def main():
+    print(await Drawer().drawn(os.getpid), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_it_does_not_outlive_a_bot_that_is_killed(tmp_path: Path) -> None:
+    """Its standard input closes, and it leaves."""
+    script = tmp_path / "bot.py"
+    script.write_text(SCRIPT)
+    bot = await asyncio.create_subprocess_exec(sys.executable, str(script), stdout=asyncio.subprocess.PIPE)
+    told, _ = await bot.communicate()
+    assert bot.returncode == -9
+    await until(lambda: not Path(f"/proc/{int(told)}").exists(), 20.0)
 
 
 async def test_what_hangs_is_killed_and_the_next_is_drawn() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsbot.incident.incident import IncidentState
 from opsbot.slack.blocks import incident_message
-from opsbot.slack.vital_lines import Number, Shown, number_line, vital_blocks
+from opsbot.slack.vital_lines import Number, Shown, chart_blocks, number_line
 from opsbot.slack_vitals import number_of
 from opsbot.vitals.figure import FIGURES
 from opsbot.vitals.reading import Reading
@@ -28,16 +28,16 @@ def test_a_reading_is_shown_with_where_it_goes() -> None:
     assert number_of(calm) == Number(figure.name, "20%", "", is_bad=False)
 
 
-def test_numbers_and_chart_stand_between_the_facts_and_what_is_asked() -> None:
+def test_numbers_come_before_the_buttons_and_the_chart_last() -> None:
     """At most three numbers, with the time at which they were read, instead of the rule's last value."""
     shown = Shown([RISING] * 5, OPENED_AT, "F1", "It rises.", "30 minutes")
     blocks = [block.to_dict() for block in incident_message(make_view(), OPENED_AT, shown).blocks]
-    assert [block["type"] for block in blocks] == ["header", "section", "section", "image", "actions"]
+    assert [block["type"] for block in blocks] == ["header", "section", "section", "actions", "section", "image"]
     lines = blocks[2]["text"]["text"].splitlines()
     assert len(lines) == 3
     assert lines[0].endswith("· *bad* (at <!date^1790000000^{time}|14:13 UTC>)")
-    assert "Last value" not in blocks[1]["text"]["text"]
-    assert blocks[3] == {
+    assert "Last value" not in str(blocks)
+    assert blocks[5] == {
         "type": "image",
         "block_id": "chart:INC-1",
         "slack_file": {"id": "F1"},
@@ -56,5 +56,5 @@ def test_a_resolved_incident_keeps_its_chart_but_not_its_numbers() -> None:
 
 def test_a_picture_without_words_has_some_all_the_same() -> None:
     """Slack wants an alt text, and so do people who cannot see it."""
-    (image,) = vital_blocks("INC-1", Shown(file_id="F1", alt_text=" \u200b "))
+    (image,) = chart_blocks("INC-1", Shown(file_id="F1", alt_text=" \u200b "))
     assert image.to_dict()["alt_text"] == "Chart of the incident"

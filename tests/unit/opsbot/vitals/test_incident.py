@@ -88,16 +88,29 @@ async def test_without_a_cluster_that_is_known_there_are_no_numbers(view: Incide
 
 async def test_the_course_is_the_last_half_hour() -> None:
     """Of a resolved incident until shortly after its end; only figures with points, and no other cluster's samples."""
-    line = SampleSeries({"figure": "kv", "cluster": "local"}, ((OPENED_AT, 0.5), (OPENED_AT + 15, math.nan)))
+    points = ((OPENED_AT - 1800, 0.5), (OPENED_AT + 15, math.nan))
+    line = SampleSeries({"figure": "kv", "cluster": "local"}, points)
     history = History([line])
     view = make_view(make_incident(IncidentState.RESOLVED, resolved_at=OPENED_AT + 60))
     course = await vitals(Fleets(FLEET), history).course(view, OPENED_AT + 86_400)
     assert course is not None
     assert (course.end_s, course.begin_s) == (OPENED_AT + 60 + AFTER_S, OPENED_AT + 60 + AFTER_S - SPAN_S)
-    assert [(one.figure.key, one.points, one.level) for one in course.tracks] == [("kv", [(OPENED_AT, 0.5)], 0.85)]
+    assert [(one.figure.key, one.points, one.level) for one in course.tracks] == [("kv", [points[0]], 0.85)]
     ((text, start_s, end_s),) = history.asked
     assert (start_s, end_s) == (course.begin_s, course.end_s)
     assert text.count('cluster="local"') == 6
+
+
+@pytest.mark.parametrize(
+    ("first_s", "opened_s", "minutes"), [(120, 60, 5), (1200, 60, 20), (1200, 1500, 26), (7200, 60, 30)]
+)
+async def test_what_is_young_is_shown_larger(first_s: float, opened_s: float, minutes: int) -> None:
+    """From its first sample or its opening on, five minutes at least."""
+    now = OPENED_AT + opened_s
+    line = SampleSeries({"figure": "kv", "cluster": "local"}, ((now - first_s, 0.5), (now - 15, 0.6)))
+    course = await vitals(Fleets(FLEET), History([line])).course(make_view(), now)
+    assert course is not None
+    assert course.minutes == minutes
 
 
 async def test_without_samples_there_is_no_course() -> None:

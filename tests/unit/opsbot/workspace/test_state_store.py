@@ -64,6 +64,20 @@ def test_everything_is_there_after_a_restart(tmp_path: Path) -> None:
     after.close()
 
 
+def test_no_time_is_given_twice(tmp_path: Path) -> None:
+    """However fast they are asked for, also after a restart: a message's time is its name."""
+    path = tmp_path / "workspace.sqlite"
+    state = open_state(path)
+    times = [state.next_ts() for _ in range(20_000)]
+    times.append(state.post(state.channel("ops"), {"text": "x"}, user_id="U0ONCALL")["ts"])
+    state.close()
+    again = open_state(path)
+    times += [again.next_ts() for _ in range(100)]
+    again.close()
+    assert times == sorted(set(times))
+    assert {len(ts) for ts in times} == {17}
+
+
 def test_whoever_tells_of_a_change_has_it_kept(tmp_path: Path) -> None:
     """A message that was changed in place and told of, as by a press in the page."""
     path = tmp_path / "workspace.sqlite"
