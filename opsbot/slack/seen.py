@@ -39,6 +39,10 @@ class Seen:
             self._keys.popitem(last=False)
         return True
 
+    def knows(self, key: str) -> bool:
+        """Whether *key* was asked about already; asking so takes nothing."""
+        return key in self._keys
+
     async def first_ever(self, key: str) -> bool:
         """Whether *key* was never taken before, also not by a process before us; it is taken by asking.
 

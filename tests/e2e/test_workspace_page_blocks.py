@@ -45,7 +45,7 @@ async def test_text_blocks(browser: Browser) -> None:
     async with seen(browser) as (bot, page, _):
         await bot.post("fallback", blocks=blocks)
         card = page.locator("#channel .card")
-        await expect(card.locator("h3.header .emoji")).to_have_text("🔥")
+        await expect(card.locator("h2.header .emoji")).to_have_text("🔥")
         for tag, text in (("b", "bold"), ("i", "italic"), ("s", "gone"), ("code", "code")):
             await expect(card.locator(f"[data-block-id=sec] .body > p {tag}").first).to_have_text(text)
         await expect(card.locator("blockquote")).to_have_text("quoted")
@@ -126,7 +126,7 @@ async def test_rich_text_markdown_and_tables(browser: Browser) -> None:
         await expect(shown.locator("blockquote")).to_have_text("as agreed")
         await expect(page.locator(".block.table td.right")).to_have_text("97 %")
         written = page.locator("#channel .markdown")
-        await expect(written.locator("h4")).to_have_text("Why")
+        await expect(written.locator("h3")).to_have_text("Why")
         await expect(written.locator("p b")).to_have_text("full")
         await expect(written.locator("ul > li > ol > li")).to_have_text("deep")
         await expect(written.locator("td.right")).to_have_text("2")

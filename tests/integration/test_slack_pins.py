@@ -159,10 +159,11 @@ async def test_what_is_said_in_a_private_channel_stays_there(core: SmallCore, do
     assert "minor" not in str(core.slack.sent)
 
 
+@pytest.mark.parametrize("where", ["thread", "channel"])
 @pytest.mark.parametrize("door", ["pin", "shortcut"])
-async def test_only_responders_add_to_a_timeline(core: SmallCore, door: str) -> None:
-    """Others hear who may."""
-    message = core.said_by("U0BEN", TS, "the rack is hot", thread_of(core))
+async def test_only_responders_add_to_a_timeline(core: SmallCore, door: str, where: str) -> None:
+    """Others hear who may, and are shown no incident: everybody in the workspace sees the shortcut."""
+    message = core.said_by("U0BEN", TS, "the rack is hot", thread_of(core) if where == "thread" else None)
     if door == "shortcut":
         await core.shortcut("U0STRANGER", message)
         await until(lambda: bool(core.slack.responses))
@@ -172,7 +173,7 @@ async def test_only_responders_add_to_a_timeline(core: SmallCore, door: str) -> 
         await until(lambda: bool(core.slack.ephemerals))
         said = core.whispers()[0]
     assert "to add to a timeline, the role responder is needed" in said
-    assert notes(core) == []
+    assert (notes(core), core.slack.dialogs) == ([], [])
 
 
 async def test_the_bots_own_message_is_no_news(core: SmallCore) -> None:

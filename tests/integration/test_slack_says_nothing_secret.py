@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,11 +86,15 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     await slack.press("U0ONCALL", "incident.acknowledge", "INC-1", message_ts=ts)
     await slack.press("U0ONCALL", "incident.why", "INC-1", message_ts=ts)
     await until(lambda: bool(slack.dialogs) and len(slack.ephemerals) == 2)
-    for verb, values in (
-        ("note", {}), ("hold", {"length": "=900"}), ("silence", {"length": "=900"}), ("resolve", {}),
-    ):  # fmt: skip
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("note", {}),
+        ("hold", {"length": "=900"}),
+        ("silence", {"length": "=900"}),
+        ("resolve", {}),
+    ]
+    for verb, values in asked:
         view = await core.chosen("U0ONCALL", f"{verb} INC-1")
-        await core.filled("U0ONCALL", view, reason=EVIL[:400], **values)
+        await core.filled("U0ONCALL", view, values, reason=EVIL[:400])
     said = core.said_by("U0BEN", "1790000500.000200", f"{EVIL} {EVIL}", ts)
     await core.pin("U0ONCALL", str(said["ts"]))
     await core.pin("U0ONCALL", str(said["ts"]), is_off=True)

@@ -68,11 +68,19 @@ class SmallCore:
         view: Mapping[str, Any] = self.slack.dialogs[-1]["view"]
         return view
 
-    async def filled(self, user: str, view: Mapping[str, Any], *, times: int = 1, **values: str) -> str:
+    async def filled(
+        self,
+        user: str,
+        view: Mapping[str, Any],
+        more: Mapping[str, str] | None = None,
+        *,
+        times: int = 1,
+        **values: str,
+    ) -> str:
         """Fill the dialog in; answers what the person is told. A value of a select is written `=value`."""
         state = {
             name: {name: {"selected_option": {"value": value[1:]}} if value.startswith("=") else {"value": value}}
-            for name, value in values.items()
+            for name, value in {**(more or {}), **values}.items()
         }
         before = len(self.slack.ephemerals)
         filled = {**view, "id": f"V{before}{len(self.slack.dialogs)}", "state": {"values": state}}

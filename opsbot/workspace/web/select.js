@@ -8,6 +8,8 @@ import { isMany } from "./surface.js";
 
 const PAUSE_MS = 150;
 const LONGEST_LIST = 200;
+// One list is open at a time, so one name does.
+const LIST = "select-options";
 
 export function select(block, element, surface, given, change) {
   const many = isMany(element.type);
@@ -75,12 +77,13 @@ export function select(block, element, surface, given, change) {
 
   function openList(typed = "") {
     const start = many ? chosen() : null;
-    const search = el("input", { class: "search", type: "text", role: "combobox", "aria-label": "Search", "aria-expanded": "true", "aria-autocomplete": "list", autocomplete: "off", placeholder: "Search …", value: typed });
-    const list = el("ul", { role: "listbox", "aria-label": placeholder, "aria-multiselectable": many || null });
+    const search = el("input", { class: "search", type: "text", role: "combobox", "aria-label": "Search", "aria-expanded": "true", "aria-controls": LIST, "aria-autocomplete": "list", autocomplete: "off", placeholder: "Search …", value: typed });
+    const list = el("ul", { id: LIST, role: "listbox", "aria-label": placeholder, "aria-multiselectable": many || null });
     let at = 0;
     let options = [];
     let asked = 0;
     opener.setAttribute("aria-expanded", "true");
+    opener.setAttribute("aria-controls", LIST);
     const popup = showPopup(opener, [search, list], {
       className: "select-list",
       onClose: () => {
