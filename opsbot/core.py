@@ -190,6 +190,7 @@ class Core:
             acts=self._acts,
             fleet=self._vitals.reader,
             day=self._fleet_day,
+            draw_day=self._vitals.fleet_pictures.of_day,
             take=lambda key: self._inbound.take(SLACK, key, clock.now()),
             lag=lambda: lag_of(database, clock.now()),
         )

@@ -25,7 +25,7 @@ from opsbot.slack.press import Answer, Handler, Press
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import escape, mrkdwn
-from opsbot.slack.typed import Typed
+from opsbot.slack.typed import Told, Typed
 from opsbot.slack.verbs import TABLE, Verb
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     except OpsbotError as error:
         again = f"`/ops {verb.words.name} {escape(text)}`"
         return _told("Not done", f"{as_typed_here(str(error))}\n\nNothing was done. To try again, type\n{again}")
-    return _told(verb.words.name.capitalize(), answer) if isinstance(answer, str) else answer
+    return _shown(verb, answer)
 
 
 async def _chosen(seat: Seat, press: Press, who: Person) -> Answer:
@@ -59,9 +59,14 @@ async def _chosen(seat: Seat, press: Press, who: Person) -> Answer:
     verb = _verb(given(press.view).get(CHOICE, ""))
     typed = _typed(press, who, _where(press), "")
     if verb.form is not None:
-        answer = await verb.form.view(seat, typed)
-    else:
-        answer = await verb.handler(seat, typed)
+        return _shown(verb, await verb.form.view(seat, typed))
+    return _shown(verb, await verb.handler(seat, typed))
+
+
+def _shown(verb: Verb, answer: Answer | Told) -> Answer:
+    """What is to be read, as a dialog; a chart takes longer than a dialog may, and stands in the channel alone."""
+    if isinstance(answer, Told):
+        answer = answer.text
     return _told(verb.words.name.capitalize(), answer) if isinstance(answer, str) else answer
 
 

@@ -21,19 +21,17 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
+from opsbot.incident.note import MAX_NOTE
 from opsbot.incident.view import IncidentView
 from opsbot.slack.text import literal, mrkdwn, plain, shorten
 
 DIALOG = "opsbot.incident"
 WHY_FIELD, WHICH = "reason", "incident"
-MAX_WORDS = 480
-"""With the incident in front, what the domain allows a reason."""
 SILENCED_BY = ("cluster", "instance", "pod", "model_name")
 """Labels, beside the alert's name, by which an incident's alerts are told from others of the same name."""
 MOST_NAMES = 4
 MAX_VALUE = 60
 """Characters of a label's value in a matcher; all of them fit a dialog's private metadata even when escaped."""
-MAX_CLUSTER = 200
 MOST_PICKED = 100
 """Options of a select menu. Page "Select menu element"."""
 MAX_OPTION_TEXT = 75
@@ -137,5 +135,5 @@ def _why(label: str) -> InputBlock:
     return InputBlock(
         block_id=WHY_FIELD,
         label=PlainTextObject(text=label),
-        element=PlainTextInputElement(action_id=WHY_FIELD, max_length=MAX_WORDS, min_length=1, multiline=True),
+        element=PlainTextInputElement(action_id=WHY_FIELD, max_length=MAX_NOTE, min_length=1, multiline=True),
     )

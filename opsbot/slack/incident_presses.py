@@ -63,7 +63,7 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
 
 
 async def _pick(seat: Seat, press: Press, who: Person) -> Answer:
-    return await pick_pressed(seat, press)
+    return await pick_pressed(seat, press, who)
 
 
 PRESSES: Mapping[str, Handler] = {ACKNOWLEDGE: _acknowledge, WHY: _why, MENU: _menu, PICK: _pick}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
-from opsbot.errors import ConfigError
+from opsbot.errors import ConfigError, OpsbotError
 from opsbot.incident.view import IncidentView
 from opsbot.runbook.store import Halt, KnobHold
 from opsbot.slack.blocks import facts, title
-from opsbot.slack.fleet_text import fleet_lines
+from opsbot.slack.fleet_text import day_lines, fleet_lines
 from opsbot.slack.home import waiting_for
 from opsbot.slack.oncall_text import turns_text
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat
 from opsbot.slack.steps import run_text
 from opsbot.slack.text import date, escape, literal, person, shorten
-from opsbot.slack.typed import Typed
+from opsbot.slack.typed import Told, Typed
 from opsbot.spoken.plain import key_of, nearest
 from opsbot.vitals.vitals import Fleet
 
@@ -32,6 +33,7 @@ async def status(seat: Seat, typed: Typed) -> Answer:
     parts = []
     if halt is not None:
         parts.append(_halted(halt))
+    parts += await _late(seat)
     waiting = waiting_for(incidents, typed.person, seat.clock.now())
     lines = [f"Waits for you in {incident_id}: {escape(shorten(ask.text, 300))}" for incident_id, ask in waiting]
     if numbers is not None:
@@ -45,23 +47,35 @@ async def status(seat: Seat, typed: Typed) -> Answer:
     return "\n\n".join(parts)
 
 
+async def _late(seat: Seat) -> Sequence[str]:
+    """That Slack does not show all that is so; nothing where it does, or where that cannot be read."""
+    with contextlib.suppress(OpsbotError):
+        lag = await asyncio.to_thread(seat.lag)
+        if lag.is_late:
+            return [f"⚠ *What you see here is late:* {escape(lag.sentence())}"]
+    return []
+
+
 async def incidents(seat: Seat, typed: Typed) -> Answer:
     """Every open incident with what the bot is doing about it."""
     found = await seat.incidents.open_incidents()
     return "\n\n".join(_with_runs(view) for view in found) or "Nothing is open."
 
 
-async def capacity(seat: Seat, typed: Typed) -> Answer:
+async def capacity(seat: Seat, typed: Typed) -> Answer | Told:
     """Tokens a minute and the share of capacity, of the fleet and of each cluster, and where it goes."""
     if seat.day is None:
         return NO_NUMBERS
     day = await seat.day()
     if day is None:
         return "The numbers of the day could not be put together; core's log says why. `/ops status` has those of now."
-    from opsbot.slack.fleet_text import day_lines
-
     names = [one.cluster for one in day.loads]
-    return "\n".join(day_lines(day, _one_of(typed.text, names)))
+    only = _one_of(typed.text, names)
+    said = "\n".join(day_lines(day, only))
+    # The chart is of the whole fleet.
+    if only is not None or seat.day_chart is None:
+        return said
+    return Told(said, await seat.day_chart.blocks(day))
 
 
 async def on_call(seat: Seat, typed: Typed) -> Answer:

@@ -89,6 +89,6 @@ def _option(verb: str) -> Option:
     words = BY_NAME[verb]
     return Option(
         text=PlainTextObject(text=plain(words.name.capitalize(), MAX_OPTION_TEXT)),
-        description=PlainTextObject(text=plain(words.says, MAX_OPTION_TEXT)),
+        description=PlainTextObject(text=plain(words.says.partition(";")[0], MAX_OPTION_TEXT)),
         value=verb,
     )

@@ -31,6 +31,7 @@ from opsbot.slack.app import (
 )
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
+from opsbot.slack.day_chart import DayChart, Draw
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
@@ -51,7 +52,7 @@ class SlackRole:
     Args:
         commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
-        fleet, day: the numbers of now, and of the day.
+        fleet, day, draw_day: the numbers of now, those of the day, and its chart.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
@@ -76,6 +77,7 @@ class SlackRole:
         acts: ActCommands | None = None,
         fleet: FleetReader | None = None,
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
+        draw_day: Draw | None = None,
         take: Callable[[str], bool] | None = None,
         lag: Callable[[], Lag] = Lag,
     ) -> None:
@@ -83,6 +85,7 @@ class SlackRole:
         self._acts = acts
         self._fleet = fleet
         self._day = day
+        self._draw_day = draw_day
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -134,8 +137,8 @@ class SlackRole:
         poster = delivery_client(self._settings, budget, self._clock)
         answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
+        uploader = Uploader(poster, self._clock)
         if self._vitals is not None:
-            uploader = Uploader(poster, self._clock)
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
         notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
@@ -153,6 +156,7 @@ class SlackRole:
             acts=self._acts,
             fleet=self._fleet,
             day=self._day,
+            day_chart=None if self._draw_day is None else DayChart(self._draw_day, uploader, self._clock),
             seen=self._seen,
             lag=self.lag,
         )

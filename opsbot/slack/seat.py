@@ -11,6 +11,7 @@ from opsbot.incident.commands import IncidentCommands
 from opsbot.notify.lag import Lag
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
+from opsbot.slack.day_chart import DayChart
 from opsbot.slack.quotes import Quotes
 from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
@@ -43,7 +44,7 @@ class Seat:
         seen: what was taken already, since Slack delivers some things twice.
         lag: how far behind Slack is with what must be said; called in a thread.
         fleet: reads what every cluster does now; None where nothing does.
-        day: reads the fleet's day.
+        day, day_chart: read and draw the fleet's day.
         quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
@@ -58,4 +59,5 @@ class Seat:
     acts: ActCommands | None = None
     fleet: FleetReader | None = None
     day: Callable[[], Awaitable[FleetDay | None]] | None = None
+    day_chart: DayChart | None = None
     quotes: Quotes = field(default_factory=Quotes)

@@ -67,12 +67,19 @@ def run_line(run: RunView) -> str:
     detail = f" ({literal(shorten(run.detail, MAX_DETAIL))})" if run.detail else ""
     took = f" after {duration(run.ended_at - run.started_at)}" if run.ended_at is not None else ""
     words = RUN_WORDS.get(run.state, run.state)
+    if has_a_length(run):
+        words = "done"
     if run.paused_by is not None and run.ended_at is None:
         why = literal(shorten(run.pause_reason or "", MAX_DETAIL))
         words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
     by = f", asked for by {person(run.requester)}" if run.requester else ""
     name = literal(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
+
+
+def has_a_length(run: RunView) -> bool:
+    """Whether it holds its change for a stated time; its detail says until when."""
+    return run.state == RunState.HOLDING and run.detail.startswith("held for")
 
 
 def _who(approval: ApprovalView) -> str:

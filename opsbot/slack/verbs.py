@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsbot.slack import acting, handling, looking, run_words
-from opsbot.slack.forms import FORMS, Form
+from opsbot.slack.form_table import FORMS
+from opsbot.slack.forms import Form
 from opsbot.slack.helping import help_for
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat

@@ -61,25 +61,45 @@ class SmallCore:
         return [(one.kind, one.actor, one.text) for one in self.stores.views.view(incident_id).timeline]
 
     async def chosen(self, user: str, entry: str) -> Mapping[str, Any]:
-        """The dialog that an entry of an incident's menu opens."""
+        """The dialog that an entry of an incident's menu opens, as it stands once everything is looked up."""
         before = len(self.slack.dialogs)
         await self.slack.press(user, "incident.menu", entry, message_ts=self.slack.messages[0]["ts"])
-        await until(lambda: len(self.slack.dialogs) > before)
-        view: Mapping[str, Any] = self.slack.dialogs[-1]["view"]
+        await until(lambda: len(self.slack.dialogs) > before and self.role.is_idle)
+        return self.dialog()
+
+    def dialog(self) -> Mapping[str, Any]:
+        """The newest that is open."""
+        view: Mapping[str, Any] = self.slack.views[next(reversed(self.slack.views))]
         return view
 
-    async def filled(self, user: str, view: Mapping[str, Any], *, times: int = 1, **values: str) -> str:
-        """Fill the dialog in; answers what the person is told. A value of a select is written `=value`."""
+    async def filled(
+        self,
+        user: str,
+        view: Mapping[str, Any],
+        more: Mapping[str, str] | None = None,
+        *,
+        times: int = 1,
+        **values: str,
+    ) -> str:
+        """Fill the dialog in; answers what the person is told: privately, or in the dialog where that stays open.
+
+        A value of a select is written `=value`.
+        """
         state = {
             name: {name: {"selected_option": {"value": value[1:]}} if value.startswith("=") else {"value": value}}
-            for name, value in values.items()
+            for name, value in {**(more or {}), **values}.items()
         }
         before = len(self.slack.ephemerals)
-        filled = {**view, "id": f"V{before}{len(self.slack.dialogs)}", "state": {"values": state}}
-        payload = {"type": "view_submission", "user": {"id": user}, "team": {"id": "T1"}, "view": filled}
-        await self.slack.send("interactive", payload, times=times)
-        await until(lambda: len(self.slack.ephemerals) > before)
-        return str(self.slack.ephemerals[-1]["text"])
+        # Sent twice, the second is as Slack sends it again: what it was, whatever became of it.
+        payload = {"type": "view_submission", "user": {"id": user}, "team": {"id": "T1"},
+                   "view": {**view, "state": {"values": state}}}  # fmt: skip
+        await self.slack.submit(user, str(view["id"]), state)
+        if times > 1:
+            await self.slack.send("interactive", payload, times=times - 1)
+        await until(lambda: self.role.is_idle)
+        if len(self.slack.ephemerals) > before:
+            return str(self.slack.ephemerals[-1]["text"])
+        return str(self.slack.views.get(str(view["id"]), {}).get("blocks", ""))
 
     async def pin(self, user: str, ts: str, *, channel: str = CHANNEL, is_off: bool = False) -> None:
         """Somebody puts a pin on a message, or takes it off; waits until that is carried out."""

@@ -294,6 +294,8 @@ class SmallSlack:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 answer = json.loads(message.data)
+                if answer.get("payload"):
+                    self.sent.append(("acknowledgement", answer["payload"]))
                 self._waiting.pop(answer["envelope_id"]).set_result(answer.get("payload") or {})
         return socket
 

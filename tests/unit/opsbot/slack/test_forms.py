@@ -16,7 +16,8 @@ from opsbot.slack.answer_blocks import answer_blocks
 from opsbot.slack.commands import answer_to
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.form_desk import SUBMISSIONS
-from opsbot.slack.forms import FORM, FORMS
+from opsbot.slack.form_table import FORMS
+from opsbot.slack.forms import FORM
 from opsbot.slack.helping import help_for, help_text
 from opsbot.slack.menu import MENU
 from opsbot.slack.picks import NOTHING, matching

@@ -283,3 +283,9 @@ async def test_stop_stops_everything_and_never_by_mistake(typed: str) -> None:
     with pytest.raises(ConfigError, match="stops every run of every cluster"):
         await handle("stop", Typed(typed, COMMANDER), seat_of(commands))
     assert commands.calls == []
+
+
+def test_a_run_that_holds_for_a_stated_time_says_until_when() -> None:
+    """Not until the incident ends."""
+    run = dataclasses.replace(make_run("holding"), detail="held for 10m, until 04:21 UTC")
+    assert run_line(run).endswith(": done (held for 10m, until 04:21 UTC)")

@@ -99,7 +99,7 @@ def strings(value: object, within: str = "") -> Iterator[tuple[str, str]]:
             yield from strings(inner)
 
 
-def check(blocks: list[Mapping[str, Any]], most: int = 50) -> None:
+def check(blocks: list[dict[str, Any]], most: int = 50) -> None:
     """Slack's limits, and that nothing from outside is a token."""
     assert [block.to_dict() for block in Block.parse_all([dict(block) for block in blocks])] == blocks
     assert 1 <= len(blocks) <= most
