@@ -209,4 +209,4 @@ async def test_without_numbers_the_message_is_whole(slack: SmallSlack, caplog: p
     core.show(make_view())
     async with running_role(core, settings(slack), vitals):
         await until(lambda: "the numbers of INC-1 are not renewed: watch does not answer" in caplog.text)
-    assert "Last value: *0.9313*" in said(slack.messages[0], "facts")
+    assert "Last value: *0.9313*" in said(slack.messages[0], "details")

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
 
 from opsbot.incident.explanation import Decision, Explanation
 from opsbot.incident.incident import IncidentState
@@ -140,9 +141,11 @@ def test_the_message_of_any_incident(view: IncidentView, text: str) -> None:
 def test_the_dialogs_and_the_card_of_any_incident(view: IncidentView, text: str) -> None:
     """Silence, Hold, a note, Why, and a page."""
     decided = Decision(OPENED_AT, text, text, "alert.joined", text)
+    hold = hold_form(Subject("hold", "INC-1", "C1"), view, ("eu-1",))
+    assert isinstance(hold, View)
     made = [
         silence_form(Subject("silence", "INC-1", "C1"), view),
-        hold_form(Subject("hold", "INC-1", "C1"), view),
+        hold,
         note_dialog(IncidentSubject("note", "INC-1", (), "C1"), view),
     ]
     for one in (*made, why_view(view, Explanation((), (decided,) * 30))):
