@@ -111,7 +111,7 @@ def _told(head: str, text: str) -> View:
         callback_id="ops.told",
         title=PlainTextObject(text=head),
         close=PlainTextObject(text="Close"),
-        blocks=answer_blocks(text, MAX_BLOCKS) or [SectionBlock(text=mrkdwn("Done."))],
+        blocks=answer_blocks(text, MAX_BLOCKS, None) or [SectionBlock(text=mrkdwn("Done."))],
     )
 
 

@@ -257,6 +257,7 @@ def test_a_long_answer_is_cut_between_lines_and_keeps_its_table() -> None:
     assert len(texts) >= 4
     assert all(len(text) <= 3000 and text.count("```") % 2 == 0 for text in texts)
     assert "tail" in texts[-1]
-    many = answer_blocks("\n\n".join("x" * 2000 for _ in range(100)))
-    assert len(many) == 46
-    assert "and 55 more parts" in many[-1].to_dict()["elements"][0]["text"]
+    long = "\n\n".join("x" * 2000 for _ in range(100))
+    for blocks, shown in ((answer_blocks(long), 5), (answer_blocks(long, 90, None), 90)):
+        assert len(blocks) == shown + 1
+        assert f"and {100 - shown} more parts" in blocks[-1].to_dict()["elements"][0]["text"]
