@@ -18,7 +18,7 @@ from opsbot.people import Person
 from opsbot.slack import acting
 from opsbot.slack.answer_blocks import answer_blocks
 from opsbot.slack.dialogs.from_form import shown_first
-from opsbot.slack.forms import FORM
+from opsbot.slack.forms import FORM, Form
 from opsbot.slack.given import given
 from opsbot.slack.menu import CHOICE, MENU
 from opsbot.slack.press import Answer, Handler, Press
@@ -30,6 +30,7 @@ from opsbot.slack.verbs import TABLE, Verb
 
 logger = logging.getLogger(__name__)
 
+ANOTHER_VERSION = "this dialog is of another version of the bot; open it anew"
 MAX_BLOCKS = 90
 """Of a dialog's hundred. Page "Views"."""
 
@@ -37,7 +38,8 @@ MAX_BLOCKS = 90
 async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     where = _where(press)
     verb = _verb(str(where.get("verb", "")))
-    assert verb.form is not None
+    if not isinstance(verb.form, Form):
+        raise ConfigError(ANOTHER_VERSION)
     values = {name: value for name, value in given(press.view).items() if value}
     text = verb.form.writes(_Values(values))
     typed = _typed(press, who, where, text)
@@ -91,14 +93,14 @@ def _where(press: Press) -> Mapping[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ConfigError("this dialog is of another version of the bot; open it anew")
+        raise ConfigError(ANOTHER_VERSION)
     return found
 
 
 def _verb(name: str) -> Verb:
     verb = TABLE.get(name)
     if verb is None:
-        raise ConfigError("this dialog is of another version of the bot; open it anew")
+        raise ConfigError(ANOTHER_VERSION)
     return verb
 
 
@@ -109,7 +111,7 @@ def _told(head: str, text: str) -> View:
         callback_id="ops.told",
         title=PlainTextObject(text=head),
         close=PlainTextObject(text="Close"),
-        blocks=answer_blocks(text, MAX_BLOCKS) or [SectionBlock(text=mrkdwn("Done."))],
+        blocks=answer_blocks(text, MAX_BLOCKS, None) or [SectionBlock(text=mrkdwn("Done."))],
     )
 
 

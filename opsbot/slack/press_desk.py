@@ -77,7 +77,8 @@ class PressDesk:
         handler = HANDLERS.get(_NUMBER.sub("", press.action_id))
         if handler is None and press.action_id != CALLBACK:
             return False
-        if self._seat.seen.first(_key(press)):
+        # A press that is delivered again does not come so far; a dialog does, since it wants its answer again.
+        if not press.view or self._seat.seen.first(_key(press)):
             work = self._submitted(press, client) if handler is None else self._carry_out(handler, press, client)
             self._seat.work.start(f"{press.action_id} {press.source}", work)
         return True
@@ -144,4 +145,4 @@ def _placed(press: Press) -> Press:
 
 
 def _key(press: Press) -> str:
-    return f"press {press.source} {press.action_ts or press.trigger_id} {press.user_id}"
+    return f"dialog {press.source} {press.action_ts or press.trigger_id} {press.user_id}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from opsbot.incident.view import ApprovalView, RunView, StepView
 from opsbot.runbook.run import RunState, StepState
-from opsbot.slack.text import date, duration, literal, person, shorten
+from opsbot.slack.text import cut, date, duration, literal, person, shorten
 
 STEP_MARKS: Mapping[str, str] = {
     StepState.PENDING: "○",
@@ -60,6 +60,8 @@ MAX_VOTES = 5
 MAX_DETAIL = 120
 MAX_SENTENCE = 1200
 """Characters of one sentence of an approval; two of them and the heading fit one section."""
+MAX_ESCAPED = 1300
+"""The same, once it is escaped."""
 
 
 def run_line(run: RunView) -> str:
@@ -115,6 +117,6 @@ def approval_text(approval: ApprovalView) -> str:
     late = ". If nobody decides, it is done" if approval.on_timeout == "proceed" else ""
     return (
         f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}{late}\n"
-        f"*Will do:* {literal(shorten(approval.will_do, MAX_SENTENCE))}\n"
-        f"*Taken back:* {literal(shorten(approval.undo, MAX_SENTENCE))}"
+        f"*Will do:* {cut(literal(shorten(approval.will_do, MAX_SENTENCE)), MAX_ESCAPED)}\n"
+        f"*Taken back:* {cut(literal(shorten(approval.undo, MAX_SENTENCE)), MAX_ESCAPED)}"
     )

@@ -88,8 +88,8 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     await until(lambda: bool(slack.dialogs) and len(slack.ephemerals) == 2)
     asked: list[tuple[str, dict[str, Any]]] = [
         ("note", {}),
-        ("hold", {"length": "=1h"}),
-        ("silence", {"length": "=1h"}),
+        ("hold", {"cluster": "=eu-1", "knob": "=shed", "length": "=30m"}),
+        ("silence", {"matchers": 'alertname="Slow"', "length": "=15m"}),
         ("resolve", {}),
     ]
     for verb, values in asked:
@@ -101,7 +101,8 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     await core.pin("U0ONCALL", str(said["ts"]))
     await core.pin("U0ONCALL", str(said["ts"]), is_off=True)
     await core.shortcut("U0ONCALL", {"ts": "1790000600.5", "user": "U0BEN", "text": EVIL}, channel="C0GENERAL")
-    await core.filled("U0ONCALL", core.dialog(), incident="=INC-1")
+    await until(lambda: "incident" in str(core.newest_dialog()["blocks"][-1]["block_id"]))
+    await core.filled("U0ONCALL", core.newest_dialog(), incident="=INC-1")
     for text in ("status", "incidents", "why INC-1", "why <!channel>", "silences", "oncall", EVIL, "ack 1",
                  f"note INC-1 {EVIL}", f"link INC-1 INC-2 {EVIL}", f"resolve INC-1 {EVIL}", "x" * 5000):  # fmt: skip
         before = len(slack.responses)

@@ -25,11 +25,12 @@ from opsbot.slack.dialogs.acting import act
 from opsbot.slack.dialogs.follow import Following, rests
 from opsbot.slack.dialogs.forms import FORMS, carry_out_form, form_problems
 from opsbot.slack.dialogs.outcome import failed_view, loading_view, outcome_view, refused_view, working_view
-from opsbot.slack.dialogs.plan import MAX_REASON, REASON, plan_view
+from opsbot.slack.dialogs.plan import REASON, plan_view
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.dialogs.views import Opened, open_view, update_view
 from opsbot.slack.dialogs.words import WORDS, command_for
 from opsbot.slack.given import given
+from opsbot.slack.limits import MAX_REASON
 from opsbot.slack.names import Names
 from opsbot.slack.press import Press
 from opsbot.slack.seat import Seat
