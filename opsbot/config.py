@@ -19,7 +19,7 @@ from opsbot.config_form import OneOrMany, as_one_or_many, http_url, is_loopback,
 from opsbot.errors import ConfigError
 from opsbot.heartbeat.section import HeartbeatSection, is_http_url
 from opsbot.pagerduty.settings import PagingSection
-from opsbot.people import Role
+from opsbot.people_settings import PeopleSection
 from opsbot.yamlfile import Duration, load, validate
 
 MIN_TOKEN_CHARS = 16
@@ -110,16 +110,6 @@ class PrometheusSection(_Section):
         if self.token_env and self.url.startswith("http:") and not (self.insecure or is_loopback(self.url)):
             raise ValueError(f"{self.name}: its token would be sent unencrypted; use https, or say insecure: true")
         return self
-
-
-class PeopleSection(_Section):
-    """One person or service and what they may do."""
-
-    user: str = Field(description="Slack user id, or `cli:<name>` for a personal token.")
-    roles: tuple[Role, ...] = Field(description="viewer, responder, commander, trust_and_safety, author.")
-    token_env: EnvName | None = Field(
-        default=None, description="Environment variable of the personal token for the command line."
-    )
 
 
 class RunsSection(_Section):
@@ -359,7 +349,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
             need(server.token_env, f"the token of the Prometheus {server.name}")
     personal: dict[str, str] = {}
     for person in settings.people:
-        if person.token_env and env.get(person.token_env):
+        if person.user and person.token_env and env.get(person.token_env):
             personal[env[person.token_env]] = person.user
     inbound: dict[str, str] = {}
     for receiver in settings.inbound:

@@ -32,8 +32,10 @@ from opsbot.notify.outbox import PAGE_KINDS
 from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging, PagingStore
-from opsbot.people import Person, person_for
+from opsbot.people import Person
+from opsbot.people_settings import identities_by_email, roles_by_group, roles_by_user
 from opsbot.readiness import WriteProbe
+from opsbot.roster import Roster
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
@@ -41,6 +43,7 @@ from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
+from opsbot.slack.user_groups import UserGroups
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.database import Database
@@ -169,7 +172,14 @@ class Core:
                 self._incidents.entry,
             )
             self._paging = Paging(pagerduty, secrets.paging, settings.instance, store, self._metrics.pages.count, clock)
-        self._roles = {person.user: frozenset(person.roles) for person in settings.people}
+        by_group = roles_by_group(settings.people)
+        self._groups = UserGroups(
+            tuple(by_group),
+            identities_by_email(settings.people),
+            settings.data_dir / "user-groups.last-good.json",
+            clock,
+        )
+        self._roster = Roster(roles_by_user(settings.people), by_group, self._groups.membership)
         self._slack = SlackRole(
             SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
             self._desk,
@@ -184,6 +194,7 @@ class Core:
             acts=self._acts,
             fleet=self._vitals.reader,
             day=self._fleet_day,
+            groups=self._groups,
         )
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
@@ -257,10 +268,10 @@ class Core:
         return await self._vitals.fleet_pictures.day(self._clock.now())
 
     def _person(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles, "API")
+        return self._roster.person(user_id, "API")
 
     def _person_in_slack(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles, "Slack")
+        return self._roster.person(user_id, "Slack")
 
     def _pager_door(self) -> PagerDutyDoor | None:
         section = self._settings.paging.pagerduty
@@ -338,6 +349,8 @@ class Core:
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
         if self._slack.picture_problem is not None:
             more["charts"] = self._slack.picture_problem
+        if self._groups.problem is not None:
+            more["people"] = self._groups.problem
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"

@@ -65,7 +65,7 @@ class Pinning:
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
         if incident_id is None:
             return await pick(self._seat, quote, channel, message.get("thread_ts"))
-        return await self._seat.incidents.quote(incident_id, quote, self._seat.person_for(str(body["user"]["id"])))
+        return await self._seat.incidents.quote(incident_id, quote, await self._seat.person(str(body["user"]["id"])))
 
     async def pinned(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:
         """Somebody put a pin on a message."""
@@ -82,7 +82,7 @@ class Pinning:
         reactions = () if message is None else message.get("reactions") or ()
         if any(one.get("name") == PIN and one.get("users") for one in reactions):
             return
-        who = self._seat.person_for(str(event["user"]))
+        who = await self._seat.person(str(event["user"]))
 
         async def taken_off() -> _Said:
             thread = None if message is None else message.get("thread_ts")
@@ -106,7 +106,7 @@ class Pinning:
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
         if incident_id is None:
             return quote, thread
-        return await self._seat.incidents.quote(incident_id, quote, self._seat.person_for(user)), thread
+        return await self._seat.incidents.quote(incident_id, quote, await self._seat.person(user)), thread
 
     async def _answer(self, event: Mapping[str, Any], client: AsyncWebClient, doing: Awaitable[_Said]) -> None:
         channel, _ = _item(event)

@@ -71,7 +71,7 @@ class PressDesk:
     async def _carry_out(self, handler: Handler, press: Press, client: AsyncWebClient) -> None:
         press = _placed(press)
         try:
-            outcome: Answer = await handler(self._seat, press, self._seat.person_for(press.user_id))
+            outcome: Answer = await handler(self._seat, press, await self._seat.person(press.user_id))
             if isinstance(outcome, str):
                 sentence = outcome
             else:

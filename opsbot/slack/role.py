@@ -33,6 +33,7 @@ from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
 from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.upload import Uploader
+from opsbot.slack.user_groups import UserGroups
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
 from opsbot.vitals.day import FleetDay
@@ -50,6 +51,7 @@ class SlackRole:
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         vitals: numbers and charts of incidents; None for text alone.
+        groups: who is in the user groups that have roles.
         show_again: wishes an incident's message edited; called in threads.
     """
 
@@ -69,11 +71,14 @@ class SlackRole:
         acts: ActCommands | None = None,
         fleet: FleetReader | None = None,
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
+        groups: UserGroups | None = None,
     ) -> None:
         self._runs = runs
         self._acts = acts
         self._fleet = fleet
         self._day = day
+        self._groups = groups
+        self._reading: asyncio.Task[None] | None = None
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -135,8 +140,11 @@ class SlackRole:
             acts=self._acts,
             fleet=self._fleet,
             day=self._day,
+            groups=self._groups,
         )
         register(app, seat, channel.id)
+        if self._groups is not None:
+            self._reading = asyncio.create_task(self._groups.run(answerer), name="user groups")
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
@@ -146,6 +154,7 @@ class SlackRole:
         """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""
         await _end(self._listening)
         await _end(self._drawing)
+        await _end(self._reading)
         await self._work.finish(FINISH_WITHIN_S)
         await _end(self._delivering)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -40,13 +41,14 @@ def register(app: AsyncApp, seat: Seat) -> None:
             trigger_id=trigger_id,
             thread_ts=str(body.get("thread_ts") or "") or None,
         )
-        seat.work.start(COMMAND, _respond(seat, said, respond, client))
+        seat.work.start(COMMAND, _respond(seat, said, str(body["user_id"]), respond, client))
 
     app.command(COMMAND)(typed)
 
 
-async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: AsyncWebClient) -> None:
+async def _respond(seat: Seat, said: Typed, user_id: str, respond: AsyncRespond, client: AsyncWebClient) -> None:
     try:
+        said = replace(said, person=await seat.person(user_id))
         answer = await answer_to(seat, said)
         if not isinstance(answer, str):
             problem = await opened(client, said.trigger_id, answer)

@@ -44,7 +44,7 @@ def register(app: AsyncApp, seat: Seat, pinning: Pinning) -> None:
 
 async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> None:
     """The menu that `/ops` alone opens."""
-    who, trigger_id = seat.person_for(str(body["user"]["id"])), str(body.get("trigger_id") or "")
+    who, trigger_id = await seat.person(str(body["user"]["id"])), str(body.get("trigger_id") or "")
     try:
         view = await menu(seat, Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
         if not isinstance(view, str):
