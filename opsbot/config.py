@@ -58,6 +58,10 @@ class SlackSection(_Section):
     """Slack, or the local workspace when no tokens are set."""
 
     channel: str = Field(default="incidents", description="Channel name or id where incidents are posted.")
+    trust_and_safety_channel: str = Field(
+        default="",
+        description="Name or id of the private channel for trust and safety matters, which no other channel reads of.",
+    )
     bot_token_env: EnvName = Field(default="SLACK_BOT_TOKEN", description="Environment variable of the bot token.")
     app_token_env: EnvName = Field(default="SLACK_APP_TOKEN", description="Environment variable of the app token.")
 

@@ -181,7 +181,13 @@ class Core:
         )
         self._roster = Roster(roles_by_user(settings.people), by_group, self._groups.membership)
         self._slack = SlackRole(
-            SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
+            SlackSettings(
+                secrets.slack_bot_token,
+                secrets.slack_app_token,
+                slack_url,
+                settings.slack.channel,
+                settings.slack.trust_and_safety_channel,
+            ),
             self._desk,
             self._person_in_slack,
             CountedOutbox(database, self._metrics.delivery, clock),
@@ -196,6 +202,7 @@ class Core:
             day=self._fleet_day,
             groups=self._groups,
         )
+        self._has_safety = any("trust_and_safety" in one.roles for one in settings.people)
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
         self._api = CoreApi(
@@ -349,6 +356,8 @@ class Core:
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
         if self._slack.picture_problem is not None:
             more["charts"] = self._slack.picture_problem
+        if self._slack.safety_problem is not None and self._has_safety:
+            more["trust_and_safety"] = self._slack.safety_problem
         if self._groups.problem is not None:
             more["people"] = self._groups.problem
         if self._settings.oncall is not None:

@@ -37,12 +37,14 @@ class SlackSettings:
         app_token: `xapp-…`, for Socket Mode.
         base_url: of the Web API when it is not Slack's own, such as `http://127.0.0.1:8065/api/`.
         channel: name or id of the channel where incidents are posted.
+        safety_channel: the same of the private one for trust and safety matters; empty for none.
     """
 
     bot_token: str = field(repr=False)
     app_token: str = field(repr=False)
     base_url: str | None
     channel: str
+    safety_channel: str = ""
 
     @property
     def is_local(self) -> bool:

@@ -17,11 +17,16 @@ PAGE_LIMIT = 200
 MAX_PAGES = 100
 
 
-class Channel:
-    """One channel, named in the settings by its name (with or without `#`) or by its id."""
+class NoChannel(DeliveryError):
+    """The bot sees no channel of that name."""
 
-    def __init__(self, client: AsyncWebClient, name: str) -> None:
+
+class Channel:
+    """One channel, named in the settings by its name (with or without `#`) or by its id; *setting* is where."""
+
+    def __init__(self, client: AsyncWebClient, name: str, setting: str = "slack.channel") -> None:
         self._client = client
+        self._setting = setting
         self._name = name.lstrip("#")
         self._id = self._name if _ID.match(self._name) else None
 
@@ -64,6 +69,4 @@ class Channel:
             cursor = next_cursor(page)
             if cursor is None:
                 break
-        raise DeliveryError(
-            f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`"
-        )
+        raise NoChannel(f"Slack has no channel {self.name} that the bot can see; create it or change `{self._setting}`")

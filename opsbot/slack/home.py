@@ -17,6 +17,7 @@ from opsbot.slack.asked import Question, questions
 from opsbot.slack.blocks import facts, halt_text, title
 from opsbot.slack.buttons import block_id, go_on_button, incident_buttons
 from opsbot.slack.limits import MAX_HOME_BLOCKS
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.steps import run_line
 from opsbot.slack.text import escape, mrkdwn, shorten
@@ -74,11 +75,12 @@ class Home:
 
     async def show(self, client: AsyncWebClient, user_id: str, notice: str = "") -> None:
         """Publish the tab for one person."""
-        seat = self._seat
+        person = await self._seat.person(user_id)
+        seat = seen_by(self._seat, person)
         incidents = await seat.incidents.open_incidents()
         found = await seat.runs.halt()
         halt = None if found is None else HaltView(found.reason, found.created_by, found.created_at)
-        view = home_view(incidents, seat.person_for(user_id), seat.clock.now(), notice, halt)
+        view = home_view(incidents, person, seat.clock.now(), notice, halt)
         await client.views_publish(user_id=user_id, view=view)
 
 

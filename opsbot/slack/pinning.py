@@ -23,6 +23,7 @@ from opsbot.slack.incident_dialogs import IncidentSubject, pick_dialog
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.press import Answer, Press
 from opsbot.slack.quotes import author_of, dump, place_of, quoted
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, literal, mrkdwn, shorten
 
@@ -56,6 +57,8 @@ class Pinning:
         Raises: what the command raises, as sentences for the person.
         """
         channel, message = str(body["channel"]["id"]), body["message"]
+        who = await self._seat.person(str(body["user"]["id"]))
+        seat = seen_by(self._seat, who)
         if await self._is_closed(channel, client):
             return CLOSED
         ts, thread_ts = str(message["ts"]), str(message.get("thread_ts") or message["ts"])
@@ -64,8 +67,8 @@ class Pinning:
         incident_id = await self._seat.incidents.incident_at(channel, thread_ts)
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
         if incident_id is None:
-            return await pick(self._seat, quote, channel, message.get("thread_ts"))
-        return await self._seat.incidents.quote(incident_id, quote, await self._seat.person(str(body["user"]["id"])))
+            return await pick(seat, quote, channel, message.get("thread_ts"))
+        return await seat.incidents.quote(incident_id, quote, who)
 
     async def pinned(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:
         """Somebody put a pin on a message."""
@@ -106,7 +109,8 @@ class Pinning:
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
         if incident_id is None:
             return quote, thread
-        return await self._seat.incidents.quote(incident_id, quote, await self._seat.person(user)), thread
+        who = await self._seat.person(user)
+        return await seen_by(self._seat, who).incidents.quote(incident_id, quote, who), thread
 
     async def _answer(self, event: Mapping[str, Any], client: AsyncWebClient, doing: Awaitable[_Said]) -> None:
         channel, _ = _item(event)

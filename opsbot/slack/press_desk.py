@@ -23,6 +23,7 @@ from opsbot.slack.call import error_code
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.press import Answer, Handler, Press
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
 
@@ -71,7 +72,8 @@ class PressDesk:
     async def _carry_out(self, handler: Handler, press: Press, client: AsyncWebClient) -> None:
         press = _placed(press)
         try:
-            outcome: Answer = await handler(self._seat, press, await self._seat.person(press.user_id))
+            person = await self._seat.person(press.user_id)
+            outcome: Answer = await handler(seen_by(self._seat, person), press, person)
             if isinstance(outcome, str):
                 sentence = outcome
             else:

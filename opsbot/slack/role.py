@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from slack_sdk.web.async_client import AsyncWebClient
+
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.restricted import is_restricted
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.notify.budget import Budget
@@ -26,11 +29,13 @@ from opsbot.slack.app import (
     delivery_client,
     forget_outside_settings,
 )
+from opsbot.slack.audience import AudienceNotifier, SafetyChannel
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
+from opsbot.slack.restricted import for_everybody
 from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.upload import Uploader
 from opsbot.slack.user_groups import UserGroups
@@ -89,6 +94,7 @@ class SlackRole:
         self._vitals = vitals
         self._show_again = show_again
         self._pictures: Pictures | None = None
+        self._safety: SafetyChannel | None = None
         self._drawing: asyncio.Task[None] | None = None
         self._work = Work()
         self._worker: DeliveryWorker | None = None
@@ -125,7 +131,15 @@ class SlackRole:
             uploader = Uploader(poster, self._clock)
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
-        notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
+        safety = self._safety_channel(poster)
+        self._safety = SafetyChannel(poster, safety, self._clock)
+        notifier = AudienceNotifier(
+            self._notifier(poster, channel, self._seen_by_everybody, hides=is_restricted),
+            self._notifier(poster, safety or channel, self._view),
+            self._safety,
+            self._view,
+            self._entry,
+        )
         pipeline = Pipeline(self._outbox, notifier, self._clock, Budget())
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
@@ -157,6 +171,27 @@ class SlackRole:
         await _end(self._reading)
         await self._work.finish(FINISH_WITHIN_S)
         await _end(self._delivering)
+
+    @property
+    def safety_problem(self) -> str | None:
+        """Why trust and safety matters have no channel, and what to do about it; None while there is none to report."""
+        return None if self._safety is None else self._safety.problem
+
+    def _safety_channel(self, poster: AsyncWebClient) -> Channel | None:
+        name = self._settings.safety_channel
+        return Channel(poster, name, "slack.trust_and_safety_channel") if name else None
+
+    def _seen_by_everybody(self, incident_id: str) -> IncidentView:
+        return for_everybody(self._view(incident_id))
+
+    def _notifier(
+        self,
+        poster: AsyncWebClient,
+        channel: Channel,
+        view: Callable[[str], IncidentView],
+        hides: Callable[[IncidentView], bool] | None = None,
+    ) -> SlackNotifier:
+        return SlackNotifier(poster, channel, view, self._entry, self._clock, self._pictures, hides=hides)
 
     def _wish_again(self, incident_id: str) -> None:
         if self._show_again is not None:

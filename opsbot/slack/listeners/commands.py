@@ -17,6 +17,7 @@ from opsbot.slack.answer_blocks import MAX_PART, answer_blocks
 from opsbot.slack.commands import COMMAND, answer_to
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import shorten
@@ -48,8 +49,8 @@ def register(app: AsyncApp, seat: Seat) -> None:
 
 async def _respond(seat: Seat, said: Typed, user_id: str, respond: AsyncRespond, client: AsyncWebClient) -> None:
     try:
-        said = replace(said, person=await seat.person(user_id))
-        answer = await answer_to(seat, said)
+        who = await seat.person(user_id)
+        answer = await answer_to(seen_by(seat, who), replace(said, person=who))
         if not isinstance(answer, str):
             problem = await opened(client, said.trigger_id, answer)
             if problem is None:

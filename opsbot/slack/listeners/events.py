@@ -1,4 +1,4 @@
-"""Events: somebody opens the Home tab or pins a message, a user group changes; all others are acknowledged, or Slack sends them again."""
+"""Events: the Home tab, pins, user groups; all others are acknowledged, or Slack sends them again."""
 
 from __future__ import annotations
 

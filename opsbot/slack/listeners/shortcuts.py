@@ -16,6 +16,7 @@ from opsbot.slack.menu import menu
 from opsbot.slack.opening import opened
 from opsbot.slack.pinning import Pinning
 from opsbot.slack.press_desk import UNEXPECTED
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
 from opsbot.slack.typed import Typed
@@ -46,7 +47,7 @@ async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> 
     """The menu that `/ops` alone opens."""
     who, trigger_id = await seat.person(str(body["user"]["id"])), str(body.get("trigger_id") or "")
     try:
-        view = await menu(seat, Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
+        view = await menu(seen_by(seat, who), Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
         if not isinstance(view, str):
             # Where it does not open there is no channel to say so in.
             await opened(client, trigger_id, view)
