@@ -46,6 +46,7 @@ from opsbot.slack.role import SlackRole
 from opsbot.slack.user_groups import UserGroups
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
+from opsbot.store.backlog import backlog
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
 from opsbot.store.outbox import OutboxRepository
@@ -61,6 +62,7 @@ from opsbot.web.app import CoreApi
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.signature import SignatureKeys
 from opsbot.web.tokens import Tokens
+from opsbot.yamlfile import format_duration
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +71,8 @@ REVIEW_EVERY_S = 1
 FORGET_EVERY_S = 3600
 ALERTS_KEPT_S = 365 * 24 * 3600.0
 DECISIONS_KEPT_S = 30 * 24 * 3600.0
+LATE_S = 60.0
+"""A message that has waited so long is late, and the Home tab says so."""
 
 
 class Core:
@@ -201,6 +205,7 @@ class Core:
             fleet=self._vitals.reader,
             day=self._fleet_day,
             groups=self._groups,
+            late=self._late,
         )
         self._has_safety = any("trust_and_safety" in one.roles for one in settings.people)
         self._heartbeat: Heartbeat | None = None
@@ -273,6 +278,13 @@ class Core:
 
     async def _fleet_day(self) -> FleetDay | None:
         return await self._vitals.fleet_pictures.day(self._clock.now())
+
+    async def _late(self) -> str | None:
+        waiting = await asyncio.to_thread(backlog, self._database)
+        waits_s = 0.0 if waiting.oldest_at is None else self._clock.now() - waiting.oldest_at
+        if waits_s < LATE_S:
+            return None
+        return f"{waiting.depth} wait to be said, the oldest for {format_duration(60 * round(waits_s / 60))}"
 
     def _person(self, user_id: str) -> Person:
         return self._roster.person(user_id, "API")

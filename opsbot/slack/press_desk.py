@@ -20,6 +20,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from opsbot.errors import OpsbotError
 from opsbot.slack import form_desk, incident_presses, run_presses
 from opsbot.slack.call import error_code
+from opsbot.slack.home import refreshed
+from opsbot.slack.home_view import REFRESH
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.press import Answer, Handler, Press
@@ -37,6 +39,7 @@ HANDLERS: Mapping[str, Handler] = {
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
     **form_desk.SUBMISSIONS,
+    REFRESH: refreshed,
 }
 """By action id, or by a dialog's callback id."""
 _NUMBER = re.compile(r"\.\d+$")

@@ -32,6 +32,7 @@ from opsbot.slack.app import (
 from opsbot.slack.audience import AudienceNotifier, SafetyChannel
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
+from opsbot.slack.home import Home
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
@@ -77,12 +78,14 @@ class SlackRole:
         fleet: FleetReader | None = None,
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
         groups: UserGroups | None = None,
+        late: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
         self._runs = runs
         self._acts = acts
         self._fleet = fleet
         self._day = day
         self._groups = groups
+        self._late = late
         self._reading: asyncio.Task[None] | None = None
         self._settings = settings
         self._commands = commands
@@ -95,6 +98,8 @@ class SlackRole:
         self._show_again = show_again
         self._pictures: Pictures | None = None
         self._safety: SafetyChannel | None = None
+        self._home: Home | None = None
+        self._showing: asyncio.Task[None] | None = None
         self._drawing: asyncio.Task[None] | None = None
         self._work = Work()
         self._worker: DeliveryWorker | None = None
@@ -155,8 +160,10 @@ class SlackRole:
             fleet=self._fleet,
             day=self._day,
             groups=self._groups,
+            late=self._late,
         )
-        register(app, seat, channel.id)
+        self._home = register(app, seat, channel.id)
+        self._showing = asyncio.create_task(self._home.run(answerer), name="Home tab")
         if self._groups is not None:
             self._reading = asyncio.create_task(self._groups.run(answerer), name="user groups")
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
@@ -169,6 +176,7 @@ class SlackRole:
         await _end(self._listening)
         await _end(self._drawing)
         await _end(self._reading)
+        await _end(self._showing)
         await self._work.finish(FINISH_WITHIN_S)
         await _end(self._delivering)
 
@@ -202,6 +210,8 @@ class SlackRole:
         """Deliver now instead of at the next half second; may be called from any thread."""
         if self._worker is not None:
             self._worker.wake()
+        if self._home is not None:
+            self._home.changed()
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

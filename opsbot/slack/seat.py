@@ -53,6 +53,7 @@ class Seat:
         fleet: reads what every cluster does now; None where nothing does.
         day: reads the fleet's day.
         groups: reads user groups again; None where nobody has a role by one.
+        late: a sentence without its full stop, if messages to people are late; None while they are not.
         quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
@@ -66,6 +67,7 @@ class Seat:
     fleet: FleetReader | None = None
     day: Callable[[], Awaitable[FleetDay | None]] | None = None
     groups: Groups | None = None
+    late: Callable[[], Awaitable[str | None]] | None = None
     quotes: Quotes = field(default_factory=Quotes)
 
     async def person(self, user_id: str) -> Person:

@@ -11,7 +11,7 @@ from opsbot.slack.press_desk import PressDesk
 from opsbot.slack.seat import Seat
 
 
-def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
+def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> Home:
     """Register everything that the bot listens to; *here* answers the id of the incidents channel."""
     home = Home(seat)
     desk = PressDesk(seat, home.show)
@@ -23,3 +23,4 @@ def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
     shortcuts.register(app, seat, pinning)
     # Last: it takes what no listener before wanted.
     events.register(app, seat, home, pinning)
+    return home
