@@ -54,18 +54,6 @@ class FleetSection(_Section):
     )
 
 
-class SlackSection(_Section):
-    """Slack, or the local workspace when no tokens are set."""
-
-    channel: str = Field(default="incidents", description="Channel name or id where incidents are posted.")
-    trust_and_safety_channel: str = Field(
-        default="",
-        description="Name or id of the private channel for trust and safety matters, which no other channel reads of.",
-    )
-    bot_token_env: EnvName = Field(default="SLACK_BOT_TOKEN", description="Environment variable of the bot token.")
-    app_token_env: EnvName = Field(default="SLACK_APP_TOKEN", description="Environment variable of the app token.")
-
-
 class WorkspaceSection(_Section):
     """The bundled local workspace, used when no Slack tokens are set."""
 
@@ -89,6 +77,33 @@ class ListenSection(_Section):
 
     host: str = Field(default="127.0.0.1", description="Address to bind.")
     port: int = Field(ge=0, le=65535, description="Port to bind.")
+
+
+class SlackSection(_Section):
+    """Slack, or the local workspace when no tokens are set."""
+
+    channel: str = Field(default="incidents", description="Channel name or id where incidents are posted.")
+    trust_and_safety_channel: str = Field(
+        default="",
+        description="Name or id of the private channel for trust and safety matters, which no other channel reads of.",
+    )
+    mode: Literal["socket", "http"] = Field(
+        default="socket",
+        description="How presses and commands come: over Socket Mode, or as requests to `listen` behind a TLS proxy.",
+    )
+    base_url: Annotated[str, AfterValidator(http_url)] | None = Field(
+        default=None, description="Of another Slack-compatible server's Web API, such as https://chat.example/api/."
+    )
+    insecure: bool = Field(default=False, description="Send tokens to `base_url` over plain HTTP too; for trials.")
+    listen: ListenSection = Field(
+        default=ListenSection(port=8073),
+        description="HTTP mode: where Slack's requests are taken, at /slack/events; for the proxy alone.",
+    )
+    bot_token_env: EnvName = Field(default="SLACK_BOT_TOKEN", description="Environment variable of the bot token.")
+    app_token_env: EnvName = Field(default="SLACK_APP_TOKEN", description="Environment variable of the app token.")
+    signing_secret_env: EnvName = Field(
+        default="SLACK_SIGNING_SECRET", description="HTTP mode: environment variable of the app's signing secret."
+    )
 
 
 class PrometheusSection(_Section):
@@ -296,6 +311,7 @@ class Secrets:
     personal_tokens: Mapping[str, str]
     slack_bot_token: str | None
     slack_app_token: str | None
+    slack_signing_secret: str | None = None
     fleet_token: str = ""
     prometheus_tokens: Mapping[str, str] = field(default_factory=dict)
     """By the server's name."""
@@ -381,6 +397,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         personal_tokens=personal,
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
+        slack_signing_secret=env.get(settings.slack.signing_secret_env) or None,
         prometheus_tokens=prometheus_tokens(settings, env),
         inbound=inbound,
         paging=paging,

@@ -22,7 +22,7 @@ from opsbot.config import Secrets, Settings
 from opsbot.core_readiness import CoreReadiness
 from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
-from opsbot.errors import ConfigError, OpsbotError
+from opsbot.errors import OpsbotError
 from opsbot.heartbeat.beat import Heartbeat
 from opsbot.heartbeat_wiring import build_heartbeat
 from opsbot.inbound import inbound_receivers
@@ -41,9 +41,9 @@ from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
-from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.slack.user_groups import UserGroups
+from opsbot.slack_place import slack_settings
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.backlog import backlog
@@ -86,11 +86,7 @@ class Core:
 
         Raises: ConfigError, StoreError.
         """
-        if not (secrets.slack_bot_token and secrets.slack_app_token):
-            raise ConfigError(
-                f"core needs {settings.slack.bot_token_env} and {settings.slack.app_token_env}; "
-                "`opsbot up` starts the local workspace when they are not set"
-            )
+        slack = slack_settings(settings, secrets, slack_url)
         self._settings = settings
         self._secrets = secrets
         self._clock = clock
@@ -185,13 +181,7 @@ class Core:
         )
         self._roster = Roster(roles_by_user(settings.people), by_group, self._groups.membership)
         self._slack = SlackRole(
-            SlackSettings(
-                secrets.slack_bot_token,
-                secrets.slack_app_token,
-                slack_url,
-                settings.slack.channel,
-                settings.slack.trust_and_safety_channel,
-            ),
+            slack,
             self._desk,
             self._person_in_slack,
             CountedOutbox(database, self._metrics.delivery, clock),
@@ -365,6 +355,7 @@ class Core:
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
+        slack += f"; {self._slack.heard}" if self._slack.heard else ""
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
         if self._slack.picture_problem is not None:
             more["charts"] = self._slack.picture_problem

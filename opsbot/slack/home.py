@@ -130,15 +130,14 @@ class Home:
 
     async def _find(self) -> _Found:
         seat, gaps = self._seat, list[str]()
-        incidents, halt, holds, turns, late, fleet, before = await asyncio.gather(
-            seat.incidents.open_incidents(),
-            seat.runs.halt(),
-            seat.runs.holds(),
+        core = asyncio.gather(seat.incidents.open_incidents(), seat.runs.halt(), seat.runs.holds())
+        others = asyncio.gather(
             _or_gap(seat.incidents.on_call(), "who is on call", gaps),
             _or_gap(seat.late(), "whether messages are late", gaps) if seat.late is not None else _nothing(),
             _or_gap(seat.fleet.fleet(), "the fleet's numbers", gaps) if seat.fleet is not None else _nothing(),
             _or_gap(seat.fleet.before(), "the fleet's earlier numbers", gaps) if seat.fleet is not None else _nothing(),
         )
+        (incidents, halt, holds), (turns, late, fleet, before) = await asyncio.gather(core, others)
         stop = None if halt is None else HaltView(halt.reason, halt.created_by, halt.created_at)
         around = Around(fleet, before, turns, tuple(holds), late, tuple(gaps))
         return _Found(incidents, stop, around, seat.clock.now())

@@ -6,7 +6,7 @@ fit into Slack's hundred blocks is counted in the last line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from slack_sdk.models.blocks import (
@@ -91,7 +91,8 @@ def home_view(
     waiting = waiting_for(incidents, who, now)
     top = [*_top(incidents, len(waiting), who, now, notice, around), *_stopped(halt, who)]
     end = [*_on_call(around), *_holds(around)]
-    asked = list(_waiting(waiting))
+    titles = {view.incident.incident_id: title(view.incident) for view in incidents}
+    asked = list(_waiting(waiting, titles))
     fleet = list(_fleet(around))
     room = MAX_HOME_BLOCKS - len(top) - len(asked) - len(fleet) - len(end)
     return View(type="home", blocks=[*top, *asked, *fleet, *_incidents(incidents, room), *end])
@@ -155,12 +156,12 @@ def _stopped(halt: HaltView | None, who: Person) -> Iterator[Block]:
         yield go_on_button()
 
 
-def _waiting(waiting: Sequence[tuple[str, Question]]) -> Iterator[Block]:
+def _waiting(waiting: Sequence[tuple[str, Question]], titles: Mapping[str, str]) -> Iterator[Block]:
     if not waiting:
         return
     yield _header("Waiting for you")
     for incident_id, question in waiting[:MOST_WAITING]:
-        yield ContextBlock(elements=[mrkdwn(escape(incident_id))])
+        yield ContextBlock(elements=[mrkdwn(escape(shorten(titles[incident_id], MAX_TITLE)))])
         yield from question.blocks
     if len(waiting) > MOST_WAITING:
         rest = f"… and {len(waiting) - MOST_WAITING} more wait for you; `/ops approve` lists them"

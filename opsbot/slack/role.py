@@ -7,8 +7,10 @@ not be said is said later.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
+from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.clock import Clock
@@ -16,6 +18,7 @@ from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.restricted import is_restricted
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
+from opsbot.listen import bind
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.outbox import OutboxStore
@@ -33,6 +36,7 @@ from opsbot.slack.audience import AudienceNotifier, SafetyChannel
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
 from opsbot.slack.home import Home
+from opsbot.slack.http_connection import HttpConnection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
@@ -43,6 +47,8 @@ from opsbot.slack.user_groups import UserGroups
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
 from opsbot.vitals.day import FleetDay
+
+logger = logging.getLogger(__name__)
 
 FINISH_WITHIN_S = 5.0
 
@@ -103,7 +109,7 @@ class SlackRole:
         self._drawing: asyncio.Task[None] | None = None
         self._work = Work()
         self._worker: DeliveryWorker | None = None
-        self._connection: Connection | None = None
+        self._connection: Connection | HttpConnection | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
 
@@ -121,6 +127,11 @@ class SlackRole:
     def is_idle(self) -> bool:
         """Whether everything that people asked for is carried out."""
         return self._work.is_idle
+
+    @property
+    def heard(self) -> str:
+        """In HTTP mode, when Slack's last request came; empty otherwise."""
+        return self._connection.heard if isinstance(self._connection, HttpConnection) else ""
 
     @property
     def picture_problem(self) -> str | None:
@@ -166,7 +177,8 @@ class SlackRole:
         self._showing = asyncio.create_task(self._home.run(answerer), name="Home tab")
         if self._groups is not None:
             self._reading = asyncio.create_task(self._groups.run(answerer), name="user groups")
-        self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
+        self._connection = self._connected_by(app, answerer)
+        logger.info("Slack: %s", self._settings.place)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
         self._listening = asyncio.create_task(self._connection.run(), name="slack connection")
@@ -179,6 +191,13 @@ class SlackRole:
         await _end(self._showing)
         await self._work.finish(FINISH_WITHIN_S)
         await _end(self._delivering)
+
+    def _connected_by(self, app: AsyncApp, client: AsyncWebClient) -> Connection | HttpConnection:
+        """Raises: ConfigError if the address of HTTP mode cannot be had."""
+        settings = self._settings
+        if settings.listen is None:
+            return Connection(app, client, settings.app_token, self._clock)
+        return HttpConnection(app, client, settings.signing_secret, bind(*settings.listen), self._clock)
 
     @property
     def safety_problem(self) -> str | None:
