@@ -148,8 +148,8 @@ async def test_a_message_is_taken_off_by_those_who_may_put_it_on(tmp_path: Path)
         stores = Repositories.over(opened, AlertPolicy())
         desk = Desk(stores, NoRuns(), AlertPolicy(), lambda alert: (), lambda: None, SystemClock())
         await desk.ingest([firing()])
-        await desk.quote("INC-1", QUOTE, by_name("responder"))
         for role in (None, *ROLES):
+            await desk.quote("INC-1", QUOTE, by_name("responder"))
             assert await desk.unquote("C1 2.0", by_name(role)) == ""
             refusal = await _refusal(desk.unquote(QUOTE.place, by_group(role)))
             assert (refusal is None) == (role in RESPONDERS)
