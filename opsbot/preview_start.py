@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.desk_tools import DeskTools
+from opsbot.incident.handle import handle_of
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.people import Person
 from opsbot.preview_rows import Sight, arguments_of
@@ -46,7 +47,7 @@ async def preview_start(
     found = await walk.run("by hand")
     steps = tuple(one for step in found.steps for one in _steps(step))
     blocked = await _blocked(tools, runbook, found, incident, person)
-    given = ", ".join(arguments_of(found.inputs))
+    given = ", ".join(arguments_of({name: value for name, value in found.inputs.items() if value != ""}))
     where = f" on {request.cluster}" if request.cluster else ""
     belongs = request.incident_id or "an incident of its own"
     return Preview(
@@ -124,6 +125,9 @@ def _by_itself(found: DryRun) -> str:
     if not longest:
         return ""
     ends = "when its incident ends" if found.runbook.on_resolve == "release" else "once it is no longer renewed"
+    hold_s = found.runbook.hold_s(found.inputs)
+    if hold_s is not None:
+        ends = f"after {format_duration(hold_s)}, or {ends}"
     return f"By itself it ends {ends}, and within {format_duration(longest)} if opsbot should die."
 
 
@@ -141,7 +145,25 @@ async def _blocked(
     halt = await asyncio.to_thread(tools.stores.knobs.halt)
     blockers = await asyncio.to_thread(tools.stores.knobs.blockers, claim, tools.clock.now())
     stopped = () if halt is None else (halted_text(halt.created_by, halt.reason),)
-    return (*stopped, *(f"{one.text}; it waits until that is over, at most 5 minutes." for one in blockers))
+    replaced = await _replaced(tools, runbook, incident)
+    if replaced:
+        blockers = tuple(one for one in blockers if one.is_person or f"runbook {runbook.runbook_id} " not in one.text)
+    return (
+        *stopped,
+        *(f"{one} is taken back first, and this takes its place; values now are with it in force." for one in replaced),
+        *(f"{one.text}; it waits until that is over, at most 5 minutes." for one in blockers),
+    )
+
+
+async def _replaced(tools: DeskTools, runbook: Runbook, incident: Incident) -> tuple[str, ...]:
+    """Runs of the same runbook on the same cluster that this one would take the place of, by handle."""
+    if runbook.concurrency.on_conflict != "replace":
+        return ()
+    cluster = incident.labels.get("cluster", "")
+    runs = await asyncio.to_thread(tools.stores.runs.unfinished)
+    return tuple(
+        handle_of(one.run_id) for one in runs if (one.runbook_id, one.cluster) == (runbook.runbook_id, cluster)
+    )
 
 
 def halted_text(user_id: str, reason: str) -> str:

@@ -20,14 +20,13 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
+from opsbot.incident.note import MAX_NOTE
 from opsbot.incident.view import IncidentView
 from opsbot.slack.limits import MAX_OPTION_TEXT, MAX_OPTIONS
 from opsbot.slack.text import literal, mrkdwn, plain, shorten
 
 DIALOG = "opsbot.incident"
 WHY_FIELD, WHICH = "reason", "incident"
-MAX_WORDS = 480
-"""Characters of a note; longer ones are linked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,5 +106,5 @@ def _why(label: str) -> InputBlock:
     return InputBlock(
         block_id=WHY_FIELD,
         label=PlainTextObject(text=label),
-        element=PlainTextInputElement(action_id=WHY_FIELD, max_length=MAX_WORDS, min_length=1, multiline=True),
+        element=PlainTextInputElement(action_id=WHY_FIELD, max_length=MAX_NOTE, min_length=1, multiline=True),
     )

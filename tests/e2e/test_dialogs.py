@@ -117,7 +117,8 @@ async def test_every_other_dialog(browser: Browser, screenshots: Path, width: in
             ("Silence its alerts", "Silence alerts?"),
             ("Resolve by hand", "Resolve this incident?"),
         ):
-            await card.locator("summary").nth(0 if entry.startswith("Cancel") else 1).click()
+            menu = "run.menu" if entry.startswith("Cancel") else "incident.menu"
+            await card.locator(f"summary[data-action-id='{menu}']").click()
             await page.get_by_role("button", name=entry).click()
             await expect(dialog).to_contain_text(says)
             await page.screenshot(path=screenshots / f"dialog-{entry.split()[0].lower()}-{width}.png")

@@ -214,7 +214,7 @@ async def test_what_is_nearly_right_is_not_done(night: Night) -> None:
         ("batch eu-1 100000", "may be"),
         ("batch eu-1 25%", "`25%` of what?"),
         ("batch eu-1 2 for 9h", "too long"),
-        ("bacth eu-1 2", "did you mean `/ops batch`?"),
+        ("bacth eu-1 2", "did you mean `/ops batch eu-1 2`?"),
         ("batch eu-1 2 " + "x" * 5000, "at most 2,000"),
     ):
         assert said in await night.says(text)

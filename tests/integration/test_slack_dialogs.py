@@ -184,6 +184,7 @@ async def test_a_double_submit_is_one_act(slack: SmallSlack, core: Core) -> None
     view_id = await opened(slack, "U0ONCALL", "approval.grant", "apr-1")
     view = {**slack.views[view_id], "state": {"values": {}}}
     payload = {"type": "view_submission", "user": {"id": "U0ONCALL"}, "team": {"id": "T1"}, "view": view}
+    payload["trigger_id"] = "t-of-the-submission"
     await slack.send("interactive", payload)
     await until_says(slack, view_id, "Approved.")
     reply = await slack.send("interactive", payload)

@@ -99,8 +99,8 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     await core.pin("U0ONCALL", str(said["ts"]))
     await core.pin("U0ONCALL", str(said["ts"]), is_off=True)
     await core.shortcut("U0ONCALL", {"ts": "1790000600.5", "user": "U0BEN", "text": EVIL}, channel="C0GENERAL")
-    await until(lambda: "incident" in str(core.newest_dialog()["blocks"][-1]["block_id"]))
-    await core.filled("U0ONCALL", core.newest_dialog(), incident="=INC-1")
+    await until(lambda: "incident" in str(core.dialog()["blocks"][-1]["block_id"]))
+    await core.filled("U0ONCALL", core.dialog(), incident="=INC-1")
     for text in ("status", "incidents", "why INC-1", "why <!channel>", "silences", "oncall", EVIL, "ack 1",
                  f"note INC-1 {EVIL}", f"link INC-1 INC-2 {EVIL}", f"resolve INC-1 {EVIL}", "x" * 5000):  # fmt: skip
         before = len(slack.responses)
@@ -120,6 +120,7 @@ async def test_nothing_that_is_sent_pings_links_or_tells_secrets(tmp_path: Path,
         await night(core, slack)
     methods = {method for method, _ in slack.sent}
     assert {"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open", "views.publish", "response_url",
+            "acknowledgement",
             "files.getUploadURLExternal"} <= methods  # fmt: skip
     found = [(method, text) for method, arguments in slack.sent for text in texts(arguments)]
     assert len(found) > 500

@@ -116,7 +116,10 @@ class SmallSlack:
     ) -> dict[str, Any]:
         """Somebody submits an open dialog, in the content that it has now; answers what the acknowledgement says."""
         view = {**self.views[view_id], "state": {"values": values or {}}}
-        payload = {"type": "view_submission", "user": {"id": user_id}, "team": {"id": "T1"}, "view": view}
+        payload = {
+            "type": "view_submission", "user": {"id": user_id}, "team": {"id": "T1"}, "view": view,
+            "trigger_id": f"t-{next(self._numbers)}",
+        }  # fmt: skip
         reply: dict[str, Any] = {}
         for _ in range(times):
             reply = await self.send("interactive", payload)
@@ -291,6 +294,8 @@ class SmallSlack:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 answer = json.loads(message.data)
+                if answer.get("payload"):
+                    self.sent.append(("acknowledgement", answer["payload"]))
                 self._waiting.pop(answer["envelope_id"]).set_result(answer.get("payload") or {})
         return socket
 

@@ -1,6 +1,6 @@
 // Selects of every source, one or many: a field that opens a list with a search, and on a touch screen, where the list
 // is fixed and one is chosen, the telephone's own picker.
-import { el } from "./dom.js";
+import { el, settle } from "./dom.js";
 import { icon } from "./icons.js";
 import { textOf } from "./mrkdwn.js";
 import { showPopup } from "./popup.js";
@@ -58,7 +58,11 @@ export function select(block, element, surface, given, change) {
       for (const option of group.options) home.append(el("option", { value: option.value }, option.text.text));
       if (home !== field) field.append(home);
     }
-    field.addEventListener("change", () => store(source.fixed.flatMap((group) => group.options).find((one) => one.value === field.value) ?? null, true));
+    field.addEventListener("change", () => {
+      store(source.fixed.flatMap((group) => group.options).find((one) => one.value === field.value) ?? null, true);
+      field.blur();
+    });
+    field.addEventListener("blur", settle);
     return field;
   }
 

@@ -205,3 +205,14 @@ async def test_what_is_in_force_is_shown_with_its_holder(owner: str, said: str) 
     assert said in shown
     with pytest.raises(InvalidTransition, match="It is held by"):
         await acts.carry_out("batch", "us off", ANN, "t-2")
+
+
+async def test_a_limit_above_somebody_elses_is_refused() -> None:
+    """The smallest is in force; who holds it is named. A higher one in place of one set by hand is taken."""
+    commands, acts = desk()
+    with pytest.raises(ConfigError, match=r"would change nothing on us.*8 by ben"):
+        await acts.carry_out("batch", "us 16", ANN, "t-1")
+    assert commands.calls == []
+    commands, acts = desk(control=Knobs(owner="run:set-batch:q:1:1"))
+    await acts.carry_out("batch", "us 16", ANN, "t-1")
+    assert dict(commands.requests[0].inputs) == {"limit": 16}
