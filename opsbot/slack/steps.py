@@ -74,6 +74,8 @@ def run_line(run: RunView) -> str:
         words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
     elif run.detail.startswith(f"{words} "):
         words, detail = detail.removeprefix(" (").removesuffix(")"), ""
+    elif run.detail.startswith("held ") and words.endswith(run.detail.removeprefix("held ")):
+        detail = ""
     by = f", asked for by {person(run.requester)}" if run.requester else ""
     name = literal(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"

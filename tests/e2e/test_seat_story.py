@@ -1,4 +1,5 @@
-"""A night in the on-call seat, whole: alert, message, Why?, taken, approved by a second person, verified, resolved, written up.
+"""A whole night in the on-call seat: alert, message, Why?, taken, approved by a second person, verified, resolved,
+written up.
 
 The bot is the one that `opsbot up` starts, with the shipped rule and runbook. The engine is real and small; each of its
 steps is made to take as long as a large model's, so that how fast the machine is decides nothing.
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 PATIENCE_MS = 120_000
 LIMIT_S = PATIENCE_MS / 1000
+BEFORE_S = 30.0
 CLUSTER = "eu-1"
 BATCH, BLOCKS = 16, 64
 """Sixteen long requests need 160 blocks; six fit."""
@@ -73,6 +75,8 @@ async def test_a_night_in_the_seat(
     problems: list[str] = []
     server, since = servers[CLUSTER], ground.now()
     async with chromium() as browser, page_of(browser, workspace.page_url, problems=problems) as page:
+        # A chart that begins with the trouble does not show what is new.
+        await ground.sleep(BEFORE_S)
         with leased(server, "fault.slow_step_ms", 40, ttl_s=900):
             async with traffic(server.url, *LOAD):
                 card = await woken(page, screenshots)
@@ -102,12 +106,15 @@ async def woken(page: Page, screenshots: Path) -> Locator:
     """What is wrong, the numbers with a chart, and what waits; answers the incident's message."""
     card = page.locator("#channel .card").first
     await expect(card).to_contain_text("Critical: KV cache pressure on eu-1", timeout=PATIENCE_MS)
-    await expect(card).to_contain_text("Waits for approval: set the batch limit of eu-1 from 16 to ", timeout=PATIENCE_MS)
+    await expect(card).to_contain_text(
+        "Waits for approval: set the batch limit of eu-1 from 16 to ", timeout=PATIENCE_MS
+    )
     await expect(card).to_contain_text("KV cache used", timeout=PATIENCE_MS)
     chart = card.get_by_role("img", name="KV cache used")
     await expect(chart).to_be_visible(timeout=PATIENCE_MS)
     assert await chart.evaluate("async image => { await image.decode(); return image.naturalWidth > 300; }")
-    await taken(page, screenshots, "seat-message", card)
+    await taken(page, screenshots, "seat-message", card, is_dark_too=True)
+    await taken(page, screenshots, "seat-chart", chart)
     return card
 
 
@@ -144,7 +151,7 @@ async def verified(page: Page, card: Locator, screenshots: Path) -> None:
     replies = page.locator("#replies")
     for said in ("Verified: no request is thrown out half done any more", "on-call engineer", "second engineer"):
         await expect(replies).to_contain_text(said, timeout=PATIENCE_MS)
-    await taken(page, screenshots, "seat-verified", is_thread=True)
+    await taken(page, screenshots, "seat-verified", card, is_thread=True)
     await page.locator("#close-thread").click()
 
 
@@ -177,6 +184,11 @@ async def written_up(ground: Ground, folder: Path) -> None:
     """The command that the message names writes who did what and the charts."""
     said = await ground.bot.command("postmortem", "INC-1", "--out", str(folder))
     assert "wrote " in said
+    is_written(folder)
+
+
+def is_written(folder: Path) -> None:
+    """The document, and the charts that it shows."""
     document = (folder / "INC-1.md").read_text(encoding="utf-8")
     for part in ("KV cache pressure on eu-1", "U0ONCALL", "U0SECOND", "no request is thrown out half done any more"):
         assert part in document, part

@@ -34,5 +34,7 @@ def test_nothing_is_said_twice() -> None:
     """The state's word begins what is said of it already."""
     run = dataclasses.replace(make_run("waiting"), detail="waiting for responders to approve")
     assert run_line(run).endswith(": waiting for responders to approve")
+    holding = dataclasses.replace(make_run("holding"), detail="held until the incident ends")
+    assert run_line(holding).endswith(": done, holding its change until the incident ends")
     other = dataclasses.replace(make_run("waiting"), detail="a lock is held")
     assert run_line(other).endswith(": waiting (a lock is held)")
