@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from slack_sdk.models.blocks import SectionBlock
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -28,11 +29,14 @@ from opsbot.slack.page_card import page_card
 from opsbot.slack.pictures import Pictures
 from opsbot.slack.remarks import with_remarks
 from opsbot.slack.saying import Content, said
+from opsbot.slack.text import mrkdwn
 
 EVENT_TYPE = "opsbot"
 KEY = "key"
 LOOK_BACK_S = 600.0
 """How much earlier than the fact itself we look for its message: the clocks of Slack and of this machine may differ."""
+MATTER = "A trust and safety matter is being looked at."
+"""All that the incidents channel reads of one."""
 PAGE_LIMIT = 200
 MAX_PAGES = 50
 
@@ -44,6 +48,7 @@ class SlackNotifier:
         client: without retry handlers, since a repeated post is a second message.
         view, entry: read the store; called in a thread; raise NotFoundError (an entry may also be None).
         pictures: what incidents' messages show beside their text; None for text alone.
+        hides: whether readers of the channel may know no more of an incident than that it is there.
     """
 
     def __init__(
@@ -54,6 +59,8 @@ class SlackNotifier:
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
         pictures: Pictures | None = None,
+        *,
+        hides: Callable[[IncidentView], bool] | None = None,
     ) -> None:
         self._client = client
         self._channel = channel
@@ -61,6 +68,7 @@ class SlackNotifier:
         self._entry = entry
         self._clock = clock
         self._pictures = pictures
+        self._hides = hides
         self._own_ids: frozenset[str] | None = None
 
     def where(self, item: OutboxItem) -> str:
@@ -184,6 +192,9 @@ class SlackNotifier:
         try:
             if item.kind == "incident_message":
                 view = await asyncio.to_thread(self._view, item.ref)
+                if self._hides is not None and self._hides(view):
+                    blocks = (SectionBlock(block_id="matter", text=mrkdwn(MATTER)),)
+                    return with_remarks(Content(MATTER, blocks, False, view.incident.opened_at), item)
                 now = self._clock.now()
                 message = incident_message(view, now) if self._pictures is None else self._pictures.message(view, now)
                 content = Content(message.text, message.blocks, False, view.incident.opened_at, message.file_id)

@@ -22,7 +22,7 @@ from opsbot.people import Person
 from opsbot.run_desk import RunDesk
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.blocks import incident_message
-from opsbot.slack.home import home_view
+from opsbot.slack.home_view import home_view
 from opsbot.slack.role import SlackRole
 from opsbot.store.database import Database
 from opsbot.store.repositories import Repositories
