@@ -40,7 +40,12 @@ async def taken(
         if is_thread:
             await page.evaluate("document.querySelector('#replies').scrollTo(0, 1e6)")
         if suffix != "-dark" or is_dark_too:
-            (folder / f"{name}{suffix}.png").write_bytes(_smaller(await page.screenshot()))
+            await kept(page, folder / f"{name}{suffix}.png")
+
+
+async def kept(page: Page, path: Path) -> None:
+    """Write what the page shows now."""
+    path.write_bytes(_smaller(await page.screenshot()))
 
 
 def _smaller(picture: bytes) -> bytes:
