@@ -13,7 +13,6 @@ from opsbot.demo.display import Check, Display
 from opsbot.demo.stage import Stage
 from opsbot.demo.story import CHECKS, DemoOptions, Story
 from tests.support.browser import chromium, page_of
-from tests.support.pictures import kept
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -27,16 +26,17 @@ async def approve(page: Page, screenshots: Path) -> None:
     await expect(card.get_by_role("button", name="Approve")).to_be_visible(timeout=PATIENCE_MS)
     await expect(card).to_contain_text("set the batch limit of local from 24 to ")
     await page.locator("#channel .replies").first.click()
-    await kept(page, screenshots / "workspace.png")
+    await page.screenshot(path=screenshots / "workspace.png")
     await card.get_by_role("button", name="Approve").click()
     dialog = page.locator("#dialog")
     await expect(dialog).to_contain_text("local/batch_limit", timeout=PATIENCE_MS)
+    await page.screenshot(path=screenshots / "approve.png")
     await dialog.get_by_role("button", name="Approve").click()
     await expect(dialog).to_contain_text("Approved.", timeout=PATIENCE_MS)
     await dialog.get_by_role("button", name="Close").last.click()
     await expect(page.locator("#replies")).to_contain_text("Verified", timeout=PATIENCE_MS)
     await expect(card.get_by_role("button", name="Undo")).to_be_visible()
-    await kept(page, screenshots / "verified.png")
+    await page.screenshot(path=screenshots / "verified.png")
 
 
 async def test_the_bot_relieves_a_drowning_server_when_a_person_approves(tmp_path: Path, screenshots: Path) -> None:
