@@ -117,7 +117,12 @@ def step_line(step: StepView) -> str:
 
 
 def _told(step: StepView) -> str:
-    """Its detail; of a query only the answer, as the name says what was asked and the thread has the query."""
+    """Its detail, without the expressions: of a query the answer, of a condition that it is not met.
+
+    The step's name says what was asked; the thread has the query, the runbook both.
+    """
+    if step.state == StepState.SKIPPED and step.detail.endswith(" is false"):
+        return "its condition is not met"
     if step.uses == "prometheus.query" and step.state == StepState.SUCCEEDED:
         return step.detail.rpartition(" is ")[2]
     return step.detail

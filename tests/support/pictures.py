@@ -40,11 +40,15 @@ async def taken(
         if is_thread:
             await page.evaluate("document.querySelector('#replies').scrollTo(0, 1e6)")
         if suffix != "-dark" or is_dark_too:
-            (folder / f"{name}{suffix}.png").write_bytes(_smaller(await page.screenshot()))
+            await kept(page, folder / f"{name}{suffix}.png")
 
 
-def _smaller(picture: bytes) -> bytes:
+async def kept(page: Page, path: Path) -> None:
+    """Write what the page shows now."""
+    _write_smaller(path, await page.screenshot())
+
+
+def _write_smaller(path: Path, picture: bytes) -> None:
     """The same picture in COLOURS colours: a third of the bytes, and text as sharp."""
-    found, kept = Image.open(io.BytesIO(picture)).convert("RGB"), io.BytesIO()
-    found.quantize(COLOURS, dither=Image.Dither.NONE).save(kept, format="png", optimize=True)
-    return kept.getvalue()
+    found = Image.open(io.BytesIO(picture)).convert("RGB")
+    found.quantize(COLOURS, dither=Image.Dither.NONE).save(path, format="png", optimize=True)

@@ -24,6 +24,14 @@ def test_a_query_that_failed_is_told_whole() -> None:
     assert step_line(step).endswith(" is not a number")
 
 
+def test_a_condition_that_is_false_is_told_without_it() -> None:
+    """Nobody reads an expression at night; another reason to skip stays whole."""
+    step = StepView("shed", "Shed", "serving.shed", "skipped", "steps.batch.state == 'not_verified' is false")
+    assert step_line(step) == "–  Shed · skipped: its condition is not met"
+    other = dataclasses.replace(step, detail="left out by a person")
+    assert step_line(other) == "–  Shed · skipped: left out by a person"
+
+
 def test_another_action_keeps_its_words() -> None:
     """Only of queries a part is left out."""
     step = StepView("s", "Fault", "serving.fault", "succeeded", "the knob of eu-1 is 8 again")
