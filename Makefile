@@ -91,6 +91,9 @@ bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM;
 	@$(BIN)/python bench/engine.py --batch 1 --batch 4 --batch 8 --batch 16 --batch 32 --llama-python .peers/llama/bin/python
 	@$(BIN)/python bench/over_http.py --vllm-python .peers/vllm/bin/python
 
+bench-slack: setup ## from a change to what Slack's page shows, 500 changes in 10 s, acknowledgements in a storm; three minutes
+	@$(BIN)/python -m bench.slack_latency $(ARGS)
+
 bench-runbooks: setup ## runbooks beside Chaos Toolkit and DBOS: the command line, a run, a step, a hundred at once; 3 minutes
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers chaos
 	-@$(BIN)/python -m bench.runbook_cli $(ARGS)

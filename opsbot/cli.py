@@ -57,6 +57,9 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "incidents": LazyCommand(
         "incident_command:incidents", "List the incidents that are not resolved, with what the bot is doing about each."
     ),
+    "incident": LazyCommand(
+        "timeline_command:incident", "Show INCIDENT_ID with its whole timeline, also what Slack has not said yet."
+    ),
     "explain": LazyCommand(
         "incident_command:explain",
         "Say why somebody was paged, or was not: ABOUT is an incident's id, an alert's name or a fingerprint.",

@@ -43,6 +43,7 @@ from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
+from opsbot.store.backlog import lag_of
 from opsbot.store.database import Database
 from opsbot.store.inbound import INBOUND_KEPT_S, InboundRepository
 from opsbot.store.outbox import OutboxRepository
@@ -65,6 +66,8 @@ RELOAD_EVERY_S = 2
 REVIEW_EVERY_S = 1
 FORGET_EVERY_S = 3600
 ALERTS_KEPT_S = 365 * 24 * 3600.0
+SLACK = "slack"
+"""The receiver under which ids of what Slack delivered are kept."""
 DECISIONS_KEPT_S = 30 * 24 * 3600.0
 
 
@@ -184,7 +187,10 @@ class Core:
             acts=self._acts,
             fleet=self._vitals.reader,
             day=self._fleet_day,
+            take=lambda key: self._inbound.take(SLACK, key, clock.now()),
+            lag=lambda: lag_of(database, clock.now()),
         )
+        database.on_wish(self._wake_slack)
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
         self._api = CoreApi(
@@ -344,8 +350,15 @@ class Core:
         return {
             **more,
             "slack": slack,
+            "delivery": self._delivery(),
             "runbooks": f"{len(self._library.runbooks())} in force, {len(self._library.problems)} problems",
         }
+
+    def _delivery(self) -> str:
+        try:
+            return self._slack.lag().sentence()
+        except OpsbotError as error:
+            return f"unknown: {error}"
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

@@ -19,6 +19,9 @@ class DeliveryMetrics:
             "opsbot_outbox_oldest_age_seconds", "How long the oldest of them has waited.", registry=registry
         )
         self.given_up = Gauge("opsbot_outbox_failed", "Messages that were given up.", registry=registry)
+        self.items = Gauge(
+            "opsbot_outbox_items", "Messages that wait, were begun, or were given up.", ["state"], registry=registry
+        )
         self.attempts = Counter(
             "opsbot_deliveries_total", "Deliveries by what became of them.", ["outcome"], registry=registry
         )
@@ -39,6 +42,8 @@ class DeliveryMetrics:
         self.depth.set(waiting.depth)
         self.oldest_age.set(0.0 if waiting.oldest_at is None else max(0.0, now - waiting.oldest_at))
         self.given_up.set(waiting.num_failed)
+        for state, count in waiting.by_state.items():
+            self.items.labels(state).set(count)
         self.is_slack_connected.set(is_slack_connected)
 
 

@@ -1,12 +1,13 @@
 """What a chat product must be able to do for us: post a message, bring it up to date, and find it again.
 
 The delivery of the outbox is written against this protocol and knows nothing of Slack; errors say what is known of
-the outcome, because only a post that surely did not happen may be repeated blindly.
+the outcome, because only a post that surely did not happen may be repeated blindly, and how much fails with it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from opsbot.errors import NotifyError
@@ -21,6 +22,15 @@ class Place:
     ts: str
 
 
+class Extent(StrEnum):
+    """How much fails for the reason of one failure; `unsure` is this message, or everything."""
+
+    MESSAGE = "message"
+    UNSURE = "unsure"
+    CHANNEL = "channel"
+    WORKSPACE = "workspace"
+
+
 class DeliveryError(NotifyError):
     """A message could not be delivered this time.
 
@@ -28,6 +38,10 @@ class DeliveryError(NotifyError):
         retryable: False if the other side refused it for a reason that waiting alone does not cure.
         retry_after_s: the pause the other side asked for.
         outcome_unknown: the call may have been applied although no answer came.
+        extent: what else fails for the same reason.
+        code: the other side's name of the error; empty where it gave none.
+        why: what readers are told of it, a short sentence without a full stop.
+        advice: what a person must do about it; empty where waiting is all.
     """
 
     def __init__(
@@ -37,9 +51,17 @@ class DeliveryError(NotifyError):
         retryable: bool = True,
         retry_after_s: float | None = None,
         outcome_unknown: bool = False,
+        extent: Extent = Extent.MESSAGE,
+        code: str = "",
+        why: str = "",
+        advice: str = "",
     ) -> None:
         super().__init__(message, retryable=retryable, retry_after_s=retry_after_s)
         self.outcome_unknown = outcome_unknown
+        self.extent = extent
+        self.code = code
+        self.why = why or message
+        self.advice = advice
 
 
 class MessageGone(DeliveryError):
@@ -48,6 +70,10 @@ class MessageGone(DeliveryError):
 
 class Notifier(Protocol):
     """Shows an outbox item in one chat product. Every method raises DeliveryError and nothing else on purpose."""
+
+    def where(self, item: OutboxItem) -> str:
+        """The channel in which *item* is shown, always by the same name; known without asking anybody."""
+        ...
 
     async def post(self, item: OutboxItem, thread: Place | None) -> Place:
         """Post the item for the first time, as a reply where *thread* is given; not idempotent.

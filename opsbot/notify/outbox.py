@@ -7,6 +7,7 @@ outcome is probed and not blindly repeated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -27,6 +28,19 @@ class OutboxState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Late:
+    """That something is said later than it was so.
+
+    Args:
+        by_s: seconds.
+        why: a short sentence without a full stop; empty where nobody knows.
+    """
+
+    by_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxItem:
     """One message to deliver or to bring up to date.
 
@@ -38,6 +52,12 @@ class OutboxItem:
         revision: counts the wishes to show it; an item is due while it is greater than `delivered_revision`.
         channel, ts: where it was delivered, None before; of a page, what was sent last.
         next_at: not before that time (back-off), seconds since the epoch.
+        severity, is_over: of its incident; over is resolved, or dealt with under another.
+        asks: whether somebody is asked to decide, or is woken.
+        is_broadcast: whether the channel is to see it, not only a thread.
+        since: when what it says became so, seconds since the epoch; None where that is not known.
+        carried: refs of the timeline entries that this one message says too, oldest first.
+        late: filled in by the delivery when it is late.
     """
 
     key: str
@@ -52,6 +72,18 @@ class OutboxItem:
     attempts: int
     next_at: float
     last_error: str | None = None
+    severity: str | None = None
+    is_over: bool = False
+    asks: bool = False
+    is_broadcast: bool = False
+    since: float | None = None
+    carried: tuple[str, ...] = ()
+    late: Late | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it was never shown."""
+        return self.ts is None
 
 
 class OutboxStore(Protocol):
@@ -60,7 +92,8 @@ class OutboxStore(Protocol):
     def due(self, now: float, limit: int = 50) -> tuple[OutboxItem, ...]:
         """Items whose revision is ahead of what was delivered and whose back-off has passed, oldest first.
 
-        An incident's own message comes before its timeline entries. Also items left in `sending` by a crash.
+        An incident's own message comes before its timeline entries, which are in order; behind one whose back-off
+        has not passed, none is due. Also items left in `sending` by a crash. What another item carries is not due.
         """
         ...
 
@@ -68,12 +101,19 @@ class OutboxStore(Protocol):
         """One item."""
         ...
 
+    def carry(self, key: str, carried: Sequence[str]) -> OutboxItem:
+        """From now on the message of *key* says what the items *carried* were to say, which then need none.
+
+        Recorded before the message is posted, so that after a crash it stands for the same ones.
+        """
+        ...
+
     def mark_sending(self, key: str) -> None:
         """Written before a first post."""
         ...
 
     def mark_delivered(self, key: str, revision: int, channel: str, ts: str) -> None:
-        """The message stands at (channel, ts) and shows *revision*."""
+        """The message stands at (channel, ts) and shows *revision*, and whatever it carries."""
         ...
 
     def mark_retry(self, key: str, next_at: float, error: str, *, outcome_unknown: bool) -> None:
@@ -81,5 +121,9 @@ class OutboxStore(Protocol):
         ...
 
     def mark_failed(self, key: str, error: str) -> None:
-        """Given up: a person must look; the reason is kept."""
+        """Given up: a person must look; the reason is kept. What it carried is due again, each by itself."""
+        ...
+
+    def retry_now(self) -> None:
+        """What kept anything from being said is over: no back-off holds what waits."""
         ...

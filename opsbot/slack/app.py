@@ -19,7 +19,11 @@ from slack_sdk.http_retry.builtin_async_handlers import (
 )
 from slack_sdk.web.async_client import AsyncWebClient
 
+from opsbot.clock import Clock, SystemClock
+from opsbot.notify.budget import Budget
 from opsbot.slack.call import answered
+from opsbot.slack.paced import PacedClient
+from opsbot.slack.tiers import PER_MINUTE
 
 SLACK_API_URL = "https://slack.com/api/"
 TIMEOUT_S = 10
@@ -62,17 +66,26 @@ def forget_outside_settings(settings: SlackSettings, environ: MutableMapping[str
             env.pop(name, None)
 
 
-def delivery_client(settings: SlackSettings) -> AsyncWebClient:
-    """A client that makes each call exactly once."""
-    return AsyncWebClient(
-        settings.bot_token, base_url=settings.base_url or SLACK_API_URL, timeout=TIMEOUT_S, retry_handlers=[]
+def delivery_client(
+    settings: SlackSettings, budget: Budget | None = None, clock: Clock | None = None
+) -> AsyncWebClient:
+    """A client that makes each call exactly once; *budget* is what all clients of the workspace share."""
+    return PacedClient(
+        settings.bot_token,
+        budget=budget or Budget(PER_MINUTE),
+        clock=clock or SystemClock(),
+        base_url=settings.base_url or SLACK_API_URL,
+        timeout=TIMEOUT_S,
+        retry_handlers=[],
     )
 
 
-def answer_client(settings: SlackSettings) -> AsyncWebClient:
+def answer_client(settings: SlackSettings, budget: Budget | None = None, clock: Clock | None = None) -> AsyncWebClient:
     """A client for short answers to people: waits out rate limits and broken connections."""
-    return AsyncWebClient(
+    return PacedClient(
         settings.bot_token,
+        budget=budget or Budget(PER_MINUTE),
+        clock=clock or SystemClock(),
         base_url=settings.base_url or SLACK_API_URL,
         timeout=TIMEOUT_S,
         retry_handlers=[AsyncConnectionErrorRetryHandler(), AsyncRateLimitErrorRetryHandler(max_retry_count=3)],

@@ -13,51 +13,37 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from opsbot.notify.notifier import DeliveryError, MessageGone
+from opsbot.slack.errors import UNANSWERED, UNREACHABLE, Answer, Do, answer_to
 
 DEFAULT_RETRY_AFTER_S = 5.0
-GONE = frozenset({"message_not_found", "cant_update_message", "thread_not_found"})
-"""The message or its thread was deleted, or is not ours to edit; docs.slack.dev, page "chat.update"."""
-UNKNOWN = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
-"""Slack's own words: "it's possible some aspect of the operation succeeded"; page "chat.postMessage"."""
-CURABLE = frozenset(
-    {
-        "account_inactive",
-        "channel_not_found",
-        "invalid_auth",
-        "is_archived",
-        "missing_scope",
-        "not_allowed_token_type",
-        "not_authed",
-        "org_login_required",
-        "restricted_action",
-        "team_access_not_granted",
-        "token_expired",
-        "token_revoked",
-        "two_factor_setup_required",
-    }
-)
-"""An administrator can cure these while we wait, so a page outlives them."""
 
 
 class NotInChannel(DeliveryError):
     """The bot is no member of the channel."""
 
 
+class TooLong(DeliveryError):
+    """The message is longer than Slack takes."""
+
+
+class BadBlocks(DeliveryError):
+    """Slack does not take the message's blocks; its text alone may do."""
+
+
 async def answered(call: Awaitable[AsyncSlackResponse], what: str, *, is_post: bool = False) -> AsyncSlackResponse:
     """The answer of *call*, which does *what*; *is_post* if repeating it would be seen twice.
 
-    Raises: MessageGone; NotInChannel; DeliveryError, with `outcome_unknown` only for a post.
+    Raises: MessageGone; NotInChannel; TooLong; BadBlocks; DeliveryError, with `outcome_unknown` only for a post.
     """
     try:
         return await call
     except SlackApiError as error:
         raise _refusal(error, what, is_post=is_post) from error
     except aiohttp.ClientConnectorError as error:
-        raise DeliveryError(f"Slack cannot be reached to {what}: {error}") from error
+        raise _error(UNREACHABLE, f"Slack cannot be reached to {what}: {error}") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise DeliveryError(
-            f"Slack did not answer to {what} ({type(error).__name__})", outcome_unknown=is_post
-        ) from error
+        message = f"Slack did not answer to {what} ({type(error).__name__})"
+        raise _error(UNANSWERED, message, outcome_unknown=is_post) from error
 
 
 def rows(answer: AsyncSlackResponse, name: str) -> Sequence[Mapping[str, object]]:
@@ -87,19 +73,61 @@ def _status(error: SlackApiError) -> int:
     return status if isinstance(status, int) else 0
 
 
+_KINDS: Mapping[Do, type[DeliveryError]] = {
+    Do.AFRESH: MessageGone,
+    Do.JOIN: NotInChannel,
+    Do.SHORTEN: TooLong,
+    Do.TEXT_ALONE: BadBlocks,
+}
+_LASTING = (Do.AFRESH, Do.SHORTEN, Do.TEXT_ALONE, Do.GIVE_UP)
+"""Waiting does not cure these."""
+
+
 def _refusal(error: SlackApiError, what: str, *, is_post: bool) -> DeliveryError:
     code, status = error_code(error), _status(error)
-    if status == 429 or code == "ratelimited":
-        return DeliveryError(f"Slack asks to wait before we {what}", retry_after_s=_retry_after(error))
-    if code in GONE:
-        return MessageGone(f"Slack will not {what}: {code}", retryable=False)
-    if status >= 500 or code in UNKNOWN or status == 0:
-        return DeliveryError(f"Slack failed to {what}: {code}", outcome_unknown=is_post)
-    if code == "not_in_channel":
-        return NotInChannel(f"Slack will not {what}: the bot is not in the channel; invite it")
-    if code in CURABLE:
-        return DeliveryError(f"Slack will not {what}: {code}; check the bot's token, scopes and channel")
-    return DeliveryError(f"Slack will not {what}: {_explained(error, code)}", retryable=False)
+    answer = answer_to(code, status)
+    match answer.do:
+        case Do.WAIT:
+            message = f"Slack asks to wait before we {what}"
+            return _error(answer, message, code, retry_after_s=_retry_after(error))
+        case Do.RETRY:
+            return _error(answer, f"Slack failed to {what}: {code}", code, outcome_unknown=is_post)
+        case Do.TELL | Do.JOIN:
+            return _error(answer, f"Slack will not {what}: {code}; {_advice(error, answer)}", code)
+        case _:
+            return _error(answer, f"Slack will not {what}: {_explained(error, code)}", code)
+
+
+def _error(
+    answer: Answer,
+    message: str,
+    code: str = "",
+    *,
+    retry_after_s: float | None = None,
+    outcome_unknown: bool = False,
+) -> DeliveryError:
+    return _KINDS.get(answer.do, DeliveryError)(
+        message,
+        retryable=answer.do not in _LASTING,
+        retry_after_s=retry_after_s,
+        outcome_unknown=outcome_unknown,
+        extent=answer.extent,
+        code=code,
+        why=f"{answer.why} ({code})" if code and answer.do is Do.TELL else answer.why,
+        advice=answer.advice,
+    )
+
+
+def _advice(error: SlackApiError, answer: Answer) -> str:
+    """What a person must do, with the scope that Slack names."""
+    data = getattr(error.response, "data", None)
+    needed = data.get("needed") if isinstance(data, dict) else None
+    return f"{answer.advice} (needed: {needed})" if isinstance(needed, str) and needed else answer.advice
+
+
+def refusal_pause_s(error: SlackApiError) -> float | None:
+    """The pause that Slack asks for, in seconds; None if it asks for none."""
+    return _retry_after(error) if answer_to(error_code(error), _status(error)).do is Do.WAIT else None
 
 
 def retry_after(error: SlackApiError) -> float | None:
@@ -122,5 +150,6 @@ def _retry_after(error: SlackApiError) -> float:
 def _explained(error: SlackApiError, code: str) -> str:
     """The code with the places Slack names, e.g. of invalid blocks; these hold no text of ours."""
     data = getattr(error.response, "data", None)
-    messages = data.get("response_metadata", {}).get("messages", []) if isinstance(data, dict) else []
+    metadata = data.get("response_metadata") if isinstance(data, dict) else None
+    messages = (metadata.get("messages") or []) if isinstance(metadata, dict) else []
     return f"{code} ({'; '.join(str(message) for message in messages[:3])})" if messages else code

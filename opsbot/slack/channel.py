@@ -5,14 +5,17 @@ Looked up once, when it is first needed, so that the bot starts while Slack is a
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.notify.notifier import DeliveryError
 from opsbot.slack.call import answered, next_cursor, rows
+from opsbot.slack.errors import ERRORS
 
 _ID = re.compile(r"^[CGD][A-Z0-9]{5,}$")
+CHANNEL_NOT_FOUND = "channel_not_found"
 PAGE_LIMIT = 200
 MAX_PAGES = 100
 
@@ -24,6 +27,8 @@ class Channel:
         self._client = client
         self._name = name.lstrip("#")
         self._id = self._name if _ID.match(self._name) else None
+        self._looking, self._joining = asyncio.Lock(), asyncio.Lock()
+        self._num_joins = 0
 
     @property
     def name(self) -> str:
@@ -36,18 +41,31 @@ class Channel:
         Raises: DeliveryError if Slack has no such channel that the bot may see, or does not answer.
         """
         if self._id is None:
-            self._id = await self._look_up()
+            # One for all who wait for it: a storm of incidents would use up what the method is allowed.
+            async with self._looking:
+                if self._id is None:
+                    self._id = await self._look_up()
         return self._id
+
+    def forget(self) -> None:
+        """Look its id up again when it is needed next: there is no channel with that id any more."""
+        if not _ID.match(self._name):
+            self._id = None
 
     async def join(self) -> None:
         """Become a member; a private channel needs an invitation instead.
 
         Raises: DeliveryError.
         """
-        await answered(
-            self._client.conversations_join(channel=await self.id()),
-            f"join {self.name} (invite the bot if the channel is private)",
-        )
+        before = self._num_joins
+        async with self._joining:
+            if self._num_joins != before:
+                return
+            await answered(
+                self._client.conversations_join(channel=await self.id()),
+                f"join {self.name} (invite the bot if the channel is private)",
+            )
+            self._num_joins += 1
 
     async def _look_up(self) -> str:
         cursor: str | None = None
@@ -64,6 +82,11 @@ class Channel:
             cursor = next_cursor(page)
             if cursor is None:
                 break
+        answer = ERRORS[CHANNEL_NOT_FOUND]
         raise DeliveryError(
-            f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`"
+            f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`",
+            extent=answer.extent,
+            code=CHANNEL_NOT_FOUND,
+            why=f"Slack has no channel {self.name} that the bot can see",
+            advice=answer.advice,
         )

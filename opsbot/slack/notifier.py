@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from slack_sdk.models.blocks import Block
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -22,10 +21,13 @@ from opsbot.incident.view import IncidentView
 from opsbot.notify.notifier import DeliveryError, Place
 from opsbot.notify.outbox import OutboxItem
 from opsbot.slack.blocks import incident_message, timeline_entry
-from opsbot.slack.call import NotInChannel, answered, next_cursor, rows
-from opsbot.slack.channel import Channel
+from opsbot.slack.call import BadBlocks, NotInChannel, answered, next_cursor, rows
+from opsbot.slack.channel import CHANNEL_NOT_FOUND, Channel
+from opsbot.slack.many_entries import many_entries
 from opsbot.slack.page_card import page_card
 from opsbot.slack.pictures import Pictures
+from opsbot.slack.remarks import with_remarks
+from opsbot.slack.saying import Content, said
 
 EVENT_TYPE = "opsbot"
 KEY = "key"
@@ -33,15 +35,6 @@ LOOK_BACK_S = 600.0
 """How much earlier than the fact itself we look for its message: the clocks of Slack and of this machine may differ."""
 PAGE_LIMIT = 200
 MAX_PAGES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    text: str
-    blocks: tuple[Block, ...] | None
-    is_broadcast: bool
-    happened_at: float
-    file_id: str | None = None
 
 
 class SlackNotifier:
@@ -70,14 +63,18 @@ class SlackNotifier:
         self._pictures = pictures
         self._own_ids: frozenset[str] | None = None
 
+    def where(self, item: OutboxItem) -> str:
+        """The channel of the settings."""
+        return self._channel.name
+
     async def post(self, item: OutboxItem, thread: Place | None) -> Place:
         """Post to the channel, or as a reply in *thread*; joins a public channel that the bot is not in."""
         return await self._with_picture(item, lambda content: self._post(item, thread, content))
 
-    async def _post(self, item: OutboxItem, thread: Place | None, content: _Content) -> Place:
+    async def _post(self, item: OutboxItem, thread: Place | None, content: Content) -> Place:
         channel = await self._channel.id() if thread is None else thread.channel
 
-        def send() -> Awaitable[AsyncSlackResponse]:
+        def send(content: Content) -> Awaitable[AsyncSlackResponse]:
             return self._client.chat_postMessage(
                 channel=channel,
                 text=content.text,
@@ -90,10 +87,14 @@ class SlackNotifier:
             )
 
         try:
-            posted = await answered(send(), f"post {item.key}", is_post=True)
+            posted = await said(send, content, f"post {item.key}", is_post=True)
         except NotInChannel:
             await self._channel.join()
-            posted = await answered(send(), f"post {item.key}", is_post=True)
+            posted = await said(send, content, f"post {item.key}", is_post=True)
+        except DeliveryError as error:
+            if error.code == CHANNEL_NOT_FOUND:
+                self._channel.forget()
+            raise
         return Place(str(posted["channel"]), str(posted["ts"]))
 
     async def update(self, item: OutboxItem, place: Place) -> Place:
@@ -101,7 +102,7 @@ class SlackNotifier:
         await self._recall(item, place)
         return await self._with_picture(item, lambda content: self._edit(item, place, content))
 
-    async def _with_picture(self, item: OutboxItem, send: Callable[[_Content], Awaitable[Place]]) -> Place:
+    async def _with_picture(self, item: OutboxItem, send: Callable[[Content], Awaitable[Place]]) -> Place:
         """Send it; where Slack takes no message with that chart, without."""
         content = await self._content(item)
         pictures = self._pictures if item.kind == "incident_message" else None
@@ -109,10 +110,9 @@ class SlackNotifier:
             return await send(content)
         try:
             place = await send(content)
-        except DeliveryError as error:
-            if "invalid_blocks" not in str(error) or not pictures.refused(item.ref):
-                raise
-            content = await self._content(item)
+        except BadBlocks:
+            # Where it is not for the picture, its text will be said alone.
+            content = await self._content(item) if pictures.refused(item.ref) else replace(content, file_id=None)
             place = await send(content)
         pictures.delivered(item.ref, content.file_id)
         return place
@@ -133,13 +133,13 @@ class SlackNotifier:
         blocks = stands[0].get("blocks") if stands else None
         self._pictures.recall(item.ref, blocks if isinstance(blocks, list) else ())
 
-    async def _edit(self, item: OutboxItem, place: Place, content: _Content) -> Place:
-        await answered(
-            self._client.chat_update(
+    async def _edit(self, item: OutboxItem, place: Place, content: Content) -> Place:
+        def send(content: Content) -> Awaitable[AsyncSlackResponse]:
+            return self._client.chat_update(
                 channel=place.channel, ts=place.ts, text=content.text, blocks=content.blocks, metadata=_metadata(item)
-            ),
-            f"edit {item.key}",
-        )
+            )
+
+        await said(send, content, f"edit {item.key}")
         return place
 
     async def find(self, item: OutboxItem, thread: Place | None) -> Place | None:
@@ -180,24 +180,31 @@ class SlackNotifier:
             self._own_ids = frozenset(str(me[name]) for name in ("user_id", "bot_id") if me.get(name))
         return self._own_ids
 
-    async def _content(self, item: OutboxItem) -> _Content:
+    async def _content(self, item: OutboxItem) -> Content:
         try:
             if item.kind == "incident_message":
                 view = await asyncio.to_thread(self._view, item.ref)
                 now = self._clock.now()
                 message = incident_message(view, now) if self._pictures is None else self._pictures.message(view, now)
-                return _Content(message.text, message.blocks, False, view.incident.opened_at, message.file_id)
-            entry = await asyncio.to_thread(self._entry, item.ref)
-            if entry is None:
+                content = Content(message.text, message.blocks, False, view.incident.opened_at, message.file_id)
+                return with_remarks(content, item)
+            entries = [await asyncio.to_thread(self._entry, ref) for ref in (item.ref, *item.carried)]
+            found = [entry for entry in entries if entry is not None]
+            if not found:
                 raise NotFoundError(f"there is no timeline entry {item.ref}")
-            if entry.kind in PAGE_KINDS:
+            entry = found[0]
+            if entry.kind in PAGE_KINDS and not item.carried:
                 view = await asyncio.to_thread(self._view, entry.incident_id)
                 card = page_card(entry, view)
-                return _Content(card.text, card.blocks, entry.is_broadcast, entry.at)
+                return with_remarks(Content(card.text, card.blocks, entry.is_broadcast, entry.at), item)
         except NotFoundError as error:
             raise DeliveryError(f"{item.key} names something that is not stored: {error}", retryable=False) from error
-        reply = timeline_entry(entry)
-        return _Content(reply.text, None, reply.is_broadcast, entry.at)
+        if item.carried:
+            reply = many_entries(found, item.late, is_over=item.is_over)
+            return Content(reply.text, None, reply.is_broadcast, entry.at)
+        # What is over wakes nobody any more.
+        reply = timeline_entry(replace(entry, kind="over") if item.is_over and item.late is not None else entry)
+        return with_remarks(Content(reply.text, None, reply.is_broadcast, entry.at), item)
 
 
 def _metadata(item: OutboxItem) -> dict[str, object]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
@@ -28,7 +27,6 @@ from opsbot.slack.text import escape, shorten
 
 logger = logging.getLogger(__name__)
 
-REMEMBERED_PRESSES = 5000
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details. Press again to retry."
 HANDLERS: Mapping[str, Handler] = {
     **incident_presses.PRESSES,
@@ -47,7 +45,6 @@ class PressDesk:
     def __init__(self, seat: Seat, show_home: Callable[[AsyncWebClient, str, str], Awaitable[None]]) -> None:
         self._seat = seat
         self._show_home = show_home
-        self._seen: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     def take(self, press: Press, client: AsyncWebClient) -> bool:
         """Begin to carry *press* out, unless that was begun already; False if nothing is known by that id."""
@@ -55,17 +52,9 @@ class PressDesk:
         handler = HANDLERS.get(_NUMBER.sub("", press.action_id))
         if handler is None:
             return False
-        if self._is_new(press):
+        # A dialog may be filled in several times, until it is right; each time has a trigger of its own.
+        if self._seat.seen.first(f"press {press.source} {press.action_ts or press.trigger_id} {press.user_id}"):
             self._seat.work.start(f"{press.action_id} {press.source}", self._carry_out(handler, press, client))
-        return True
-
-    def _is_new(self, press: Press) -> bool:
-        key = (press.source, press.action_ts, press.user_id)
-        if key in self._seen:
-            return False
-        self._seen[key] = None
-        while len(self._seen) > REMEMBERED_PRESSES:
-            self._seen.popitem(last=False)
         return True
 
     async def _carry_out(self, handler: Handler, press: Press, client: AsyncWebClient) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
@@ -15,8 +16,10 @@ from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
+from opsbot.notify.lag import Lag
 from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
+from opsbot.notify.reach import Reach
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
 from opsbot.slack.app import (
@@ -32,6 +35,8 @@ from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
 from opsbot.slack.seat import FleetReader, Seat
+from opsbot.slack.seen import Seen
+from opsbot.slack.tiers import PER_MINUTE
 from opsbot.slack.upload import Uploader
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
@@ -49,6 +54,8 @@ class SlackRole:
         fleet, day: the numbers of now, and of the day.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
+        take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
+        lag: how much waits in the outbox; called in threads.
         vitals: numbers and charts of incidents; None for text alone.
         show_again: wishes an incident's message edited; called in threads.
     """
@@ -69,6 +76,8 @@ class SlackRole:
         acts: ActCommands | None = None,
         fleet: FleetReader | None = None,
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
+        take: Callable[[str], bool] | None = None,
+        lag: Callable[[], Lag] = Lag,
     ) -> None:
         self._runs = runs
         self._acts = acts
@@ -86,6 +95,9 @@ class SlackRole:
         self._pictures: Pictures | None = None
         self._drawing: asyncio.Task[None] | None = None
         self._work = Work()
+        self._seen = Seen(take)
+        self._stored_lag = lag
+        self._reach = Reach()
         self._worker: DeliveryWorker | None = None
         self._connection: Connection | None = None
         self._delivering: asyncio.Task[None] | None = None
@@ -101,6 +113,10 @@ class SlackRole:
         """Why there is no connection, in one sentence for the health page; None while there is none to report."""
         return None if self._connection is None else self._connection.problem
 
+    def lag(self) -> Lag:
+        """How far behind Slack is with what must be said, and why; reads the store, so it is called in a thread."""
+        return replace(self._stored_lag(), outage=self._reach.outage)
+
     @property
     def is_idle(self) -> bool:
         """Whether everything that people asked for is carried out."""
@@ -114,14 +130,16 @@ class SlackRole:
     async def start(self) -> None:
         """Begin to listen and to deliver; returns at once and does not need Slack to be there."""
         forget_outside_settings(self._settings)
-        poster, answerer = delivery_client(self._settings), answer_client(self._settings)
+        budget = Budget(PER_MINUTE)
+        poster = delivery_client(self._settings, budget, self._clock)
+        answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
         if self._vitals is not None:
             uploader = Uploader(poster, self._clock)
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
         notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
-        pipeline = Pipeline(self._outbox, notifier, self._clock, Budget())
+        pipeline = Pipeline(self._outbox, notifier, self._clock, budget, reach=self._reach)
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
         app = build_app(answerer)
@@ -135,6 +153,8 @@ class SlackRole:
             acts=self._acts,
             fleet=self._fleet,
             day=self._day,
+            seen=self._seen,
+            lag=self.lag,
         )
         register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)

@@ -8,9 +8,11 @@ from typing import Protocol
 
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
+from opsbot.notify.lag import Lag
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
 from opsbot.slack.quotes import Quotes
+from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
 from opsbot.vitals.day import FleetDay
@@ -38,6 +40,8 @@ class Seat:
         person_for: a Slack user id's person, with roles.
         work: goes on after Slack has its acknowledgement.
         wake: has what changed told at once; may be called from any thread.
+        seen: what was taken already, since Slack delivers some things twice.
+        lag: how far behind Slack is with what must be said; called in a thread.
         fleet: reads what every cluster does now; None where nothing does.
         day: reads the fleet's day.
         quotes: messages that somebody pinned, until they say to which incident they belong.
@@ -49,6 +53,8 @@ class Seat:
     work: Work
     wake: Callable[[], None]
     clock: Clock
+    seen: Seen = field(default_factory=Seen)
+    lag: Callable[[], Lag] = Lag
     acts: ActCommands | None = None
     fleet: FleetReader | None = None
     day: Callable[[], Awaitable[FleetDay | None]] | None = None

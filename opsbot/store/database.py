@@ -8,7 +8,7 @@ from its first read on, so what it has read is still so when it writes, whicheve
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from opsbot.errors import OpsbotError
 
 BUSY_TIMEOUT_MS = 5000
 _IS_WRITER = "opsbot_is_writer"
+WISHED = "opsbot_wished"
+"""Set in a connection's `info` by whoever wishes something said in its transaction."""
 
 
 class StoreError(OpsbotError):
@@ -39,6 +41,7 @@ class Database:
         """
         self.engine: Engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         self._writer = threading.RLock()
+        self._has_wish: Callable[[], None] = _nothing
         # SQLAlchemy shares pool and events with the engine that it is made from.
         self._writing = self.engine.execution_options(**{_IS_WRITER: True})
         if self.engine.dialect.name == "sqlite":
@@ -56,15 +59,24 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def on_wish(self, has_wish: Callable[[], None]) -> None:
+        """Call *has_wish* after every commit that wishes something said; from any thread, so it must be quick."""
+        self._has_wish = has_wish
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed when the block ends; raises StoreError having changed nothing."""
         with self._writer:
+            is_wish = False
             try:
                 with self._writing.begin() as connection:
+                    connection.info.pop(WISHED, None)
                     yield connection
+                    is_wish = bool(connection.info.pop(WISHED, False))
             except SQLAlchemyError as error:
                 raise StoreError(f"the database did not take a change: {error}", retryable=True) from error
+        if is_wish:
+            self._has_wish()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -78,6 +90,10 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _set_pragmas(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -68,10 +68,10 @@ class InboundRepository:
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
 
-    def take(self, receiver: str, event_id: str, now: float) -> None:
-        """Remember that an event was carried out."""
+    def take(self, receiver: str, event_id: str, now: float) -> bool:
+        """Remember that an event was carried out; answers whether it is new."""
         with self._database.write() as connection:
-            take_id(connection, receiver, _digest(event_id), now)
+            return take_id(connection, receiver, _digest(event_id), now)
 
     def forget(self, older_than: float, most: int = MOST_KEPT) -> int:
         """Drop ids from before *older_than*, in seconds since the epoch, and all but the newest *most*; how many."""

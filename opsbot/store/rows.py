@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Row, Table, and_, bindparam, case, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from opsbot.errors import NotFoundError
@@ -14,6 +14,7 @@ from opsbot.incident.timeline import PAGE_KINDS, TimelineEntry
 from opsbot.notify.outbox import OutboxKind, OutboxState
 from opsbot.runbook.run import Run, RunState
 from opsbot.store import schema
+from opsbot.store.database import WISHED
 
 INCIDENT_PREFIX = "INC-"
 MOST_CARDS = 5
@@ -111,11 +112,13 @@ def get_incident(connection: Connection, number: int) -> Incident:
 
 _outbox = schema.outbox.c
 _WAS_GIVEN_UP = _outbox.state == OutboxState.FAILED.value
+_IS_SAID_ELSEWHERE = and_(_outbox.carried_by.is_not(None), _outbox.delivered_revision >= _outbox.revision)
+"""It has no message of its own that could be brought up to date."""
 _WISH_AGAIN = (
     update(schema.outbox)
     .where(_outbox.key.in_(bindparam("wished", expanding=True)))
     .values(
-        revision=_outbox.revision + 1,
+        revision=case((_IS_SAID_ELSEWHERE, _outbox.revision), else_=_outbox.revision + 1),
         state=case((_WAS_GIVEN_UP, OutboxState.PENDING.value), else_=_outbox.state),
         attempts=case((_WAS_GIVEN_UP, 0), else_=_outbox.attempts),
         next_at=case((_WAS_GIVEN_UP, 0.0), else_=_outbox.next_at),
@@ -133,6 +136,7 @@ def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) 
 
 def wish(connection: Connection, key: str, kind: OutboxKind, ref: str, number: int | None) -> None:
     """Something must be shown, or shown anew. A back-off under way is kept; what was given up is tried again."""
+    connection.info[WISHED] = True
     if not connection.execute(_WISH_AGAIN, {"wished": [key]}).rowcount:
         connection.execute(insert(schema.outbox), _new_wish(key, kind, ref, number))
 
@@ -153,6 +157,7 @@ def _new_wish(key: str, kind: OutboxKind, ref: str, number: int | None) -> dict[
 
 def wish_incident(connection: Connection, number: int) -> None:
     """An incident's message must be brought up to date."""
+    connection.info[WISHED] = True
     # Where it pages, what the pager knows follows from the same state.
     keys = [f"incident:{incident_id(number)}", f"page:{incident_id(number)}"]
     if not connection.execute(_WISH_AGAIN, {"wished": keys}).rowcount:
@@ -217,6 +222,7 @@ def write_entry(
     if not insert_new(connection, schema.timeline, row):
         return
     if not is_quiet:
+        connection.info[WISHED] = True
         wished = _new_wish(f"timeline:{entry.key}", "timeline_entry", entry.key, number)
         if not insert_new(connection, schema.outbox, wished):
             wish(connection, wished["key"], "timeline_entry", entry.key, number)

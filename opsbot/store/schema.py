@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy import UniqueConstraint as Unique
 
 metadata = MetaData(
@@ -190,6 +204,12 @@ approval = Table(
     Column("excluded", String(128)),
     Column("glass_reason", Text),
     Index(None, "run_id"),
+    Index(
+        "ix_approval_open",
+        "incident_number",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
 )
 
 approval_vote = Table(
@@ -222,6 +242,12 @@ announcement = Table(
     Column("decided_at", Float),
     Column("reason", Text),
     Index(None, "run_id"),
+    Index(
+        "ix_announcement_open",
+        "incident_number",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
 )
 
 knob_lock = Table(
@@ -273,7 +299,20 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_at", Float, nullable=False),
     Column("last_error", Text),
+    Column("carried_by", String(600)),
     Index("ix_outbox_incident", "incident_number", "kind"),
+    Index(
+        "ix_outbox_behind",
+        "kind",
+        sqlite_where=text("revision > delivered_revision"),
+        postgresql_where=text("revision > delivered_revision"),
+    ),
+    Index(
+        "ix_outbox_carried",
+        "carried_by",
+        sqlite_where=text("carried_by IS NOT NULL"),
+        postgresql_where=text("carried_by IS NOT NULL"),
+    ),
 )
 
 notice = Table(

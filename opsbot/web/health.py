@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -16,11 +17,11 @@ def health_routes(role: str, ready: Ready, about: Callable[[], Mapping[str, str]
 
     Args:
         ready: asked at each `GET /readyz`.
-        about: what else `/healthz` tells of the role's parts.
+        about: what else `/healthz` tells of the role's parts; called in a thread.
     """
 
     async def healthz(request: Request) -> Response:
-        return JSONResponse({"status": "ok", **about()})
+        return JSONResponse({"status": "ok", **await run_in_threadpool(about)})
 
     async def readyz(request: Request) -> Response:
         found = await ready()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slack_bolt.async_app import AsyncApp
 
 from opsbot.slack.home import Home
-from opsbot.slack.listeners import actions, commands, events, options, shortcuts, views
+from opsbot.slack.listeners import actions, commands, events, options, repeats, shortcuts, views
 from opsbot.slack.pinning import Here, Pinning
 from opsbot.slack.press_desk import PressDesk
 from opsbot.slack.seat import Seat
@@ -15,6 +15,7 @@ def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
     """Register everything that the bot listens to; *here* answers the id of the incidents channel."""
     home = Home(seat)
     desk = PressDesk(seat, home.show)
+    repeats.register(app, seat.seen)
     pinning = Pinning(seat, here)
     actions.register(app, desk)
     views.register(app, desk)

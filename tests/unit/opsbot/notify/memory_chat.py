@@ -28,6 +28,9 @@ class MemoryChat:
         """As somebody with the right to would."""
         self.messages = {ts: message for ts, message in self.messages.items() if message[0] != key}
 
+    def where(self, item: OutboxItem) -> str:
+        return "C1"
+
     async def post(self, item: OutboxItem, thread: Place | None) -> Place:
         self._start("post", item)
         if thread is not None and thread.ts not in self.messages:
