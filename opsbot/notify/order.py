@@ -73,8 +73,8 @@ def _of_entry(item: OutboxItem) -> Importance:
 
 
 def thread_of(item: OutboxItem) -> str:
-    """What must stay in order: an incident's message and its thread; anything else is by itself."""
-    return item.incident_id or item.key
+    """What must stay in order: an incident's message and its thread; notices; anything else is by itself."""
+    return item.incident_id or ("notices" if item.kind == "notice" else item.key)
 
 
 def in_order(items: Iterable[OutboxItem]) -> Sequence[OutboxItem]:

@@ -23,6 +23,10 @@ from opsbot.notify.retry import RetryPolicy
 
 logger = logging.getLogger(__name__)
 
+RESTARTED = "opsbot was restarted"
+OUTRANKED = "more urgent messages went first"
+"""Why something is late that no outage explains."""
+
 
 class Outcome(StrEnum):
     """What became of one attempt. `deferred` means it was too early, nothing was tried and nothing recorded."""
@@ -66,6 +70,7 @@ class Pipeline:
         self._retry = RetryPolicy() if retry is None else retry
         self._reach = Reach() if reach is None else reach
         self._unsettled_until: dict[str, float] = {}
+        self._started_at = clock.now()
 
     def wait_s(self, item: OutboxItem, at: float) -> float:
         """Seconds from *at*, monotonic, until *item* may be tried; 0 if now."""
@@ -167,6 +172,8 @@ class Pipeline:
         if item.ts is not None or item.since is None or not is_late(item, now):
             return item
         why = self._reach.why_late(item.since, self._notifier.where(item))
+        if not why:
+            why = RESTARTED if item.since < self._started_at else OUTRANKED
         return replace(item, late=Late(now - item.since, why))
 
     async def _renew_thread(self, item: OutboxItem) -> Place:

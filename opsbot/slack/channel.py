@@ -10,12 +10,12 @@ import re
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from opsbot.notify.notifier import DeliveryError
+from opsbot.notify.notifier import DeliveryError, Extent
 from opsbot.slack.call import answered, next_cursor, rows
 from opsbot.slack.errors import ERRORS
 
 _ID = re.compile(r"^[CGD][A-Z0-9]{5,}$")
-CHANNEL_NOT_FOUND = "channel_not_found"
+CHANNEL_NOT_FOUND, NOT_IN_CHANNEL = "channel_not_found", "not_in_channel"
 PAGE_LIMIT = 200
 MAX_PAGES = 100
 
@@ -61,10 +61,16 @@ class Channel:
         async with self._joining:
             if self._num_joins != before:
                 return
-            await answered(
-                self._client.conversations_join(channel=await self.id()),
-                f"join {self.name} (invite the bot if the channel is private)",
-            )
+            try:
+                await answered(
+                    self._client.conversations_join(channel=await self.id()),
+                    f"join {self.name} (invite the bot if the channel is private)",
+                )
+            except DeliveryError as error:
+                if error.extent is not Extent.CHANNEL:
+                    raise
+                # Slack gives several reasons why a private channel cannot be joined; one thing helps against all.
+                raise self._error(NOT_IN_CHANNEL, str(error)) from error
             self._num_joins += 1
 
     async def _look_up(self) -> str:
@@ -82,11 +88,11 @@ class Channel:
             cursor = next_cursor(page)
             if cursor is None:
                 break
-        answer = ERRORS[CHANNEL_NOT_FOUND]
-        raise DeliveryError(
+        raise self._error(
+            CHANNEL_NOT_FOUND,
             f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`",
-            extent=answer.extent,
-            code=CHANNEL_NOT_FOUND,
-            why=f"Slack has no channel {self.name} that the bot can see",
-            advice=answer.advice,
         )
+
+    def _error(self, code: str, message: str) -> DeliveryError:
+        answer = ERRORS[code]
+        return DeliveryError(message, extent=answer.extent, code=code, why=answer.why, advice=answer.advice)

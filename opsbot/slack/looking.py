@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
-from opsbot.errors import ConfigError
+from opsbot.errors import ConfigError, OpsbotError
 from opsbot.incident.view import IncidentView
 from opsbot.runbook.store import Halt, KnobHold
 from opsbot.slack.blocks import facts, title
@@ -32,6 +33,7 @@ async def status(seat: Seat, typed: Typed) -> Answer:
     parts = []
     if halt is not None:
         parts.append(_halted(halt))
+    parts += await _late(seat)
     waiting = waiting_for(incidents, typed.person, seat.clock.now())
     lines = [f"Waits for you in {incident_id}: {escape(shorten(ask.text, 300))}" for incident_id, ask in waiting]
     if numbers is not None:
@@ -43,6 +45,15 @@ async def status(seat: Seat, typed: Typed) -> Answer:
     if holds:
         parts.append("\n".join(_held(one) for one in holds[:MOST_LISTED]))
     return "\n\n".join(parts)
+
+
+async def _late(seat: Seat) -> Sequence[str]:
+    """That Slack does not show all that is so; nothing where it does, or where that cannot be read."""
+    with contextlib.suppress(OpsbotError):
+        lag = await asyncio.to_thread(seat.lag)
+        if lag.is_late:
+            return [f"⚠ *What you see here is late:* {escape(lag.sentence())}"]
+    return []
 
 
 async def incidents(seat: Seat, typed: Typed) -> Answer:

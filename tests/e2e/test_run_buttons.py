@@ -40,7 +40,7 @@ async def shown(browser: Browser, view: IncidentView) -> AsyncIterator[tuple[Pag
     view = dataclasses.replace(view, incident=dataclasses.replace(view.incident, opened_at=NOW, updated_at=NOW))
     core.show(view)
     problems: list[str] = []
-    async with running(WorkspaceSettings("xoxb-local", "xapp-local", "page-token")) as workspace:
+    async with running(WorkspaceSettings("xoxb-local", "xapp-local", "page-token", port=0)) as workspace:
         slack = SlackSettings("xoxb-local", "xapp-local", workspace.api_url, "#incidents")
         async with running_role(core, slack) as role:
             await until(lambda: core.is_all_said() and role.is_connected)
@@ -121,7 +121,7 @@ async def test_a_paused_run_is_resumed_from_its_menu(browser: Browser, screensho
     async with shown(browser, make_view(runs=[run])) as (page, core):
         card = page.locator("#channel .card")
         await expect(card).to_contain_text("paused by @")
-        await card.locator("summary").click()
+        await card.locator("summary[data-action-id='run.menu']").click()
         await page.screenshot(path=screenshots / "run-paused.png")
         await card.get_by_role("button", name="Resume").click()
         assert [call[0] for call in await pressed(core)] == ["resume"]
@@ -131,7 +131,7 @@ async def test_a_step_is_left_out_with_a_reason(browser: Browser, screenshots: P
     """The dialog names the steps that have not acted, and Slack gets no empty reason."""
     step = StepView("smaller_batch", "Resize the batch", "serving.set_batch", "pending")
     async with shown(browser, make_view(runs=[run_of(step, "running")])) as (page, core):
-        await page.locator("#channel .card summary").click()
+        await page.locator("#channel summary[data-action-id='run.menu']").click()
         await page.get_by_role("button", name="Leave a step out").click()
         dialog = page.locator("#dialog")
         await expect(dialog.locator("select")).to_have_value("smaller_batch")
@@ -162,7 +162,7 @@ async def test_a_run_that_is_over_is_repeated_from_a_step(browser: Browser, scre
     """From the beginning unless a step is chosen."""
     step = StepView("smaller_batch", "Resize the batch", "serving.set_batch", "failed", "the server refused")
     async with shown(browser, make_view(runs=[run_of(step, "failed", ended_at=NOW + 5)])) as (page, core):
-        await page.locator("#channel .card summary").click()
+        await page.locator("#channel summary[data-action-id='run.menu']").click()
         await page.get_by_role("button", name="Repeat").click()
         dialog = page.locator("#dialog")
         await expect(dialog.locator("select")).to_have_value("-")

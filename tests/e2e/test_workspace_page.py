@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, expect
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
-from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.models.blocks import ActionsBlock, ButtonElement, ConfirmObject, PlainTextObject, SectionBlock
-from slack_sdk.web.async_client import AsyncWebClient
 
-from opsbot.workspace.app import Workspace, running
-from opsbot.workspace.settings import WorkspaceSettings
+from opsbot.workspace.app import running
 from tests.support.browser import chromium, page_of
 from tests.support.ports import free_port
+from tests.support.workspace_bot import WorkspaceBot, workspace_settings
 
 pytestmark = pytest.mark.e2e
 
@@ -41,11 +36,6 @@ BLOCKS = [
 ]
 
 
-def settings(port: int = 0) -> WorkspaceSettings:
-    """A workspace of its own for each test."""
-    return WorkspaceSettings("xoxb-local", "xapp-local", "page-token", port=port)
-
-
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Chromium."""
@@ -53,49 +43,14 @@ async def browser() -> AsyncIterator[Browser]:
         yield started
 
 
-class Bot:
-    """A small Bolt app that notes what reaches it."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.client = AsyncWebClient("xoxb-local", base_url=workspace.api_url)
-        self.pressed: list[tuple[str, str, str]] = []
-        app = self._app = AsyncApp(client=self.client)
-
-        async def press(ack: AsyncAck, body: Mapping[str, Any]) -> None:
-            await ack()
-            action = body["actions"][0]
-            self.pressed.append((body["user"]["id"], action["action_id"], action["value"]))
-
-        async def ops(ack: AsyncAck, body: Mapping[str, Any]) -> None:
-            await ack(f"You typed `{body['text']}`")
-
-        app.action("approve")(press)
-        app.action("refuse")(press)
-        app.command("/ops")(ops)
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[Bot]:
-        """Listen for the length of an async with block."""
-        handler = AsyncSocketModeHandler(self._app, "xapp-local")
-        connect: Callable[[], Awaitable[None]] = handler.connect_async
-        close: Callable[[], Awaitable[None]] = handler.close_async
-        await connect()
-        try:
-            yield self
-        finally:
-            await close()
-
-    async def post(self, text: str, **more: Any) -> str:
-        """Post to #incidents; answers the message's ts."""
-        posted = await self.client.chat_postMessage(channel="incidents", text=text, **more)
-        return str(posted["ts"])
-
-
 async def test_messages_appear_and_are_edited_in_place(browser: Browser) -> None:
     """A post shows up live, an edit replaces it where it stands, and a reply opens in the thread."""
     problems: list[str] = []
-    async with running(settings()) as workspace, page_of(browser, workspace.page_url, problems=problems) as page:
-        bot = Bot(workspace)
+    async with (
+        running(workspace_settings()) as workspace,
+        page_of(browser, workspace.page_url, problems=problems) as page,
+    ):
+        bot = WorkspaceBot(workspace)
         await expect(page.locator("#channel .empty")).to_be_visible()
         ts = await bot.post("first *words*")
         await expect(page.locator(f"#channel [data-ts='{ts}'] b >> text=words")).to_be_visible()
@@ -113,28 +68,32 @@ async def test_messages_appear_and_are_edited_in_place(browser: Browser) -> None
 async def test_a_press_asks_and_reaches_the_bot(browser: Browser) -> None:
     """A button with a confirmation acts only when confirmed, as whoever is chosen, and its text is never markup."""
     async with (
-        running(settings()) as workspace,
-        Bot(workspace).connected() as bot,
+        running(workspace_settings()) as workspace,
+        WorkspaceBot(workspace).connected() as bot,
         page_of(browser, workspace.page_url) as page,
     ):
         await bot.post("Approval needed", blocks=BLOCKS)
         approve = page.locator("#channel [data-action-id='approve']")
         await approve.click()
-        await expect(page.locator("dialog p")).to_have_text("It will <b>act</b>.")
+        await expect(page.locator("#confirm p")).to_have_text("It will <b>act</b>.")
         await page.get_by_role("button", name="Not yet").click()
-        assert bot.pressed == []
+        assert bot.presses == []
         await page.locator("#member").select_option("U0COMMANDER")
         await approve.click()
         async with page.expect_response(lambda answer: answer.url.endswith("/ui/press")):
-            await page.locator("dialog button.primary").click()
-        assert bot.pressed == [("U0COMMANDER", "approve", "a-1")]
+            await page.locator("#confirm button.primary").click()
+        assert bot.pressed() == [("U0COMMANDER", "approve")]
+        assert bot.presses[0]["actions"][0]["value"] == "a-1"
 
 
 async def test_what_people_write_stays_text(browser: Browser) -> None:
     """Markup in messages is shown, links go only to the web, and no script runs."""
     problems: list[str] = []
-    async with running(settings()) as workspace, page_of(browser, workspace.page_url, problems=problems) as page:
-        bot = Bot(workspace)
+    async with (
+        running(workspace_settings()) as workspace,
+        page_of(browser, workspace.page_url, problems=problems) as page,
+    ):
+        bot = WorkspaceBot(workspace)
         ts = await bot.post(
             "<img src=x onerror=document.title='gone'> <javascript:alert(1)|click> <https://example.org|site>"
         )
@@ -149,8 +108,8 @@ async def test_what_people_write_stays_text(browser: Browser) -> None:
 async def test_a_command_is_answered_to_its_writer_only(browser: Browser) -> None:
     """A slash command's answer is visible to who typed it and to nobody else."""
     async with (
-        running(settings()) as workspace,
-        Bot(workspace).connected(),
+        running(workspace_settings()) as workspace,
+        WorkspaceBot(workspace).connected(),
         page_of(browser, workspace.page_url) as page,
     ):
         await expect(page.locator("#bot")).to_have_class("on")
@@ -163,8 +122,8 @@ async def test_a_command_is_answered_to_its_writer_only(browser: Browser) -> Non
 
 async def test_without_a_bot_the_page_says_so(browser: Browser) -> None:
     """A press that nobody takes is told to the person, and the banner says what to do."""
-    async with running(settings()) as workspace, page_of(browser, workspace.page_url) as page:
-        await Bot(workspace).post("Approval needed", blocks=BLOCKS)
+    async with running(workspace_settings()) as workspace, page_of(browser, workspace.page_url) as page:
+        await WorkspaceBot(workspace).post("Approval needed", blocks=BLOCKS)
         await expect(page.locator("#banner")).to_contain_text("not connected")
         await page.locator("#channel [data-action-id='refuse']").click()
         await expect(page.locator(".toast")).to_contain_text("not connected")
@@ -173,15 +132,15 @@ async def test_without_a_bot_the_page_says_so(browser: Browser) -> None:
 async def test_the_page_comes_back_after_a_restart(browser: Browser) -> None:
     """While the workspace is away the page says that it may be old; when it is back, the page shows what is there."""
     port = free_port()
-    async with running(settings(port)) as workspace:
+    async with running(workspace_settings(port)) as workspace:
         context = page_of(browser, workspace.page_url)
         page = await context.__aenter__()
-        await Bot(workspace).post("before")
+        await WorkspaceBot(workspace).post("before")
         await expect(page.locator("#channel")).to_contain_text("before")
     try:
         await expect(page.locator("#banner")).to_contain_text("Connection lost")
-        async with running(settings(port)) as workspace:
-            await Bot(workspace).post("after")
+        async with running(workspace_settings(port)) as workspace:
+            await WorkspaceBot(workspace).post("after")
             await expect(page.locator("#channel")).to_contain_text("after", timeout=20_000)
             await expect(page.locator("#channel")).not_to_contain_text("before")
             await asyncio.sleep(0)
@@ -191,7 +150,7 @@ async def test_the_page_comes_back_after_a_restart(browser: Browser) -> None:
 
 async def test_the_page_needs_its_token(browser: Browser) -> None:
     """Without the token of the printed address there is no page, and the token does not stay in the address bar."""
-    async with running(settings()) as workspace:
+    async with running(workspace_settings()) as workspace:
         async with page_of(browser, workspace.url) as page:
             assert "ends in ?token=" in await page.inner_text("body")
         async with page_of(browser, workspace.page_url) as page:

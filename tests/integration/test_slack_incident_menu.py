@@ -101,7 +101,7 @@ async def test_a_note_by_command(core: SmallCore, slack: SmallSlack) -> None:
         ("note INC-1", "say what is to be noted: `/ops note INC-1 the rack was moved at 14:05`"),
         ("note INC-9 x", "there is no incident INC-9"),
         ("note what", "which incident? `/ops note INC-1 the rack was moved at 14:05`"),
-        (f"note 1 {'x' * 5000}", "a note has at most 1000 characters, this one 5000; link to the rest"),
+        (f"note 1 {'x' * 1500}", "a note has at most 1000 characters, this one 1500; link to the rest"),
     ):
         slack.responses.clear()
         await slack.type("U0ONCALL", text)

@@ -1,177 +1,259 @@
 // The page: keeps what the workspace holds, draws it, and carries out what a person does.
-import { drawBlocks } from "./blocks.js";
-import { makeComposer } from "./composer.js";
-import { showDialog } from "./dialog.js";
-import { byId, el, sync, toast } from "./dom.js";
+import { Composer, encoded } from "./composer.js";
+import { byId, el, isPhone, remember, remembered, toast } from "./dom.js";
+import { drawBanner, drawHeader } from "./frame.js";
+import { drawHome } from "./home.js";
+import { focusList, listenToKeys } from "./keyboard.js";
+import { MessageList, FIRST, emptyNote } from "./list.js";
 import { follow } from "./live.js";
-import { channelItems, drawMessage, threadItems } from "./messages.js";
+import { Modal } from "./modal.js";
+import { mrkdwn } from "./mrkdwn.js";
+import { Names } from "./names.js";
+import { addressOf, goTo, placeOf } from "./place.js";
+import { ask, readState } from "./server.js";
+import { HOME, drawMembers, drawSidebar, markOf, titleOf } from "./sidebar.js";
+import { Store, isTop } from "./store.js";
+import { wire } from "./wiring.js";
 
-const channels = new Map();
-const members = new Map();
-const ephemerals = [];
-const unread = new Set();
-let homes = {};
-let botUser = "";
-let isBotConnected = false;
-let isLive = false;
-let shown = "";
-let thread = "";
-let me = remembered("member");
-
-const names = {
-  member: (id) => (id === botUser ? "opsbot" : members.get(id)?.name ?? id),
-  channel: (id) => channels.get(id)?.name ?? id,
+const store = new Store();
+const page = {
+  store, me: remembered("member"), shown: "", thread: "",
+  names: new Names(store, () => page.me),
+  surfaces: { press, suggest },
+  get channel() { return store.channels.get(page.shown); },
+  show, become, reveal, markRead, openThread, closeThread, dismiss, shortcut, write, draw, focusList, escape, stepChannel, startWriting, activeList,
+  ask: (path, content) => ask(page.me, path, content),
+  messageAt: (ts) => page.channel?.all.get(ts) ?? store.ephemerals.find((one) => one.ts === ts && one.to === page.me),
+  linkTo: (message) => addressOf(message.channel ?? page.shown, message.ts),
 };
-const workspace = { names, press, openThread, dismiss, get botUser() { return botUser; } };
-const HOME = "home";
+// With more than that unread, a person wants the latest first.
+const MOST_TO_GO_BACK = 60;
 
-const composer = makeComposer(byId("composer"), "Message", (text) => say(text, null));
-makeComposer(byId("thread-composer"), "Reply", (text) => say(text, thread));
+let isLive = false;
+let most = FIRST;
+let newFrom = "";
+let isDrawing = false;
+let isSettling = false;
+
+const list = new MessageList(byId("channel"), page, { latest: byId("latest"), onEnd: markRead, onOlder: loadOlder });
+const replies = new MessageList(byId("replies"), page, { inThread: true });
+const composer = new Composer(byId("composer"), page, "Message", (text) => say(text, null), true);
+const threadComposer = new Composer(byId("thread-composer"), page, "Reply …", (text) => say(text, page.thread), false);
+const modal = new Modal(page);
 
 // -- what happens
 
 async function load() {
-  const answer = await fetch("/ui/state");
-  if (answer.status === 401) return void location.reload();
-  if (!answer.ok) throw new Error(`the workspace answered ${answer.status}`);
-  const state = await answer.json();
-  botUser = state.bot_user;
-  isBotConnected = state.bot_connected;
-  homes = state.homes;
-  channels.clear();
-  for (const channel of state.channels) channels.set(channel.id, { ...channel, messages: new Map(channel.messages.map((m) => [m.ts, m])) });
-  members.clear();
-  for (const member of state.members) members.set(member.id, member);
-  if (!members.has(me)) me = state.members[0].id;
-  if (shown !== HOME && !channels.has(shown)) shown = state.channels[0].id;
-  if (thread && !channels.get(shown)?.messages.has(thread)) thread = "";
-  byId("team").textContent = state.team;
-  drawMembers();
+  store.load(await readState());
+  if (!store.members.has(page.me)) page.me = [...store.members.keys()][0];
   isLive = true;
+  byId("team").textContent = store.team;
+  const isFirst = !page.shown;
+  const wanted = placeOf(location.hash);
+  if (isFirst && wanted.channel === HOME) show(HOME);
+  else if (isFirst && store.channels.has(wanted.channel)) reveal(wanted.channel, wanted.ts);
+  else if (page.shown !== HOME && !canSee(page.shown)) show(firstChannel(), { isQuiet: true });
+  else if (page.shown === HOME) page.ask("/ui/home", {});
   draw();
 }
 
+const canSee = (id) => store.channelsOf(page.me).some((one) => one.id === id);
+const firstChannel = () => store.channelsOf(page.me)[0]?.id ?? [...store.channels.keys()][0];
+
 function apply(change) {
-  const channel = channels.get(change.channel?.id ?? change.channel);
-  switch (change.type) {
-    case "message":
-      if (!channel) return;
-      if (!channel.messages.has(change.message.ts) && change.channel !== shown) unread.add(change.channel);
-      channel.messages.set(change.message.ts, change.message);
-      break;
-    case "deleted":
-      channel?.messages.delete(change.ts);
-      break;
-    case "ephemeral":
-      ephemerals.push({ ...change.message, channel: change.channel, to: change.user });
-      break;
-    case "channel":
-      channels.set(change.channel.id, { ...change.channel, messages: new Map() });
-      break;
-    case "home":
-      homes[change.user] = change.view;
-      break;
-    case "dialog":
-      if (change.user === me) showDialog(change.view, names, submit);
-      return;
-    case "bot":
-      isBotConnected = change.connected;
-      break;
-  }
+  const isNew = store.apply(change);
+  if (isNew && (change.type === "message" || change.user === page.me)) arrive(change);
   draw();
+}
+
+// A message that was not there before is told to a screen reader, and counted where it is out of sight.
+function arrive({ channel, message }) {
+  if (channel !== page.shown || message.user === page.me) return;
+  const isShown = isTop(message) || message.reply_broadcast || message.thread_ts === page.thread;
+  if (!isShown) return;
+  if (isTop(message)) list.miss();
+  if (!newFrom && !document.hasFocus()) newFrom = store.readMark(page.me, channel);
+  const text = el("span", {}, mrkdwn(String(message.text ?? "").slice(0, 500), page.names)).textContent;
+  const announcer = byId("announcer");
+  announcer.append(el("p", {}, `${page.names.member(message.user)}: ${text}`));
+  while (announcer.children.length > 5) announcer.firstElementChild.remove();
 }
 
 async function write(path, content) {
-  try {
-    const answer = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ user: me, ...content }),
-    });
-    if (!answer.ok) return (await answer.text()) || `The workspace answered ${answer.status}.`;
-    const body = await answer.json();
-    return body.ok ? "" : body.error;
-  } catch {
-    return "The workspace does not answer. Is `opsbot workspace` (or `opsbot up`) still running?";
-  }
+  const answer = await page.ask(path, content);
+  return answer.ok ? "" : answer.error || "This did not work.";
 }
 
-async function press(message, block, button) {
-  const place = message ? { channel: shown, ts: message.ts } : {};
-  const { type: kind, action_id, value, text } = button;
-  const problem = await write("/ui/press", { ...place, block_id: block.block_id, kind, action_id, value, text: text.text });
+function press(surface, content) {
+  return write("/ui/press", { ...surface.place, ...content, values: surface.state(surface.blocks) });
+}
+
+function suggest(surface, content) {
+  return page.ask("/ui/options", { ...surface.place, ...content });
+}
+
+const say = (text, thread_ts) => write("/ui/say", {
+  channel: page.shown, text: text.startsWith("/") ? text : encoded(text, store), ...(thread_ts ? { thread_ts } : {}),
+});
+
+async function shortcut(callback_id, message) {
+  const place = message ? { channel: message.channel ?? page.shown, ts: message.ts } : {};
+  const problem = await write("/ui/shortcut", { callback_id, ...place });
   if (problem) toast(problem);
 }
 
-const submit = (view, values) => write("/ui/submit", { view_id: view.id, values });
+function markRead() {
+  const { channel } = page;
+  const latest = channel?.tops.at(-1)?.ts;
+  if (!latest || isSettling || document.hidden || !list.isAtEnd || latest <= store.readMark(page.me, channel.id)) return;
+  (store.read[page.me] ??= {})[channel.id] = latest;
+  page.ask("/ui/read", { channel: channel.id, ts: latest });
+  draw();
+}
 
-const say = (text, thread_ts) => write("/ui/say", { channel: shown, text, thread_ts });
+function loadOlder() {
+  if (!page.channel || page.channel.tops.length <= most) return;
+  most += FIRST;
+  draw();
+}
+
+function show(what, { isQuiet = false } = {}) {
+  page.shown = what;
+  page.thread = "";
+  most = FIRST;
+  document.body.dataset.screen = "channel";
+  if (!isQuiet) goTo(addressOf(what));
+  if (what === HOME) {
+    write("/ui/home", {}).then((problem) => problem && toast(problem));
+    return draw();
+  }
+  const unread = page.channel ? store.unread(page.me, page.channel).count : 0;
+  newFrom = unread ? store.readMark(page.me, what) : "";
+  byId("channel").replaceChildren();
+  list.isAtEnd = true;
+  list.missed = 0;
+  isSettling = true;
+  drawNow();
+  isSettling = false;
+  const line = byId("channel").querySelector(".new-line");
+  if (line && unread <= MOST_TO_GO_BACK && line.offsetTop < byId("channel").scrollTop) {
+    list.isAtEnd = false;
+    line.scrollIntoView({ block: "start" });
+  }
+  markRead();
+  if (!isPhone() && !isQuiet && !document.querySelector("dialog[open]")) composer.field.focus({ preventScroll: true });
+}
+
+function reveal(channel, ts) {
+  if (page.shown !== channel) show(channel, { isQuiet: true });
+  const message = ts && page.channel?.all.get(ts);
+  if (!message) return ts && toast("That message is gone.");
+  const at = page.channel.tops.indexOf(message);
+  if (at >= 0) most = Math.max(most, page.channel.tops.length - at + 20);
+  drawNow();
+  if (isTop(message)) list.reveal(ts);
+  else {
+    openThread(message.thread_ts);
+    replies.reveal(ts);
+  }
+}
+
+function become(id) {
+  page.me = id;
+  remember("member", id);
+  if (page.shown === HOME || !canSee(page.shown)) return show(page.shown === HOME ? HOME : firstChannel());
+  newFrom = store.unread(id, page.channel).count ? store.readMark(id, page.shown) : "";
+  draw();
+}
 
 function openThread(ts) {
-  thread = ts;
-  draw();
-  byId("close-thread").focus();
+  page.thread = ts;
+  document.body.dataset.screen = "thread";
+  replies.isAtEnd = true;
+  drawNow();
+  if (isPhone()) byId("thread-back").focus();
+  else threadComposer.field.focus({ preventScroll: true });
 }
 
 function closeThread() {
-  const opener = document.querySelector(`#channel [data-ts="${thread}"] .replies, #channel [data-ts="${thread}"] .reply`);
-  thread = "";
-  draw();
-  opener?.focus();
+  const opener = byId("channel").querySelector(`[data-ts="${CSS.escape(page.thread)}"]`);
+  page.thread = "";
+  document.body.dataset.screen = "channel";
+  drawNow();
+  opener?.focus({ preventScroll: true });
 }
 
-function dismiss(ts) {
-  ephemerals.splice(ephemerals.findIndex((one) => one.ts === ts), 1);
+function dismiss(message) {
+  store.dismiss(message.ts, page.me);
   draw();
 }
 
-function show(what) {
-  shown = what;
-  thread = "";
-  unread.delete(what);
-  draw();
-  if (what === HOME) write("/ui/home", {}).then((problem) => problem && toast(problem));
-  else byId("channel").scrollTop = byId("channel").scrollHeight;
+function escape(event) {
+  if (page.thread) {
+    event.preventDefault();
+    closeThread();
+  } else if (page.channel) {
+    newFrom = "";
+    list.toEnd();
+    markRead();
+    draw();
+  }
+}
+
+function stepChannel(by) {
+  const places = [...store.channelsOf(page.me).map((one) => one.id), HOME];
+  show(places[(places.indexOf(page.shown) + by + places.length) % places.length]);
+}
+
+function startWriting(text) {
+  const target = page.thread && !text ? threadComposer : composer;
+  if (page.shown === HOME) return;
+  target.field.focus();
+  if (text && !target.field.value) target.insert(text);
+}
+
+function activeList() {
+  if (page.shown === HOME) return null;
+  return document.activeElement?.closest?.("#thread") && page.thread ? replies : list;
 }
 
 // -- what is drawn
 
+// Many changes at once are drawn once, with the next picture that the browser makes.
 function draw() {
-  drawBanner();
-  drawChannels();
-  const isHome = shown === HOME;
-  const channel = channels.get(shown);
-  byId("home").hidden = !isHome;
-  byId("channel").hidden = byId("composer").hidden = isHome;
-  byId("channel-name").textContent = isHome ? "opsbot" : `# ${channel?.name ?? ""}`;
-  byId("channel-about").textContent = isHome ? "What waits for you, and what is open" : "";
-  document.title = `${unread.size ? `(${unread.size}) ` : ""}${isHome ? "opsbot" : `#${channel?.name}`} · opsbot workspace`;
-  if (isHome) drawHome();
-  else if (channel) drawMessages(channel);
-  const hasThread = Boolean(thread && channel);
-  document.body.classList.toggle("threaded", hasThread);
-  byId("thread").hidden = !hasThread;
-  if (hasThread) {
-    const items = threadItems([...channel.messages.values()], mine(), thread);
-    keepAtEnd(byId("replies"), () => sync(byId("replies"), items, keyOf, (item) => drawMessage(item, workspace)));
-  }
+  if (isDrawing) return;
+  isDrawing = true;
+  if (document.hidden) setTimeout(drawNow, 200);
+  else requestAnimationFrame(drawNow);
 }
 
-const keyOf = (item) => item.message.ts;
-const mine = () => ephemerals.filter((one) => one.channel === shown && one.to === me);
+function drawNow() {
+  isDrawing = false;
+  if (!store.members.size) return;
+  const { channel } = page;
+  const isHome = page.shown === HOME;
+  drawBanner(page, isLive);
+  drawMembers(page);
+  const unread = drawSidebar(page);
+  byId("home").hidden = !isHome;
+  byId("channel").hidden = byId("composer").hidden = isHome;
+  drawHeader(page, channel, isHome);
+  document.title = `${unread ? `(${unread}) ` : ""}${isHome ? "opsbot" : titleOf(channel)} · ${store.team}`;
+  if (isHome) {
+    byId("latest").hidden = true;
+    drawHome(page);
+  } else if (channel) drawChannel(channel);
+  drawThread(channel);
+  modal.draw();
+  markRead();
+}
 
-function drawMessages(channel) {
-  composer.name(`Message #${channel.name}, or a command such as /ops status`);
-  const items = channelItems([...channel.messages.values()], mine());
-  const section = byId("channel");
-  keepAtEnd(section, () => {
-    if (items.length) {
-      section.querySelector(".empty")?.remove();
-      sync(section, items, keyOf, (item) => drawMessage(item, workspace));
-    } else {
-      section.replaceChildren(el("p", { class: "empty" }, emptyText(channel.name)));
-    }
-  });
+function drawChannel(channel) {
+  composer.name(`Message ${markOf(channel)}${titleOf(channel)}`);
+  composer.move(`${page.me} ${channel.id}`);
+  const { messages, hidden } = store.newest(page.me, channel, most);
+  byId("channel").classList.toggle("has-older", hidden > 0);
+  list.draw(messages, { channel, me: page.me, newFrom }, emptyNote(el("h3", {}, `This is ${markOf(channel)}${titleOf(channel)}`), el("p", {}, emptyText(channel.name))));
 }
 
 const emptyText = (name) =>
@@ -179,72 +261,20 @@ const emptyText = (name) =>
     ? "No incident yet. opsbot posts here when an alert fires, with what it wants to do about it."
     : "Nothing here yet. Try /ops status.";
 
-function drawHome() {
-  const view = homes[me];
-  const section = byId("home");
-  if (!view) return section.replaceChildren(el("p", { class: "empty" }, isBotConnected ? "One moment …" : "The bot is not connected."));
-  const items = view.blocks.map((block, index) => ({ block, index }));
-  sync(section, items, ({ block, index }) => block.block_id ?? String(index), ({ block }) =>
-    drawBlocks([block], names, (from, button) => press(null, from, button))[0],
-  );
-}
-
-function keepAtEnd(section, change) {
-  const isAtEnd = section.scrollHeight - section.scrollTop - section.clientHeight < 80;
-  change();
-  if (isAtEnd) section.scrollTop = section.scrollHeight;
-}
-
-function drawBanner() {
-  const banner = byId("banner");
-  const text = !isLive
-    ? "Connection lost. What you see may be old; trying again …"
-    : isBotConnected ? "" : "The bot is not connected: buttons and commands do nothing until `opsbot up` runs.";
-  banner.hidden = !text;
-  if (banner.textContent !== text) banner.textContent = text;
-  byId("bot").classList.toggle("on", isLive && isBotConnected);
-  byId("bot").querySelector(".says").textContent = isBotConnected ? "opsbot is connected" : "opsbot is away";
-}
-
-function drawChannels() {
-  const items = [...channels.values()].map(({ id, name }) => ({ id, name, isShown: id === shown, isUnread: unread.has(id) }));
-  sync(byId("channels"), items, (item) => item.id, ({ id, name, isShown, isUnread }) =>
-    el("li", {}, el(
-      "button",
-      { type: "button", "data-channel": name, class: isUnread ? "unread" : "", "aria-current": isShown ? "page" : null, onclick: () => show(id) },
-      el("span", { class: "mark" }, "#"), name, isUnread ? el("span", { class: "count" }, "new") : null,
-    )),
-  );
-  const home = byId("home-tab");
-  if (shown === HOME) home.setAttribute("aria-current", "page");
-  else home.removeAttribute("aria-current");
-}
-
-function drawMembers() {
-  byId("member").replaceChildren(
-    ...[...members.values()].map(({ id, name, title }) => el("option", { value: id, selected: id === me }, `${name} (${title})`)),
-  );
-}
-
-function remembered(name) {
-  try {
-    return localStorage.getItem(name) ?? "";
-  } catch {
-    return "";
+function drawThread(channel) {
+  if (page.thread && !channel?.all.has(page.thread) && !channel?.threads.has(page.thread)) page.thread = "";
+  const hasThread = Boolean(page.thread && channel);
+  document.body.classList.toggle("threaded", hasThread);
+  byId("thread").hidden = !hasThread;
+  if (!hasThread) {
+    if (document.body.dataset.screen === "thread") document.body.dataset.screen = "channel";
+    return;
   }
+  byId("thread-about").textContent = `${markOf(channel)}${titleOf(channel)}`;
+  threadComposer.move(`${page.me} ${channel.id} ${page.thread}`);
+  replies.draw(store.thread(page.me, channel, page.thread), { channel, me: page.me, inThread: page.thread });
 }
 
-byId("member").addEventListener("change", (event) => {
-  me = event.target.value;
-  try {
-    localStorage.setItem("member", me);
-  } catch { /* then it is chosen again next time */ }
-  if (shown === HOME) show(HOME);
-  else draw();
-});
-byId("home-tab").addEventListener("click", () => show(HOME));
-byId("close-thread").addEventListener("click", closeThread);
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && thread && !byId("confirm").open && !byId("dialog").open) closeThread();
-});
-follow({ onOpen: load, onChange: apply, onLost: () => { isLive = false; drawBanner(); } });
+wire(page);
+listenToKeys(page);
+follow({ onOpen: load, onChange: apply, onLost: () => { isLive = false; drawBanner(page, isLive); } });

@@ -1,107 +1,82 @@
-// Block Kit to DOM nodes, as far as the bot uses it: header, section, context, divider, actions, image.
-import { byId, el } from "./dom.js";
-import { mrkdwn, plain } from "./mrkdwn.js";
+// Block Kit's blocks to DOM nodes. What this page does not know stands there visibly, never silently nothing.
+// Source: docs.slack.dev, reference "Blocks".
+import { el } from "./dom.js";
+import { drawElement } from "./elements.js";
+import { inputBlock } from "./inputs.js";
+import { markdown } from "./markdown.js";
+import { fileBlock, picture, video } from "./media.js";
+import { textOf } from "./mrkdwn.js";
+import { richText } from "./richtext.js";
+import { drawTable } from "./table.js";
 
-// `press(block, button)` answers a promise that settles when the bot has taken the press.
-export function drawBlocks(blocks, names, press) {
-  return blocks.map((block) => draw(block, names, press));
-}
+export const drawBlocks = (blocks, surface) => (blocks ?? []).map((block) => drawBlock(block, surface));
 
-function draw(block, names, press) {
-  switch (block.type) {
-    case "header":
-      return el("h3", { class: "block header" }, text(block.text, names));
-    case "section":
-      return el(
-        "div",
-        { class: "block section" },
-        el(
-          "div",
-          { class: "body" },
-          block.text ? el("p", {}, text(block.text, names)) : null,
-          block.fields ? el("div", { class: "fields" }, ...block.fields.map((one) => el("p", {}, text(one, names)))) : null,
-        ),
-        block.accessory ? element(block, block.accessory, names, press) : null,
-      );
-    case "context":
-      return el("div", { class: "block context" }, ...block.elements.map((one) => element(block, one, names, press)));
-    case "divider":
-      return el("hr", { class: "block" });
-    case "actions":
-      return el("div", { class: "block actions" }, ...block.elements.map((one) => element(block, one, names, press)));
-    case "image":
-      return picture(block);
-    default:
-      return el("p", { class: "block unknown" }, `(a ${block.type} block, which this page does not show)`);
+export function drawBlock(block, surface) {
+  try {
+    const shown = draw(block, surface);
+    if (block.block_id) shown.dataset.blockId = block.block_id;
+    return shown;
+  } catch (error) {
+    console.warn("a block could not be drawn", block?.type, error);
+    return unknown(block?.type);
   }
 }
 
-function element(block, given, names, press) {
-  if (given.type === "image") return picture(given);
-  if (given.type === "overflow") return menu(block, given, names, press);
-  if (given.type !== "button") return el("p", {}, text(given, names));
-  const shown = el(
-    "button",
-    { type: "button", class: given.style || "plain", "data-action-id": given.action_id, "data-value": given.value ?? "" },
-    text(given.text, names),
+const unknown = (type) => el("p", { class: "block unknown" }, `(a ${type} block, which this page does not show)`);
+
+function draw(block, surface) {
+  const { names } = surface;
+  switch (block.type) {
+    case "header":
+      return el(`h${Math.max(3, Math.min(6, (block.level ?? 1) + 2))}`, { class: "block header" }, textOf(block.text, names));
+    case "section":
+      return section(block, surface);
+    case "context":
+      return el("div", { class: "block context" }, ...(block.elements ?? []).map((one) =>
+        one.type === "image" ? picture(one, surface.names, "small") : el("span", { class: "part" }, textOf(one, names)),
+      ));
+    case "divider":
+      return el("hr", { class: "block" });
+    case "actions":
+      return el("div", { class: "block actions" }, ...(block.elements ?? []).map((one) => drawElement(block, one, surface)));
+    case "image":
+      return picture(block, names, "large");
+    case "input":
+      return inputBlock(block, surface);
+    case "rich_text":
+      return richText(block, names);
+    case "markdown":
+      return markdown(block.text ?? "");
+    case "table":
+      return el("div", { class: "block table" }, drawTable(block.rows ?? [], block.column_settings ?? [], (cell) => tableCell(cell, names)));
+    case "video":
+      return video(block, names);
+    case "file":
+      return fileBlock(block, names);
+    default:
+      return unknown(block.type);
+  }
+}
+
+function tableCell(cell, names) {
+  if (cell?.type === "rich_text") return [...richText(cell, names).childNodes];
+  return [String(cell?.text ?? cell?.value ?? "")];
+}
+
+function section(block, surface) {
+  const { names } = surface;
+  const accessory = block.accessory
+    ? block.accessory.type === "image" ? picture(block.accessory, names, "thumb") : drawElement(block, block.accessory, surface)
+    : null;
+  return el(
+    "div",
+    { class: `block section${accessory ? " with-accessory" : ""}` },
+    el(
+      "div",
+      { class: "body" },
+      block.text ? el("p", { class: "prose" }, textOf(block.text, names)) : null,
+      block.fields ? el("div", { class: "fields" }, ...block.fields.map((one) => el("p", { class: "prose" }, textOf(one, names)))) : null,
+    ),
+    accessory,
   );
-  shown.addEventListener("click", async () => {
-    if (shown.getAttribute("aria-busy") || (given.confirm && !(await confirmed(given.confirm, names)))) return;
-    shown.setAttribute("aria-busy", "true");
-    try {
-      await press(block, given);
-    } finally {
-      shown.removeAttribute("aria-busy");
-    }
-  });
-  return shown;
-}
-
-// A native disclosure: it opens by keyboard too, and closes after a choice.
-function menu(block, given, names, press) {
-  const shown = el("details", { class: "overflow" }, el("summary", { "aria-label": "More actions", title: "More actions" }, "⋯"));
-  const entries = given.options.map((option) =>
-    el("button", {
-      type: "button",
-      "data-action-id": given.action_id,
-      "data-value": option.value,
-      onclick: () => {
-        shown.open = false;
-        press(block, { type: "overflow", action_id: given.action_id, value: option.value, text: option.text });
-      },
-    }, text(option.text, names)),
-  );
-  shown.append(el("div", { class: "entries" }, ...entries));
-  shown.addEventListener("focusout", (event) => {
-    if (!shown.contains(event.relatedTarget)) shown.open = false;
-  });
-  return shown;
-}
-
-function text(given, names) {
-  if (given.type === "mrkdwn") return mrkdwn(given.text, names);
-  const shown = document.createDocumentFragment();
-  shown.append(...plain(given.text));
-  return shown;
-}
-
-function picture(given) {
-  const shown = el("img", { src: given.image_url, alt: given.alt_text, loading: "lazy" });
-  return el("figure", { class: "block" }, shown, given.title ? el("figcaption", {}, given.title.text) : null);
-}
-
-function confirmed(confirm, names) {
-  const dialog = byId("confirm");
-  const [title, body, menu] = dialog.querySelectorAll("h2, p, menu");
-  title.replaceChildren(text(confirm.title, names));
-  body.replaceChildren(text(confirm.text, names));
-  menu.replaceChildren(
-    el("button", { value: "deny", class: "plain", autofocus: true }, confirm.deny.text),
-    el("button", { value: "confirm", class: confirm.style || "primary" }, confirm.confirm.text),
-  );
-  dialog.returnValue = "deny";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "confirm"), { once: true });
-  });
 }

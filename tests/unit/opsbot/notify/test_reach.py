@@ -41,10 +41,11 @@ def test_a_success_ends_it_and_it_is_remembered() -> None:
     """What was so during it may say why it is late; what came after may not."""
     reach = Reach()
     reach.failed("#a", "k", DOWN, 1000, 0.0)
-    assert reach.outage == Outage("", 1000, "Slack could not be reached", "")
+    outages = [reach.outage]
     assert reach.worked("#a", 4600)
     assert not reach.worked("#a", 4601)
-    assert reach.outage is None
+    outages.append(reach.outage)
+    assert outages == [Outage("", 1000, "Slack could not be reached", ""), None]
     assert reach.wait_s("#a", 0.0) == 0
     assert reach.why_late(1500, "#a") == "Slack could not be reached"
     assert reach.why_late(4700, "#a") == ""
