@@ -17,6 +17,7 @@ from opsbot.incident.view import HaltView, IncidentView
 from opsbot.slack.answering import escalation_lines, had_by, holder
 from opsbot.slack.asked import questions
 from opsbot.slack.belonging import alert_lines, link_lines
+from opsbot.slack.beside import beside_lines
 from opsbot.slack.buttons import block_id, incident_buttons
 from opsbot.slack.doing import doing
 from opsbot.slack.headline import STATE_EMOJI, fallback, header, more
@@ -124,7 +125,7 @@ def _open(view: IncidentView, now: float, shown: Shown) -> Sequence[Block]:
     ]
     if incident.hold is not None and incident.hold.reason:
         lines.append(f"*Stays open:* {literal(incident.hold.reason)}")
-    lines += escalation_lines(view)
+    lines += [*beside_lines(view), *escalation_lines(view)]
     blocks: list[Block] = [
         SectionBlock(block_id=block_id("facts", incident.incident_id), text=mrkdwn("\n".join(lines)))
     ]

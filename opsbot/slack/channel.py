@@ -23,8 +23,9 @@ MAX_PAGES = 100
 class Channel:
     """One channel, named in the settings by its name (with or without `#`) or by its id."""
 
-    def __init__(self, client: AsyncWebClient, name: str) -> None:
+    def __init__(self, client: AsyncWebClient, name: str, setting: str = "slack.channel") -> None:
         self._client = client
+        self._setting = setting
         self._name = name.lstrip("#")
         self._id = self._name if _ID.match(self._name) else None
         self._looking, self._joining = asyncio.Lock(), asyncio.Lock()
@@ -90,7 +91,7 @@ class Channel:
                 break
         raise self._error(
             CHANNEL_NOT_FOUND,
-            f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`",
+            f"Slack has no channel {self.name} that the bot can see; create it or change `{self._setting}`",
         )
 
     def _error(self, code: str, message: str) -> DeliveryError:

@@ -22,6 +22,7 @@ from opsbot.slack.call import error_code
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.press import Answer, Handler, Press
+from opsbot.slack.report import load_test_presses
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
 
@@ -34,6 +35,7 @@ HANDLERS: Mapping[str, Handler] = {
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
     **form_desk.SUBMISSIONS,
+    **load_test_presses.PRESSES,
 }
 """By action id, or by a dialog's callback id."""
 _NUMBER = re.compile(r"\.\d+$")

@@ -17,6 +17,7 @@ from opsbot.incident.view import IncidentView
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.lag import Lag
+from opsbot.notify.notifier import DeliveryError
 from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
 from opsbot.notify.reach import Reach
@@ -34,12 +35,16 @@ from opsbot.slack.connection import Connection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
+from opsbot.slack.report.files import ReportFiles
+from opsbot.slack.report.reports import Reports
 from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.seen import Seen
 from opsbot.slack.tiers import PER_MINUTE
 from opsbot.slack.upload import Uploader
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
+from opsbot.utilisation.commands import LoadTestCommands
+from opsbot.utilisation.report import Report
 from opsbot.vitals.day import FleetDay
 
 FINISH_WITHIN_S = 5.0
@@ -56,6 +61,7 @@ class SlackRole:
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
         lag: how much waits in the outbox; called in threads.
+        reports: what stands in the channel of `utilisation`, and of load tests; None where nothing does.
         vitals: numbers and charts of incidents; None for text alone.
         show_again: wishes an incident's message edited; called in threads.
     """
@@ -78,7 +84,14 @@ class SlackRole:
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
         take: Callable[[str], bool] | None = None,
         lag: Callable[[], Lag] = Lag,
+        reports: Reports | None = None,
+        load_tests: LoadTestCommands | None = None,
+        traffic: Callable[[], Awaitable[Report]] | None = None,
     ) -> None:
+        self._reports = reports
+        self._load_tests = load_tests
+        self._traffic = traffic
+        self._files: ReportFiles | None = None
         self._runs = runs
         self._acts = acts
         self._fleet = fleet
@@ -134,11 +147,17 @@ class SlackRole:
         poster = delivery_client(self._settings, budget, self._clock)
         answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
+        uploader = Uploader(poster, self._clock)
+        self._files = ReportFiles(poster, uploader)
         if self._vitals is not None:
-            uploader = Uploader(poster, self._clock)
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
-        notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
+        report_channel = None
+        if self._reports is not None and self._reports.channel != self._settings.channel:
+            report_channel = Channel(poster, self._reports.channel, "utilisation.channel")
+        notifier = SlackNotifier(
+            poster, channel, self._view, self._entry, self._clock, self._pictures, self._reports, report_channel
+        )
         pipeline = Pipeline(self._outbox, notifier, self._clock, budget, reach=self._reach)
         self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
 
@@ -155,12 +174,23 @@ class SlackRole:
             day=self._day,
             seen=self._seen,
             lag=self.lag,
+            load_tests=self._load_tests,
+            traffic=self._traffic,
         )
         register(app, seat, channel.id)
         self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
         self._listening = asyncio.create_task(self._connection.run(), name="slack connection")
+
+    async def file(self, name: str, png: bytes, title: str, alt_text: str, since: float, *, may_be_there: bool) -> str:
+        """Implements opsbot.utilisation.reporter.Files.
+
+        Raises: UploadError; DeliveryError before the start.
+        """
+        if self._files is None:
+            raise DeliveryError("Slack is not started yet")
+        return await self._files.file(name, png, title, alt_text, since, may_be_there=may_be_there)
 
     async def stop(self) -> None:
         """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""

@@ -15,6 +15,8 @@ from opsbot.slack.quotes import Quotes
 from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
+from opsbot.utilisation.commands import LoadTestCommands
+from opsbot.utilisation.report import Report
 from opsbot.vitals.day import FleetDay
 from opsbot.vitals.vitals import Fleet
 
@@ -44,6 +46,8 @@ class Seat:
         lag: how far behind Slack is with what must be said; called in a thread.
         fleet: reads what every cluster does now; None where nothing does.
         day: reads the fleet's day.
+        load_tests: what their buttons call; None where none are announced.
+        traffic: where requests come from, in sentences and rows; None where nothing reads it.
         quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
@@ -58,4 +62,6 @@ class Seat:
     acts: ActCommands | None = None
     fleet: FleetReader | None = None
     day: Callable[[], Awaitable[FleetDay | None]] | None = None
+    load_tests: LoadTestCommands | None = None
+    traffic: Callable[[], Awaitable[Report]] | None = None
     quotes: Quotes = field(default_factory=Quotes)
