@@ -232,7 +232,6 @@ class Core:
         self._schedule = AsyncIOScheduler(timezone="UTC")
         self._schedule.add_job(self._reload, "interval", seconds=RELOAD_EVERY_S, max_instances=1, coalesce=True)
         self._schedule.add_job(self._review, "interval", seconds=REVIEW_EVERY_S, max_instances=1, coalesce=True)
-        self._schedule.add_job(self._tell_load, "interval", seconds=TELL_EVERY_S, max_instances=1, coalesce=True)
         self._schedule.add_job(self._forget, "interval", seconds=FORGET_EVERY_S, max_instances=1, coalesce=True)
 
     async def run(self) -> None:
@@ -257,6 +256,8 @@ class Core:
             stack.callback(self._schedule.shutdown, wait=False)
             measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
             stack.callback(measuring.cancel)
+            telling = asyncio.create_task(self._tell_load(), name="reports")
+            stack.push_async_callback(_cancelled, telling)
             self._start_heartbeat(stack)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
@@ -328,11 +329,17 @@ class Core:
         self._num_reviews += is_done
 
     async def _tell_load(self) -> None:
-        for look in (self._told.reporter.look, self._told.around.look):
-            try:
-                await look()
-            except OpsbotError as error:
-                logger.error("what is told of the load is looked at again in %d s: %s", TELL_EVERY_S, error)
+        """A loop of its own: numbers and charts take their time, and nothing waits for them."""
+        while True:
+            for look in (self._told.reporter.look, self._told.around.look):
+                try:
+                    await look()
+                except OpsbotError as error:
+                    logger.error("what is told of the load is looked at again in %d s: %s", TELL_EVERY_S, error)
+                except Exception:
+                    # What is told of the load must not end for one bad report.
+                    logger.exception("what is told of the load failed; looking again in %d s", TELL_EVERY_S)
+            await asyncio.sleep(TELL_EVERY_S)
 
     async def _forget(self) -> None:
         await asyncio.to_thread(self._incidents.forget_alerts, self._clock.now() - ALERTS_KEPT_S)

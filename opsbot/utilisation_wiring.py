@@ -200,7 +200,15 @@ def told_parts(
 
     async def load(cluster: str) -> Load | None:
         day = await vitals.fleet_pictures.day(clock.now(), (cluster,))
-        return None if day is None else next((one for one in day.loads if one.cluster == cluster), None)
+        found = None if day is None else next((one for one in day.loads if one.cluster == cluster), None)
+        if found is not None and found.tokens_per_min is not None:
+            return found
+        # Without a day's readings, as it is now: at low load that makes capacity seem smaller than it is.
+        now = (await vitals.reader.fleet()).clusters.get(cluster)
+        if now is None or now.tokens_per_min is None:
+            return None
+        able = now.tokens_per_min / now.used_ratio if now.used_ratio else None
+        return Load(cluster, "", now.tokens_per_min, now.used_ratio, now.bound, able)
 
     kept = LoadTests(tests, load, vitals.reader.fleet, around, given.zone, given.load_test_grace, clock, wake)
     return Told(

@@ -82,7 +82,7 @@ async def traffic(seat: Seat, typed: Typed) -> Answer:
         return NO_NUMBERS
     report = await seat.traffic()
     parts = [f"*{literal(report.title)}*", *(escape(line) for line in report.lines)]
-    return "\n".join([*parts, table(report.rows)] if report.rows else parts)
+    return "\n".join([*parts, table(report.rows, report.columns)] if report.rows else parts)
 
 
 async def on_call(seat: Seat, typed: Typed) -> Answer:

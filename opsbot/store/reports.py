@@ -36,7 +36,7 @@ class ReportRepository:
     def begin_at(self, kind: ReportKind, slot: float, now: float) -> None:
         """Slots up to *slot* are no matter: nobody was to tell them."""
         key = f"{kind}:from:{round(slot)}"
-        body: dict[str, Any] = {"title": "", "lines": [], "rows": [], "notes": [], "facts": {}}
+        body: dict[str, Any] = {"title": "", "lines": [], "rows": [], "columns": ["", ""], "notes": [], "facts": {}}
         values = {"key": key, "kind": kind, "slot": slot, "made_at": now, "body": body, "is_told": True}
         with self._database.write() as connection:
             insert_new(connection, schema.report, values)
@@ -48,6 +48,7 @@ class ReportRepository:
             "title": report.title,
             "lines": list(report.lines),
             "rows": [[row.name, row.amount, row.share] for row in report.rows],
+            "columns": list(report.columns),
             "notes": list(report.notes),
             "facts": report.facts,
             "picture": None if picture is None else [picture.alt_text, picture.title],
@@ -152,6 +153,7 @@ def _to_report(row: DbRow[Any]) -> Report:
         title=body["title"],
         lines=tuple(body["lines"]),
         rows=tuple(Row(*one) for one in body["rows"]),
+        columns=tuple(body["columns"]),
         notes=tuple(body["notes"]),
         facts=body["facts"],
         picture=picture,

@@ -44,6 +44,8 @@ def _carried(expected: Expected, cluster: str) -> str:
 def _breach(expected: Expected, cluster: str) -> str:
     if expected.used_ratio is None or expected.most_requests_per_s is None:
         return ""
+    if expected.most_requests_per_s <= 0:
+        return f"{cluster} is full already: callers will wait longer from the first minute on."
     most = f"{expected.most_requests_per_s:.3g} such requests a second"
     if expected.used_ratio >= 1:
         return f"That is more than it can from the first minute on, and callers will wait: {most} fill it."

@@ -71,7 +71,7 @@ def draw_load_test(test: LoadTest, points: Points, theme: Theme) -> bytes:
     write(figure, 0.02, 1 - 0.52 / HEIGHT_IN, note, size=PLAIN, color=palette.soft)
     axes = figure.add_axes((0.12, 0.13, 0.85, 0.62))
     plain(axes, palette)
-    begin_s, end_s = points[0][0], points[-1][0]
+    begin_s, end_s = points[0][0], max(points[-1][0], test.closed_at or 0.0)
     times, values = connected(points, 3 * LEAST_STEP_S + (end_s - begin_s) / NUM_STEPS * 2)
     axes.axvspan(max(begin_s, test.announced_at), end_s, color=palette.mark, alpha=0.12, linewidth=0)
     axes.fill_between(times, values, color=palette.line, alpha=0.15, linewidth=0)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from opsbot.capacity.text import percent, quantity
+from opsbot.capacity.text import ahead, percent, quantity
 from opsbot.utilisation.expected import expected_lines
 from opsbot.utilisation.load_test import LoadTest, Size
-from opsbot.utilisation.moment import moment
+from opsbot.utilisation.moment import moment, zone_name
 
+ARRIVED = 0.05
+"""Of what a test adds at most, so much must be seen of it."""
 TOLERANCE = 1.1
 """What was expected is an upper limit; what is a tenth above it is still called within it."""
 
@@ -38,13 +40,17 @@ def title(test: LoadTest) -> str:
 
 def standing(test: LoadTest, now: float, zone: ZoneInfo) -> str:
     """Whether it is under way, and until when; or when it ended. Who did so is the channel's to say."""
+    name = zone_name(zone, test.ends_at)
     if test.closed_at is not None:
-        ran = max(0.0, test.closed_at - test.announced_at) / 60
-        return f"From {moment(test.announced_at, now, zone)} to {moment(test.closed_at, now, zone)}, {ran:.0f} min."
+        number, unit = ahead(max(0.0, test.closed_at - test.announced_at))
+        since, until = (moment(at, test.closed_at, zone) for at in (test.announced_at, test.closed_at))
+        return f"From {since} to {until} {name}, {number:.0f} {unit}."
     if now <= test.ends_at:
-        return f"Under way since {moment(test.announced_at, now, zone)}, until {moment(test.ends_at, now, zone)}."
+        since, until = moment(test.announced_at, now, zone), moment(test.ends_at, now, zone)
+        return f"Under way since {since}, until {until} {name}."
     closes = moment(test.ends_at + test.grace_s, now, zone)
-    return f"It should have ended at {moment(test.ends_at, now, zone)}. If nobody closes it, it is closed at {closes}."
+    ends = moment(test.ends_at, now, zone)
+    return f"It should have ended at {ends} {name}. If nobody closes it, it is closed at {closes}."
 
 
 def ending(test: LoadTest) -> str:
@@ -106,6 +112,9 @@ def verdict(test: LoadTest) -> str:
         return f"It did not stay within what was expected: {'; '.join(beyond)}."
     if expected.total is None or seen.tokens_per_min is None:
         return "Whether that is within what was expected cannot be told: too little is known."
+    if expected.before is not None and seen.tokens_per_min < expected.before + ARRIVED * (expected.added or 0.0):
+        before = quantity(expected.before)
+        return f"{test.cluster} carried no more than before ({before} tok/min): the load did not arrive there."
     return f"It stayed within what was expected ({quantity(expected.total)} tok/min at most)."
 
 
@@ -118,7 +127,9 @@ def lines(test: LoadTest, now: float, zone: ZoneInfo) -> Sequence[str]:
     else:
         found += [verdict(test), count_words(test), measured_words(test)]
         found += [f"Said of it: {test.said.rstrip('.')}." if test.said else ""]
-        found += [standing(test, now, zone), *expected_lines(test.expected, test.cluster)]
+        found.append(standing(test, now, zone))
+        found += [f"Expected: {line}" for line in expected_lines(test.expected, test.cluster)[:1]]
+        found += [f"Hoped for: {test.expected.words.rstrip('.')}." if test.expected.words else ""]
     if test.reason:
         found.append(f"Why: {test.reason.rstrip('.')}.")
     return [line for line in found if line]
@@ -128,12 +139,8 @@ def remark(test: LoadTest, zone: ZoneInfo) -> str:
     """For incidents of its cluster while it is open."""
     return (
         f"A load test of {size_words(test.size)} is under way on {test.cluster}, by {test.by}, "
-        f"until {moment(test.ends_at, test.announced_at, zone)} ({_zone(zone)})"
+        f"until {moment(test.ends_at, test.announced_at, zone)} {zone_name(zone, test.ends_at)}"
     )
-
-
-def _zone(zone: ZoneInfo) -> str:
-    return zone.key
 
 
 def _seconds(value: float | None) -> str:

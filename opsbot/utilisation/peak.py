@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from opsbot.capacity.text import percent, quantity
 from opsbot.chart.picture import Picture
-from opsbot.utilisation.moment import day_of
-from opsbot.utilisation.post import missing_words, peak_words, zone_words
+from opsbot.utilisation.moment import day_of, moment
+from opsbot.utilisation.post import missing_words, zone_words
 from opsbot.utilisation.report import Report, key_of
 from opsbot.vitals.day import FleetDay
 
@@ -42,7 +42,7 @@ def daily_peak(
         made_at=day.at,
         title=f"Peak on {day_of(peak.at, zone)}: {quantity(peak.tokens_per_min)} tokens a minute{share}",
         lines=(
-            f"In the {day.span} before this post the most was {peak_words(peak, day.at, zone)}.",
+            f"At {moment(peak.at, day.at, zone)}, the most of the last {day.span}; {peak.cluster} carried most of it.",
             f"{_against(peak.tokens_per_min, before, 'the day before')} "
             f"{_against(peak.tokens_per_min, last_week, 'a week before')}",
             *leases,

@@ -42,6 +42,7 @@ def utilisation_post(
         title=title,
         lines=tuple(lines),
         rows=load_rows(day.loads) if len(day.loads) > 1 else (),
+        columns=("tok/min", "full"),
         notes=(*missing_words(day), *notes, zone_words(zone, day.at)),
         facts=facts,
         picture=picture,
@@ -91,7 +92,7 @@ def lease_words(fleet: Fleet | None) -> str:
     unknown = [name for name, one in fleet.clusters.items() if one.leases is None]
     if unknown:
         return f"What is in force is not known of {', '.join(unknown[:MOST_NAMED])}."
-    return "No emergency setting is in force."
+    return "No emergency setting is in force now."
 
 
 def zone_words(zone: ZoneInfo, at: float) -> str:

@@ -29,6 +29,7 @@ class Report:
         title: one line, what a notification shows.
         lines: plain sentences, the first one matters most.
         rows: a table under them.
+        columns: what its two words behind the name are.
         notes: what was left out, missed, or not known.
         facts: numbers that later reports compare with.
     """
@@ -40,6 +41,7 @@ class Report:
     title: str
     lines: tuple[str, ...]
     rows: tuple[Row, ...] = ()
+    columns: tuple[str, str] = ("", "")
     notes: tuple[str, ...] = ()
     facts: dict[str, float] = field(default_factory=dict)
     picture: Picture | None = None

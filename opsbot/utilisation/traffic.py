@@ -72,6 +72,7 @@ def by_country(
         title=title,
         lines=tuple(lines),
         rows=rows,
+        columns=("req/min", "share"),
         notes=tuple(notes),
         facts=dict(list(counts.items())[:80]),
         picture=picture if rows else None,

@@ -36,7 +36,7 @@ MOST_TOLD_ROWS = 8
 
 def report_message(report: Report) -> Message:
     """The post; its text alone says everything that the blocks and the picture do."""
-    told = [report.title, *report.lines, *(_told(report.rows)), *report.notes]
+    told = [report.title, *report.lines, *_told(report.rows, report.columns[0]), *report.notes]
     blocks: list[Block] = [
         _header("title", report.key, report.title),
         SectionBlock(block_id=block_id("lines", report.key), text=mrkdwn(_section(report.lines))),
@@ -44,7 +44,9 @@ def report_message(report: Report) -> Message:
     if report.file_id is not None and report.picture is not None:
         blocks.append(_image(report.key, report.file_id, report.picture.alt_text, report.picture.title))
     if report.rows:
-        blocks.append(SectionBlock(block_id=block_id("rows", report.key), text=mrkdwn(table(report.rows))))
+        blocks.append(
+            SectionBlock(block_id=block_id("rows", report.key), text=mrkdwn(table(report.rows, report.columns)))
+        )
     if report.notes:
         blocks.append(
             ContextBlock(block_id=block_id("notes", report.key), elements=[mrkdwn(_section(report.notes, " "))])
@@ -70,9 +72,9 @@ def load_test_message(test: LoadTest, now: float, zone: ZoneInfo) -> Message:
     return Message(text, tuple(blocks), test.file_id)
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], columns: tuple[str, str]) -> str:
     """In fixed width, narrower than a phone."""
-    made = []
+    made = [f"{'':<{NAME_CHARS}} {columns[0]:>10} {columns[1]:>8}"]
     for row in rows:
         # Backticks would end the table.
         name = plain(row.name, 60).replace("`", "'")
@@ -89,8 +91,8 @@ def _who(test: LoadTest) -> str:
     return f"{by}:"
 
 
-def _told(rows: Sequence[Row]) -> Sequence[str]:
-    shown = [f"{row.name}: {row.amount}{f', {row.share}' if row.share else ''}" for row in rows[:MOST_TOLD_ROWS]]
+def _told(rows: Sequence[Row], unit: str) -> Sequence[str]:
+    shown = [f"{row.name}: {row.amount} {unit}{f', {row.share}' if row.share else ''}" for row in rows[:MOST_TOLD_ROWS]]
     more = f" … and {len(rows) - MOST_TOLD_ROWS} more" if len(rows) > MOST_TOLD_ROWS else ""
     return [f"{'; '.join(shown)}{more}"] if shown else []
 

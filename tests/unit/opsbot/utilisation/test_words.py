@@ -104,7 +104,7 @@ def test_the_peak_is_told_against_the_day_and_the_week_before() -> None:
     report = daily_peak(day(), None, ["In force at the peak: batch_limit on eu-1."], NOW, UTC)
     assert report.title == "Peak on Mon 21 Sep: 1.21M tokens a minute, 81% of capacity"
     assert report.lines == (
-        "In the 24 hours before this post the most was 1.21M tok/min at 10:20, 81% of capacity, most on eu-1.",
+        "At 10:20, the most of the last 24 hours; eu-1 carried most of it.",
         "10% more than the day before (1.1M). What a week before had is not known.",
         "In force at the peak: batch_limit on eu-1.",
     )
@@ -118,7 +118,7 @@ def test_what_is_in_force_is_named_or_said_to_be_unknown() -> None:
     held = Fleet(NOW, {"eu-1": Vitals("eu-1", leases=(lease,)), "eu-2": Vitals("eu-2", leases=None)})
     assert lease_words(held) == "In force now: eu-1: batch_limit 8 by r-3fa2c1, 10 min left."
     assert lease_words(Fleet(NOW, {"eu-2": Vitals("eu-2")})) == "What is in force is not known of eu-2."
-    assert lease_words(Fleet(NOW, {"eu-2": Vitals("eu-2", leases=())})) == "No emergency setting is in force."
+    assert lease_words(Fleet(NOW, {"eu-2": Vitals("eu-2", leases=())})) == "No emergency setting is in force now."
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ def test_a_load_test_under_way_says_until_when_and_what_to_expect() -> None:
     test = load_test()
     assert title(test) == "Load test 3 on eu-1: 40 requests a second"
     assert lines(test, NOW + 60, UTC) == [
-        "Under way since 14:20, until 14:30.",
+        "Under way since 14:20, until 14:30 UTC.",
         "eu-1 goes from 80k to at most 272k tok/min, 68% of what it can.",
         "It would be full at 66.7 such requests a second.",
         "Who asked for it expects: the first token stays under 2 s.",
     ]
     assert standing(test, NOW + 601, UTC) == (
-        "It should have ended at 14:30. If nobody closes it, it is closed at 14:40."
+        "It should have ended at 14:30 UTC. If nobody closes it, it is closed at 14:40."
     )
 
 
@@ -202,6 +202,7 @@ def test_a_load_test_under_way_says_until_when_and_what_to_expect() -> None:
             "It did not stay within what was expected: 10 requests were turned away.",
         ),
         (None, Measured(400_000.0), "It did not stay within what was expected: 400k tok/min, not 272k."),
+        (None, Measured(81_000.0), "eu-1 carried no more than before (80k tok/min): the load did not arrive there."),
         (None, Measured(), "Whether that is within what was expected cannot be told: too little is known."),
     ],
 )  # fmt: skip
