@@ -32,7 +32,7 @@ from bench.alert_storm import storm, webhook
 from bench.breach import until_ready
 from bench.watch import process
 from opsbot.demo.processes import free_port
-from opsbot.notify.budget import EDIT_INTERVAL_S
+from opsbot.notify.budget import EDIT_INTERVAL_S, MESSAGE_EDIT_BURST
 from serving_stub.roofline.calibrate import processor
 
 API, ANNA, BEN, PAGE = "bench-token", "anna-token", "ben-token", "page-token"
@@ -166,18 +166,14 @@ def labels_of(number: int) -> Mapping[str, str]:
     return {"alertname": f"Bench{number}", "cluster": f"eu-{number}", "severity": "critical"}
 
 
-def says(incident_id: str, *words: str) -> Callable[[Json], bool]:
-    """Whether a message is an incident's and says that."""
+def shows(incident_id: str, *words: str) -> Callable[[Json], bool]:
+    """Whether a message is an incident's own and has these words anywhere."""
 
     def is_it(message: Json) -> bool:
-        text = str(message.get("text", ""))
-        return f" {incident_id} " in text and all(word in text for word in words) and "thread_ts" not in _reply(message)
+        key = ((message.get("metadata") or {}).get("event_payload") or {}).get("key")
+        return key == f"incident:{incident_id}" and all(word in json.dumps(message) for word in words)
 
     return is_it
-
-
-def _reply(message: Json) -> Json:
-    return message if message.get("thread_ts") not in (None, message["ts"]) else {}
 
 
 async def shown(bench: Bench, count: int) -> tuple[list[float], list[float]]:
@@ -186,11 +182,11 @@ async def shown(bench: Bench, count: int) -> tuple[list[float], list[float]]:
     for number in range(1, count + 1):
         began = time.perf_counter()
         await bench.alert([labels_of(number)])
-        posted.append(await bench.live.first(says(f"INC-{number}", "open"), began))
+        posted.append(await bench.live.first(shows(f"INC-{number}"), began))
         await asyncio.sleep(APART_S)
         began = time.perf_counter()
         await bench.acknowledge(f"INC-{number}", ANNA)
-        edited.append(await bench.live.first(says(f"INC-{number}", "acknowledged"), began))
+        edited.append(await bench.live.first(shows(f"INC-{number}", "cli:anna"), began))
         await asyncio.sleep(APART_S)
     return posted, edited
 
@@ -203,7 +199,7 @@ async def changes(bench: Bench, incident_id: str, count: int, over_s: float) -> 
         await asyncio.sleep(max(0.0, began + (number + 1) * over_s / count - time.perf_counter()))
     lasted_s = time.perf_counter() - began
     await asyncio.sleep(2 * EDIT_INTERVAL_S)
-    edits = [message for at, message in bench.live.messages if at >= began and says(incident_id)(message)]
+    edits = [message for at, message in bench.live.messages if at >= began and shows(incident_id)(message)]
     # Each reply in the thread makes the page show the first message anew; an edit has a time of its own.
     times = {message["edited"]["ts"] for message in edits if message.get("edited")}
     last = json.dumps(edits[-1]) if edits else ""
@@ -251,7 +247,7 @@ async def run(count: int, num_changes: int, over_s: float, seed: int) -> bool:
     click.echo(line("an acknowledgement to the edited message on the page", edited))
     click.echo(line("a slash command to its acknowledgement, idle", idle))
     click.echo(line("a slash command to its acknowledgement, in the storm", busy))
-    allowed = math.floor(lasted_s / EDIT_INTERVAL_S) + 2
+    allowed = math.floor((lasted_s + 1) / EDIT_INTERVAL_S) + MESSAGE_EDIT_BURST
     click.echo(
         f"\n{num_changes} changes of one incident in {lasted_s:.1f} s: {num_edits} edits, {allowed} allowed; "
         f"the last change is {'' if is_last else 'NOT '}shown"

@@ -77,7 +77,19 @@ class ActState:
             raise ConfigError(
                 f"the batch limit of {act.cluster} is {knob.in_force} already, and not less than {wanted}"
             )
+        if wanted > knob.in_force:
+            await self._is_not_hidden(act.cluster, wanted)
         return wanted
+
+    async def _is_not_hidden(self, cluster: str, wanted: int) -> None:
+        """Refuse a limit that would lie above somebody else's: of several the smallest is in force."""
+        own = f"run:{RUNBOOKS['batch']}:"
+        for lease in await self.control.leases_in_force(cluster, knob=KNOBS["batch"]):
+            if isinstance(lease.value, int) and lease.value < wanted and not lease.owner.startswith(own):
+                raise ConfigError(
+                    f"a batch limit of {wanted} would change nothing on {cluster}: the smallest is in force, and that "
+                    f"is {self._holder(lease)}"
+                )
 
     async def words(self, act: Act, mine: Sequence[RunView]) -> str:
         """What is in force, its range, who holds it, and what to type."""

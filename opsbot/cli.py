@@ -70,7 +70,13 @@ COMMANDS: Mapping[str, LazyCommand] = {
     "retry": LazyCommand(
         "run_command:retry", "Repeat RUN, which is over, holds, or needs a person: same runbook as it was, same inputs."
     ),
-    "approve": LazyCommand("run_control_command:approve", "Grant APPROVAL_ID with your personal token."),
+    "preview": LazyCommand(
+        "preview_command:preview",
+        "Say what VERB would do to REFERENCE now, step by step, with what is in force; change nothing.",
+    ),
+    "approve": LazyCommand(
+        "run_control_command:approve", "Grant APPROVAL_ID (or what a RUN asks) with your personal token."
+    ),
     "refuse": LazyCommand(
         "run_control_command:refuse", "Refuse APPROVAL_ID with your personal token; nothing is changed."
     ),

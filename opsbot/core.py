@@ -34,6 +34,8 @@ from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging, PagingStore
 from opsbot.people import Person, person_for
+from opsbot.preview_rows import Sight
+from opsbot.read_only import ReadOnlyTransport
 from opsbot.readiness import WriteProbe
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.executor import Executor, ExecutorSettings
@@ -104,13 +106,13 @@ class Core:
         self._escalations = stores.escalations
         self._inbound = InboundRepository(database)
 
-        self._control = ControlClient(
-            {
-                target.cluster: ServingTarget(target.url, secrets.control_tokens[target.cluster])
-                for target in settings.serving
-            },
-            fleet=ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None,
-        )
+        targets = {
+            target.cluster: ServingTarget(target.url, secrets.control_tokens[target.cluster])
+            for target in settings.serving
+        }
+        fleet = ServingTarget(settings.fleet.url, secrets.fleet_token) if settings.fleet else None
+        self._control = ControlClient(targets, fleet=fleet)
+        self._asking = ControlClient(targets, ReadOnlyTransport(), fleet=fleet)
         prober = asked_source(settings, secrets.prometheus_tokens, clock)
         plugins = load_plugins(settings.actions.plugins, clock)
         for problem in plugins.problems:
@@ -152,6 +154,7 @@ class Core:
             self._wake_slack,
             clock,
             tuple(target.cluster for target in settings.serving),
+            Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, lambda: self._roles),
         )
         self._vitals = vital_parts(settings, prober, self._control, clock)
         clusters = tuple(target.cluster for target in settings.serving)
@@ -206,6 +209,7 @@ class Core:
             acts=self._acts,
             fleet=self._vitals.reader,
             day=self._fleet_day,
+            draw_day=self._vitals.fleet_pictures.of_day,
             take=lambda key: self._inbound.take(SLACK, key, clock.now()),
             lag=lambda: lag_of(database, clock.now()),
             reports=reports_of(database, settings.utilisation, settings.slack.channel),
@@ -243,6 +247,7 @@ class Core:
         async with AsyncExitStack() as stack:
             stack.callback(self._database.close)
             stack.push_async_callback(self._control.close)
+            stack.push_async_callback(self._asking.close)
             await asyncio.to_thread(self._shelf.open)
             await asyncio.to_thread(self._rota.reload)
             stack.push_async_callback(self._executor.stop)

@@ -6,6 +6,7 @@ OpsbotError                 base; `retryable` and `retry_after_s` say whether tr
 ├── SourceError             a metrics source did not answer, or not with what was asked
 ├── ActionError             a change to the fleet failed; `outcome_unknown` when it may have happened
 ├── ApprovalError           an approval or refusal cannot be accepted
+│   └── MissingRole         the person has none of the roles that it takes (carries `roles`)
 ├── InvalidTransition       a state machine was asked for a step it does not have
 ├── NotFoundError           no incident, run, approval … with that id
 └── NotifyError             a message could not be delivered
@@ -59,6 +60,19 @@ class ActionError(OpsbotError):
 
 class ApprovalError(OpsbotError):
     """An approval or refusal cannot be accepted: expired, already decided, or the person lacks the right."""
+
+
+class MissingRole(ApprovalError):
+    """The person has none of the roles that it takes; whoever has one of *roles* may do it instead.
+
+    Args:
+        what: the sentence without where roles are given, for whoever says who may.
+    """
+
+    def __init__(self, what: str, roles: tuple[str, ...]) -> None:
+        super().__init__(f"{what}. Roles are given in opsbot.yaml under `people`")
+        self.what = what
+        self.roles = roles
 
 
 class InvalidTransition(OpsbotError):

@@ -7,22 +7,25 @@ from pathlib import Path
 import click
 
 from opsbot.command_options import CONFIG_OPTION
+from opsbot.preview_command import YES_OPTION
 from opsbot.run_options import client_of, say
 
 
 @click.command("stop-all")
 @click.argument("reason")
+@YES_OPTION
 @CONFIG_OPTION
-def stop_all(reason: str, config_path: Path) -> None:
+def stop_all(reason: str, yes: bool, config_path: Path) -> None:
     """Let no run change anything by itself until `opsbot go-on`; commanders only."""
-    say(config_path, "POST", "/api/v1/halt", {"reason": reason})
+    say(config_path, "POST", "/api/v1/halt", {"reason": reason}, asked={"verb": "stop_all"}, yes=yes)
 
 
 @click.command("go-on")
+@YES_OPTION
 @CONFIG_OPTION
-def go_on(config_path: Path) -> None:
+def go_on(yes: bool, config_path: Path) -> None:
     """Lift what `opsbot stop-all` has set; commanders only."""
-    say(config_path, "DELETE", "/api/v1/halt")
+    say(config_path, "DELETE", "/api/v1/halt", asked={"verb": "go_on"}, yes=yes)
 
 
 @click.command()

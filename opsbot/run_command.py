@@ -12,6 +12,7 @@ from uuid import uuid4
 import click
 
 from opsbot.command_options import CONFIG_OPTION
+from opsbot.preview_command import is_wanted
 from opsbot.run_options import client_of, path_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ FIRST_TRIES = 3
 @click.option("--incident", default=None, metavar="INC-1", help="Run it for this incident instead of one of its own.")
 @click.option("--wait", is_flag=True, help="Follow the steps until it holds or ends; exit 1 unless it went well.")
 @click.option("--standalone", is_flag=True, help="Run it here to its end, durably, without a bot.")
-@click.option("--yes", is_flag=True, help="With --standalone: approve whatever you may approve.")
+@click.option(
+    "--yes", is_flag=True, help="Do not ask at the terminal; with --standalone: approve whatever you may approve."
+)
 @click.option(
     "--hold",
     "hold",
@@ -49,12 +52,15 @@ def run(
     config_path: Path,
 ) -> None:
     """Start RUNBOOK by hand; prints the run's name at once."""
-    inputs = dict(_pair(text) for text in given)
+    inputs = dict(pair(text) for text in given)
     if standalone:
         sys.exit(_alone(runbook, cluster, inputs, yes, hold, config_path))
     # Made here, so that asking again after an answer that was lost is still one run.
     body = {"runbook": runbook, "cluster": cluster, "inputs": inputs, "incident": incident, "request_id": uuid4().hex}
     with client_of(config_path) as client:
+        asked = {"verb": "start", **{name: one for name, one in body.items() if name != "request_id"}}
+        if not is_wanted(client, asked, yes):
+            return
         answer = _asked(client, body)
         click.echo(answer["message"])
         if wait:
@@ -152,7 +158,8 @@ def _asked(client: CoreClient, body: dict[str, Any]) -> Mapping[str, Any]:
     raise AssertionError("the last try answers or raises")
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
+    """`NAME=VALUE` of `--set`; raises ConfigError."""
     from opsbot.errors import ConfigError
 
     name, separator, value = text.partition("=")

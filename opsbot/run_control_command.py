@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from opsbot.command_options import CONFIG_OPTION
+from opsbot.preview_command import YES_OPTION
 from opsbot.run_options import path_of, say
 
 
@@ -16,11 +17,13 @@ from opsbot.run_options import path_of, say
 @click.option(
     "--glass", default=None, metavar="REASON", help="Approve alone, whatever it asks for; commanders only, and loud."
 )
+@YES_OPTION
 @CONFIG_OPTION
-def approve(approval_id: str, is_refused: bool, glass: str | None, config_path: Path) -> None:
-    """Grant APPROVAL_ID with your personal token."""
+def approve(approval_id: str, is_refused: bool, glass: str | None, yes: bool, config_path: Path) -> None:
+    """Grant APPROVAL_ID (or what a RUN asks) with your personal token."""
     body: dict[str, object] = {"decision": "refuse" if is_refused else "grant", "glass_reason": glass}
-    say(config_path, "POST", path_of("approvals", approval_id), body)
+    asked = None if is_refused else {"verb": "approve" if glass is None else "glass", "reference": approval_id}
+    say(config_path, "POST", path_of("approvals", approval_id), body, asked=asked, yes=yes)
 
 
 @click.command()
@@ -33,19 +36,23 @@ def refuse(approval_id: str, config_path: Path) -> None:
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
+@YES_OPTION
 @CONFIG_OPTION
-def undo(run_id: str, config_path: Path) -> None:
+def undo(run_id: str, yes: bool, config_path: Path) -> None:
     """Take back what RUN has changed, with your personal token."""
-    say(config_path, "POST", path_of("runs", run_id, "undo"))
+    asked = {"verb": "undo", "reference": run_id}
+    say(config_path, "POST", path_of("runs", run_id, "undo"), asked=asked, yes=yes)
 
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.argument("reason")
+@YES_OPTION
 @CONFIG_OPTION
-def cancel(run_id: str, reason: str, config_path: Path) -> None:
+def cancel(run_id: str, reason: str, yes: bool, config_path: Path) -> None:
     """Let RUN make no further step, and take back what it has set."""
-    say(config_path, "POST", path_of("runs", run_id, "cancel"), {"reason": reason})
+    asked = {"verb": "cancel", "reference": run_id}
+    say(config_path, "POST", path_of("runs", run_id, "cancel"), {"reason": reason}, asked=asked, yes=yes)
 
 
 @click.command()

@@ -17,10 +17,13 @@ from opsbot.halt_desk import HaltDesk
 from opsbot.incident.handle import handle_of
 from opsbot.incident.view import RunView
 from opsbot.people import Person
+from opsbot.preview_desk import PreviewDesk
+from opsbot.preview_rows import Sight
 from opsbot.rights import require
 from opsbot.runbook.commands import RunAnswer, RunRequest
 from opsbot.runbook.given import checked_inputs
 from opsbot.runbook.model import Runbook
+from opsbot.runbook.preview import Ask, Preview
 from opsbot.runbook.run import RUN_TRANSITIONS, Run, RunState, StepState
 from opsbot.store.approvals import mention
 from opsbot.store.repositories import Repositories
@@ -37,6 +40,7 @@ class RunDesk(ConsentDesk, HaltDesk):
     Args:
         runbooks: those in force.
         clusters: every cluster that opsbot.yaml names; empty if that is not known.
+        sight: whom looks ahead ask; without it no value of now can be told.
     """
 
     def __init__(
@@ -47,9 +51,21 @@ class RunDesk(ConsentDesk, HaltDesk):
         wake_outbox: Callable[[], None],
         clock: Clock,
         clusters: Sequence[str] = (),
+        sight: Sight | None = None,
     ) -> None:
         super().__init__(DeskTools(repositories, executor, wake_outbox, clock, tuple(clusters)))
         self._runbooks = runbooks
+        self._sight = sight or Sight()
+        self._previews = PreviewDesk(self._tools, self._sight, self._runbook, self._check_target)
+
+    async def preview(self, ask: Ask, person: Person) -> Preview:
+        """What would happen if *person* did it now; changes nothing."""
+        return await self._previews.preview(ask, person)
+
+    def who_may(self, roles: Sequence[str]) -> tuple[str, ...]:
+        """Whoever has one of *roles*, by user id."""
+        everybody = self._sight.roles().items()
+        return tuple(sorted(user for user, has in everybody if any(Person(user, has).has(one) for one in roles)))  # type: ignore[arg-type]
 
     async def start(self, request: RunRequest, person: Person) -> RunAnswer:
         """Start a runbook by hand; with the same request id, once."""
@@ -57,11 +73,7 @@ class RunDesk(ConsentDesk, HaltDesk):
         if not _REQUEST_ID.match(request.request_id):
             raise ConfigError("a request id is 1 to 64 letters, digits, - and _")
         runbook = self._runbook(request.runbook_id)
-        if request.cluster:
-            self._tools.check_cluster(request.cluster)
-        elif request.incident_id is None and "alert.labels.cluster" in runbook.source_json:
-            known = ", ".join(self._tools.clusters) or "none is in opsbot.yaml"
-            raise ConfigError(f"{runbook.runbook_id} is about one cluster: say which (`--cluster`); there are: {known}")
+        self._check_target(runbook, request)
         labels = {"cluster": request.cluster} if request.cluster else {}
         pinned = RunbookToRun(runbook.runbook_id, runbook.name, runbook.revision, runbook.source_json)
         inputs = checked_inputs(runbook, request.inputs)
@@ -186,6 +198,13 @@ class RunDesk(ConsentDesk, HaltDesk):
                 f"{runbook_id} says `enabled: false` and is never started; its owner is {found.owner}"
             )
         return found
+
+    def _check_target(self, runbook: Runbook, request: RunRequest) -> None:
+        if request.cluster:
+            self._tools.check_cluster(request.cluster)
+        elif request.incident_id is None and "alert.labels.cluster" in runbook.source_json:
+            known = ", ".join(self._tools.clusters) or "none is in opsbot.yaml"
+            raise ConfigError(f"{runbook.runbook_id} is about one cluster: say which (`--cluster`); there are: {known}")
 
     async def _find(self, run_id: str) -> Run:
         return await asyncio.to_thread(self._tools.stores.control.find, run_id)

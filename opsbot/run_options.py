@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -26,7 +27,22 @@ def path_of(kind: str, name: str, verb: str = "") -> str:
     return f"/api/v1/{kind}/{quote(name.strip(), safe=':')}" + (f"/{verb}" if verb else "")
 
 
-def say(config_path: Path, method: str, path: str, body: dict[str, object] | None = None) -> None:
-    """Do it in the person's name, and print the sentence that core answers."""
+def say(
+    config_path: Path,
+    method: str,
+    path: str,
+    body: dict[str, object] | None = None,
+    *,
+    asked: Mapping[str, object] | None = None,
+    yes: bool = True,
+) -> None:
+    """Do it in the person's name, and print the sentence that core answers.
+
+    Args:
+        asked: the look ahead to show first at a terminal, unless *yes*.
+    """
+    from opsbot.preview_command import is_wanted
+
     with client_of(config_path) as client:
-        click.echo(client.tell(method, path, body)["message"])
+        if asked is None or is_wanted(client, asked, yes):
+            click.echo(client.tell(method, path, body)["message"])

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from opsbot.action.control import FLEET, ControlClient, where
 from opsbot.action.control_answers import LeaseAnswer
 from opsbot.runbook.action import Action, ActionContext, Description, Facts, Outcome
+from opsbot.runbook.knob_turn import KnobTurn, knob_word, layers_word
 from opsbot.yamlfile import format_duration
 
 OnEnd = Literal["release", "ramp", "hold_unhealthy"]
@@ -130,6 +131,25 @@ class LeaseAction(Action[L]):
             f"{f'; now {now}' if now else ''}",
             undo,
         )
+
+    def in_force_after(self, arguments: L, prior: Facts) -> int | bool:
+        """Of a number or a switch: what is in force once it is done."""
+        value = self.value(arguments)
+        return value if isinstance(value, int) else True
+
+    def turns(self, arguments: L, prior: Facts) -> tuple[KnobTurn, ...]:
+        knob, count = f"{self.place(arguments)}/{self.knob}", int(prior.get("num_leases", 0))
+        if "in_force" not in prior:
+            return (KnobTurn(knob, layers_word(count), layers_word(count + 1)),)
+        return (KnobTurn(knob, knob_word(prior["in_force"]), knob_word(self.in_force_after(arguments, prior))),)
+
+    def turns_back(self, arguments: L, prior: Facts) -> tuple[KnobTurn, ...]:
+        knob, count = f"{self.place(arguments)}/{self.knob}", int(prior.get("num_leases", 0))
+        others = max(0, count - 1)
+        if "in_force" not in prior:
+            return (KnobTurn(knob, layers_word(count), layers_word(others)),)
+        back = knob_word(prior["base"]) if not others else f"what {beside(others).rpartition(' ')[0]} set to"
+        return (KnobTurn(knob, knob_word(prior["in_force"]), back),)
 
     async def act(self, arguments: L, context: ActionContext) -> Outcome:
         reason = f"DRILL: {context.reason}" if context.is_drill else context.reason

@@ -65,6 +65,9 @@ class _SetLimit(LeaseAction[M]):
     def undoes_to(self, prior: Facts) -> str:
         return f" to {int(prior['in_force'])}"
 
+    def in_force_after(self, arguments: M, prior: Facts) -> int:
+        return min(int(prior["in_force"]), arguments.limit)
+
     def will_do(self, arguments: M, prior: Facts) -> str:
         now = int(prior["in_force"])
         if now < arguments.limit:

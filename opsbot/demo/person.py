@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import httpx
 
 ON_CALL = "U0ONCALL"
 TIMEOUT_S = 10.0
+DIALOG_LOOK_S = 0.2
+DIALOG_TRIES = 50
 
 
 class PageVisitor:
@@ -24,7 +27,9 @@ class PageVisitor:
         await self._http.aclose()
 
     async def press(self, channel: str, label: str) -> bool:
-        """Press the newest button called *label* in *channel*; False when there is none, or nobody took the press.
+        """Press the newest button called *label* in *channel*, and the same in the dialog that it opens.
+
+        False when there is no such button, or nobody took the press.
 
         Raises: httpx.HTTPError.
         """
@@ -43,7 +48,19 @@ class PageVisitor:
                             "action": {"type": "button", "action_id": button["action_id"]},
                         },
                     )
-                    return bool(pressed.raise_for_status().json()["ok"])
+                    return bool(pressed.raise_for_status().json()["ok"]) and await self._submit(label)
+        return False
+
+    async def _submit(self, label: str) -> bool:
+        """Submit the dialog whose button is called *label*, once it shows its plan."""
+        for _ in range(DIALOG_TRIES):
+            stack = (await self._http.get("/ui/state")).raise_for_status().json()["views"].get(self._user) or []
+            if stack and (stack[-1].get("submit") or {}).get("text") == label:
+                sent = await self._http.post(
+                    "/ui/submit", json={"user": self._user, "view_id": stack[-1]["id"], "values": {}}
+                )
+                return bool(sent.raise_for_status().json()["ok"])
+            await asyncio.sleep(DIALOG_LOOK_S)
         return False
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 EDIT_INTERVAL_S = 1.0
-"""Edits of one message closer than this are merged: the later one shows the latest state anyway."""
+MESSAGE_EDIT_BURST = 2
+"""Edits of one message closer than that are merged: the later one shows the latest state anyway. Two may follow each
+other at once, so that what a person does just after the bot's own edit is shown without a wait."""
 POSTS_PER_S = 1.0
 """Slack, "Rate limits": chat.postMessage allows one message per second per channel, with short bursts."""
 POST_BURST = 10
@@ -31,6 +33,7 @@ KEPT_FOR_URGENT_EDITS = 5.0
 OTHER_BURST_S = 12.0
 """Other methods may burst by what they are allowed in so many seconds."""
 MOST_CHANNELS = 500
+MOST_MESSAGES = 1000
 MOST_OWED_S = 60.0
 
 
@@ -103,7 +106,7 @@ class Budget:
         self._all_posts = _Allowance(ALL_POSTS_PER_S, ALL_POSTS_BURST)
         self._edits = _Allowance(EDITS_PER_S, EDIT_BURST)
         self._others: dict[str, _Allowance] = {}
-        self._edited_at: dict[str, float] = {}
+        self._messages: OrderedDict[str, _Allowance] = OrderedDict()
         self._paused_until: dict[str, float] = {}
 
     def wait_s(self, call: Call, now: float) -> float:
@@ -111,7 +114,7 @@ class Budget:
         waits = [self._paused_until.get(_pause_key(call), 0.0) - now, 0.0]
         match call.lane:
             case Lane.EDIT:
-                waits.append(self._edited_at.get(call.key, now - EDIT_INTERVAL_S) + EDIT_INTERVAL_S - now)
+                waits.append(self._message(call.key).wait_s(now))
                 waits.append(self._edits.wait_s(now, 0.0 if call.is_urgent else KEPT_FOR_URGENT_EDITS))
             case Lane.PAGE:
                 waits.append(self._channel(call.place).pages.wait_s(now))
@@ -129,8 +132,7 @@ class Budget:
         match call.lane:
             case Lane.EDIT:
                 self._edits.spend()
-                self._edited_at[call.key] = now
-                self._forget(now)
+                self._message(call.key).spend()
             case Lane.PAGE | Lane.POST:
                 channel = self._channel(call.place)
                 # Slack counts both alike: replies wait while a storm is told.
@@ -170,6 +172,15 @@ class Budget:
             self._channels.popitem(last=False)
         return known
 
+    def _message(self, key: str) -> _Allowance:
+        known = self._messages.get(key)
+        if known is None:
+            known = self._messages[key] = _Allowance(1 / EDIT_INTERVAL_S, MESSAGE_EDIT_BURST)
+        self._messages.move_to_end(key)
+        if len(self._messages) > MOST_MESSAGES:
+            self._messages.popitem(last=False)
+        return known
+
     def _other(self, method: str) -> _Allowance | None:
         per_minute = self._per_minute.get(method)
         if per_minute is None:
@@ -178,10 +189,6 @@ class Budget:
             burst = max(1.0, per_minute * OTHER_BURST_S / 60.0)
             self._others[method] = _Allowance(per_minute / 60.0, burst)
         return self._others[method]
-
-    def _forget(self, now: float) -> None:
-        if len(self._edited_at) > 1000:
-            self._edited_at = {key: at for key, at in self._edited_at.items() if now - at < EDIT_INTERVAL_S}
 
 
 def _pause_key(call: Call) -> str:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from opsbot.errors import ActionError, ConfigError
 from opsbot.people import Role
+from opsbot.runbook.knob_turn import KnobTurn
 
 A = TypeVar("A", bound=BaseModel)
 Facts = Mapping[str, Any]
@@ -150,6 +151,14 @@ class Action(ABC, Generic[A]):
     def describe(self, arguments: A, prior: Facts, ttl_s: float | None) -> Description:
         """What `act` would do, for an approval."""
         return Description(f"{self.name}", "nothing to undo" if self.is_read_only else "there is no undo")
+
+    def turns(self, arguments: A, prior: Facts) -> tuple[KnobTurn, ...]:
+        """Each knob that `act` would turn, with its value now and after; empty where that has no short words."""
+        return ()
+
+    def turns_back(self, arguments: A, prior: Facts) -> tuple[KnobTurn, ...]:
+        """The same of a release, where *prior* was read while what it releases is in force."""
+        return ()
 
     async def find(self, arguments: A, idempotency_key: str) -> Outcome | None:
         """What an earlier act with that key did; None if it did not happen.

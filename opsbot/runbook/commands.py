@@ -5,12 +5,13 @@ One protocol, so that a right is checked and a timeline entry written in one pla
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from opsbot.incident.view import RunView
 from opsbot.people import Person
+from opsbot.runbook.preview import Ask, Preview
 from opsbot.runbook.store import Halt, KnobHold
 
 
@@ -49,6 +50,17 @@ class RunCommands(Protocol):
     Raises: NotFoundError; ApprovalError if the person lacks the role; InvalidTransition if it is not possible now;
         ConfigError for what was asked for wrongly.
     """
+
+    async def preview(self, ask: Ask, person: Person) -> Preview:
+        """What would happen if *person* did it now, with what is in force as servers say; changes nothing.
+
+        Raises: what doing it would raise, as far as that can be told without doing it.
+        """
+        ...
+
+    def who_may(self, roles: Sequence[str]) -> tuple[str, ...]:
+        """Whoever has one of *roles*, by user id, in alphabetical order."""
+        ...
 
     async def start(self, request: RunRequest, person: Person) -> RunAnswer:
         """Start a runbook by hand."""

@@ -65,9 +65,11 @@ class Calls:
         try:
             prior = await self.probes.ask(lambda: action.prior(arguments))
             description = action.describe(arguments, prior, step.lease_s)
+            turns = action.turns(arguments, prior)
         except OpsbotError as error:
             return Asked(replace(call, problem=f"the value before cannot be read: {error}"))
-        return Asked(replace(call, prior=dict(prior), will_do=description.will_do, undo=description.undo))
+        told = replace(call, prior=dict(prior), will_do=description.will_do, undo=description.undo, turns=turns)
+        return Asked(told)
 
     def _rendered(
         self, step: Step, action: Action[Any], names: Variables, known: Mapping[str, object]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from opsbot.runbook.knob_turn import KnobTurn
 from opsbot.runbook.model import OnVerifyFailed, Runbook
 
 Standing = Literal["acts", "skipped", "depends", "observes", "fails"]
@@ -26,6 +27,7 @@ class Call:
         unknown: of each other argument, what it depends on.
         prior: the value before, as the server says now; None if it was not asked or did not answer.
         will_do, undo: the action's own description; empty if it cannot be told.
+        turns: knobs with their value now and after.
         reading: what a step that only reads yields now.
         problem: why it could not be made; empty if it could.
     """
@@ -40,6 +42,7 @@ class Call:
     undo: str = ""
     reading: str = ""
     problem: str = ""
+    turns: tuple[KnobTurn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,10 +157,10 @@ class Endings:
         if incident.is_resolved:
             return await self._let_go(run, RunState.SUCCEEDED)
         until = (run.started_at or run.created_at) + self.max_hold_s
-        if (gives_back_at := held_until(run)) is not None:
-            if self.clock.now() >= gives_back_at:
-                return await self._hold_is_over(run)
-            until = min(until, gives_back_at)
+        gives_back_at = held_until(run)
+        if gives_back_at is not None and self.clock.now() >= gives_back_at:
+            return await self._give_back(run, RunState.SUCCEEDED, HOLD_IS_OVER)
+        until = until if gives_back_at is None else min(until, gives_back_at)
         if run.state is RunState.HOLDING and self.clock.now() >= until:
             return await self._give_to_person(run, "held for too long; it is no longer renewed and ends by itself")
         return self._standing(run.state, until if run.state is RunState.HOLDING else None)
@@ -209,12 +209,6 @@ class Endings:
                 return await self.look_after(run.run_id)
         return await self.look_after(run.run_id)
 
-    async def _hold_is_over(self, run: Run) -> Standing:
-        problems = await self.holdings.end(run, await self.holdings.leases(run.run_id), "released")
-        if problems:
-            return await self._give_to_person(run, "; ".join(problems))
-        return await self._end(run, RunState.SUCCEEDED, HOLD_IS_OVER)
-
     async def _end_without_leases(self, run: Run, ending: Ending, detail: str) -> Standing:
         match ending:
             case Ending.FAILED | Ending.LATE:
@@ -230,10 +224,13 @@ class Endings:
         runbook = pinned_runbook(run.runbook_json, run.revision)
         if runbook.on_resolve == "keep":
             return await self._end(run, state, "the incident has ended; what was set is kept until it expires")
+        return await self._give_back(run, state, "the incident has ended")
+
+    async def _give_back(self, run: Run, state: RunState, why: str) -> Standing:
         problems = await self.holdings.end(run, await self.holdings.leases(run.run_id), "released")
         if problems:
             return await self._give_to_person(run, "; ".join(problems))
-        return await self._end(run, state, "the incident has ended")
+        return await self._end(run, state, why)
 
     async def _take_back(self, run: Run, detail: str) -> Standing:
         problems = await self.holdings.end(run, await self.holdings.live(run.run_id), "undone")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsbot.errors import InvalidTransition
+from opsbot.slack.dialogs.subject import Subject, start_subject
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
@@ -20,6 +21,17 @@ async def handle(verb: str, typed: Typed, seat: Seat) -> Answer:
     answer = await acts_of(seat).carry_out(verb, typed.text, typed.person, typed.request_id)
     seat.wake()
     return as_typed_here(answer.message)
+
+
+async def shown_first(verb: str, typed: Typed, seat: Seat) -> Subject | None:
+    """The dialog that shows what the run would do, before it is started; None where no run would be.
+
+    Raises: what reading the words raises.
+    """
+    if verb not in VERBS:
+        return None
+    intention = await acts_of(seat).intend(verb, typed.text, typed.request_id)
+    return None if intention.request is None else start_subject(intention.request, typed.channel, typed.thread_ts)
 
 
 def acts_of(seat: Seat) -> ActCommands:

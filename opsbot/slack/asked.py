@@ -1,6 +1,7 @@
 """What a run asks of people, each as a text with its buttons: an approval, an announcement, an unknown outcome.
 
-Pure. Each text says what pressing does and how it is taken back; each press that changes something asks once more.
+Pure. Each text says what pressing does and how it is taken back; a dialog shows what a press
+would change before it is done.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from opsbot.incident.handle import PREFIX, digits_of
 from opsbot.incident.view import AnnouncementView, ApprovalView, IncidentView, RunView, StepView
 from opsbot.people import Person
 from opsbot.runbook.run import StepState
-from opsbot.slack.buttons import block_id, confirm, consequences
-from opsbot.slack.steps import MAX_DETAIL, MAX_NAME, MAX_SENTENCE, approval_text
-from opsbot.slack.text import clock_time, literal, mrkdwn, person, plain, shorten
+from opsbot.slack.buttons import block_id, confirm
+from opsbot.slack.steps import MAX_DETAIL, MAX_ESCAPED, MAX_NAME, MAX_SENTENCE, approval_text
+from opsbot.slack.text import clock_time, cut, literal, mrkdwn, person, plain, shorten
 
 APPROVE = "approval.grant"
 REFUSE = "approval.refuse"
@@ -80,7 +81,6 @@ def _approval(approval: ApprovalView) -> Question:
             action_id=APPROVE,
             value=approval.approval_id,
             style="primary",
-            confirm=confirm("Approve this step?", consequences(approval), "Approve", "Not yet"),
         ),
         ButtonElement(text="Refuse", action_id=REFUSE, value=approval.approval_id),
     ]
@@ -103,28 +103,21 @@ def announcement_text(said: AnnouncementView) -> str:
     )
     call = "\nWhoever has capacity to spare: say so below, and there is more time." if said.calls_for_capacity else ""
     offers = f"\nCapacity offered by {', '.join(person(one) for one in said.offers[:10])}" if said.offers else ""
-    return f"*Announced:* {literal(shorten(said.message, MAX_SENTENCE))}\n{when}{call}{offers}"
+    return f"*Announced:* {cut(literal(shorten(said.message, MAX_SENTENCE)), MAX_ESCAPED)}\n{when}{call}{offers}"
 
 
 def _announcement(said: AnnouncementView) -> Question:
-    message = plain(said.message, 150)
     buttons = [
         ButtonElement(
             text="Object",
             action_id=OBJECT,
             value=said.announcement_id,
             style="danger",
-            confirm=confirm(
-                "Object?", f"It is not done: {message} Repeating the run asks for it anew.", "Object", "Let it be"
-            ),
         ),
         ButtonElement(
             text="Go now",
             action_id=GO_NOW,
             value=said.announcement_id,
-            confirm=confirm(
-                "Do it now?", f"Without the rest of the countdown: {message} Undo takes it back.", "Go now", "Wait"
-            ),
         ),
     ]
     if said.calls_for_capacity:

@@ -17,7 +17,7 @@ from slack_sdk.models.blocks import (
 )
 
 from opsbot.incident.incident import Incident, IncidentState
-from opsbot.incident.view import ApprovalView, RunView
+from opsbot.incident.view import RunView
 from opsbot.slack.limits import MAX_BLOCK_ID, MAX_CONFIRM_TEXT, MAX_CONFIRM_TITLE
 from opsbot.slack.text import inert, plain, shorten
 
@@ -52,13 +52,6 @@ def _undo(run: RunView, number: int, *, is_only: bool) -> ButtonElement:
         action_id=UNDO if number == 0 else f"{UNDO}.{number}",
         value=run.run_id,
         style="danger",
-        confirm=confirm(
-            "Undo this run?",
-            f"Takes back everything that “{name}” has changed and still holds. The incident stays open.",
-            "Undo",
-            "Keep",
-            style="danger",
-        ),
     )
 
 
@@ -78,27 +71,15 @@ def _menu(incident: Incident) -> OverflowMenuElement:
 
 def go_on_button() -> ActionsBlock:
     """Lift the global stop."""
-    question = confirm(
-        "Let runs go on?", "Runs change things by themselves again; `/ops stop-all` stops them.", "Go on", "Not yet"
-    )
     return ActionsBlock(
         block_id="halt:go_on",
-        elements=[ButtonElement(text="Let runs go on", action_id=GO_ON, value="all", confirm=question)],
+        elements=[ButtonElement(text="Let runs go on", action_id=GO_ON, value="all")],
     )
 
 
 def block_id(kind: str, reference: str) -> str:
     """A block id that is stable over edits, so that clients keep the block in place."""
     return f"{kind}:{reference}"[:MAX_BLOCK_ID]
-
-
-def consequences(approval: ApprovalView) -> str:
-    """Both sentences within the dialog's limit; the message above the button shows them in full."""
-    will_do, undo = f"Will do: {inert(approval.will_do)}", f"Taken back: {inert(approval.undo)}"
-    room = MAX_CONFIRM_TEXT - 1
-    undo_room = max(room // 3, room - len(will_do))
-    undo = shorten(undo, undo_room)
-    return f"{shorten(will_do, room - len(undo))}\n{undo}"
 
 
 def confirm(title: str, text: str, confirm: str, deny: str, *, style: str | None = None) -> ConfirmObject:

@@ -9,7 +9,7 @@ from opsbot.slack.helping import COMMAND, unknown
 from opsbot.slack.menu import menu
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat
-from opsbot.slack.typed import Typed
+from opsbot.slack.typed import Told, Typed
 from opsbot.slack.verbs import TABLE
 from opsbot.spoken.plain import plain
 from opsbot.spoken.verbs import find_verb
@@ -17,7 +17,7 @@ from opsbot.spoken.verbs import find_verb
 __all__ = ["COMMAND", "answer_to"]
 
 
-async def answer_to(seat: Seat, typed: Typed) -> Answer:
+async def answer_to(seat: Seat, typed: Typed) -> Answer | Told:
     """The answer to `/ops <text>` in mrkdwn, or a dialog.
 
     Raises: what the command raises, as sentences for the person.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.view import IncidentView, RunView, StepView
 from opsbot.runbook.run import RunState, StepState
-from opsbot.slack.steps import RUN_WORDS, STEP_WORDS
+from opsbot.slack.steps import RUN_WORDS, STEP_WORDS, has_a_length
 
 AT_WORK = (StepState.ACTING, StepState.VERIFYING, StepState.UNDOING, StepState.READY)
 UNDER_WAY = (RunState.RUNNING, RunState.WAITING, RunState.UNDOING, RunState.FINISHING)
@@ -80,7 +80,8 @@ def _runs(runs: Sequence[RunView]) -> Iterator[Doing]:
             yield Doing("About to start", run.runbook_name)
     for run in newest:
         if run.state == RunState.HOLDING:
-            yield Doing("Done", f"{run.runbook_name} holds its change until the incident ends")
+            until = run.detail if has_a_length(run) else "holds its change until the incident ends"
+            yield Doing("Done", f"{run.runbook_name} {until}")
     for run in newest[:1]:
         words = RUN_WORDS.get(run.state, run.state)
         label = "Needs a person" if run.state == RunState.FAILED else "Done"

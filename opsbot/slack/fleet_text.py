@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from opsbot.capacity.text import percent, quantity
 from opsbot.slack.text import date, escape, literal
@@ -12,17 +12,21 @@ from opsbot.vitals.reading import ARROWS
 from opsbot.vitals.vitals import Fleet, Vitals
 
 MOST_CLUSTERS = 24
-NAME_CHARS = 12
-"""Of a cluster in the table: the whole row has less than forty characters."""
+ROW_CHARS = 34
+"""Of a row: so much stands in one line of a phone."""
+LEAST_NAME = 8
+HEAD = ("", "batch", "KV", "wait", "TTFT")
+FIXED = "```"
 
 
 def fleet_lines(fleet: Fleet, before: Fleet, only: str | None = None) -> Iterator[str]:
     """A row for each cluster, what needs eyes first on top; below it what cannot be seen, leases, and gaps."""
     shown = [one for one in fleet.clusters.values() if only in (None, one.cluster)]
     shown = text.worst_first(shown)
-    rows = [f"{'':<{NAME_CHARS}} {'batch':>9} {'KV':>6} {'wait':>5} {'TTFT':>6}"]
-    rows += [_row(one, before.clusters.get(one.cluster)) for one in shown[:MOST_CLUSTERS]]
-    yield "```" + "\n".join(rows) + "```"
+    rows = [_cells(one, before.clusters.get(one.cluster)) for one in shown[:MOST_CLUSTERS]]
+    if any(cell != text.NOT_KNOWN for row in rows for cell in row[1:]):
+        # Backticks would end the table.
+        yield FIXED + escape("\n".join(_table(rows)).replace("`", "'")) + FIXED
     if len(shown) > MOST_CLUSTERS:
         yield f"… and {len(shown) - MOST_CLUSTERS} more; `/ops status CLUSTER` shows one, `opsbot status` all"
     for one in shown[:MOST_CLUSTERS]:
@@ -40,15 +44,22 @@ def fleet_lines(fleet: Fleet, before: Fleet, only: str | None = None) -> Iterato
         yield f"Not known: {literal('; '.join(fleet.missing))}"
 
 
-def _row(one: Vitals, before: Vitals | None) -> str:
+def _cells(one: Vitals, before: Vitals | None) -> tuple[str, ...]:
     trend = text.kv_trend(one, before)
     kv = f"{text.kv_text(one)}{ARROWS[trend]}" if trend else text.kv_text(one)
-    batch = text.batch_text(one).replace(" of ", "/")
-    # Backticks would end the table.
-    name = one.cluster.replace("`", "'")
-    name = name if len(name) <= NAME_CHARS else f"{name[: NAME_CHARS - 1]}…"
     first = text.ttft_text(one).replace("mean ", "~").replace(" ", "")
-    return escape(f"{name:<{NAME_CHARS}} {batch:>9} {kv:>6} {text.waiting_text(one):>5} {first:>6}")
+    return one.cluster, text.batch_text(one).replace(" of ", "/"), kv, text.waiting_text(one), first
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of at most ROW_CHARS: the numbers whole, and as much of the names as there is room for."""
+    widths = [max(len(row[at]) for row in (HEAD, *rows)) for at in range(1, len(HEAD))]
+    room = max(LEAST_NAME, ROW_CHARS - sum(widths) - len(widths))
+    room = min(room, max(len(row[0]) for row in rows))
+    for row in (HEAD, *rows):
+        name = row[0] if len(row[0]) <= room else f"{row[0][: room - 1]}…"
+        numbers = (f"{cell:>{width}}" for cell, width in zip(row[1:], widths, strict=True))
+        yield " ".join((f"{name:<{room}}", *numbers))
 
 
 def day_lines(day: FleetDay, only: str | None = None) -> Iterator[str]:

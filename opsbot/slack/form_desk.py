@@ -15,19 +15,22 @@ from slack_sdk.models.views import View
 
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.people import Person
+from opsbot.slack import acting
 from opsbot.slack.answer_blocks import answer_blocks
-from opsbot.slack.forms import FORM
+from opsbot.slack.dialogs.from_form import shown_first
+from opsbot.slack.forms import FORM, Form
+from opsbot.slack.given import given
 from opsbot.slack.menu import CHOICE, MENU
 from opsbot.slack.press import Answer, Handler, Press
-from opsbot.slack.run_menu import given
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import escape, mrkdwn
-from opsbot.slack.typed import Typed
+from opsbot.slack.typed import Told, Typed
 from opsbot.slack.verbs import TABLE, Verb
 
 logger = logging.getLogger(__name__)
 
+ANOTHER_VERSION = "this dialog is of another version of the bot; open it anew"
 MAX_BLOCKS = 90
 """Of a dialog's hundred. Page "Views"."""
 
@@ -35,16 +38,22 @@ MAX_BLOCKS = 90
 async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     where = _where(press)
     verb = _verb(str(where.get("verb", "")))
-    assert verb.form is not None
+    if not isinstance(verb.form, Form):
+        raise ConfigError(ANOTHER_VERSION)
     values = {name: value for name, value in given(press.view).items() if value}
     text = verb.form.writes(_Values(values))
     typed = _typed(press, who, where, text)
     try:
+        subject = shown_first(verb.words.name, values, typed, seat) or await acting.shown_first(
+            verb.words.name, typed, seat
+        )
+        if subject is not None:
+            return subject
         answer = await verb.handler(seat, typed)
     except OpsbotError as error:
         again = f"`/ops {verb.words.name} {escape(text)}`"
         return _told("Not done", f"{as_typed_here(str(error))}\n\nNothing was done. To try again, type\n{again}")
-    return _told(verb.words.name.capitalize(), answer) if isinstance(answer, str) else answer
+    return _shown(verb, answer)
 
 
 async def _chosen(seat: Seat, press: Press, who: Person) -> Answer:
@@ -52,9 +61,14 @@ async def _chosen(seat: Seat, press: Press, who: Person) -> Answer:
     verb = _verb(given(press.view).get(CHOICE, ""))
     typed = _typed(press, who, _where(press), "")
     if verb.form is not None:
-        answer = await verb.form.view(seat, typed)
-    else:
-        answer = await verb.handler(seat, typed)
+        return _shown(verb, await verb.form.view(seat, typed))
+    return _shown(verb, await verb.handler(seat, typed))
+
+
+def _shown(verb: Verb, answer: Answer | Told) -> Answer:
+    """What is to be read, as a dialog; a chart takes longer than a dialog may, and stands in the channel alone."""
+    if isinstance(answer, Told):
+        answer = answer.text
     return _told(verb.words.name.capitalize(), answer) if isinstance(answer, str) else answer
 
 
@@ -79,14 +93,14 @@ def _where(press: Press) -> Mapping[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ConfigError("this dialog is of another version of the bot; open it anew")
+        raise ConfigError(ANOTHER_VERSION)
     return found
 
 
 def _verb(name: str) -> Verb:
     verb = TABLE.get(name)
     if verb is None:
-        raise ConfigError("this dialog is of another version of the bot; open it anew")
+        raise ConfigError(ANOTHER_VERSION)
     return verb
 
 
@@ -97,7 +111,7 @@ def _told(head: str, text: str) -> View:
         callback_id="ops.told",
         title=PlainTextObject(text=head),
         close=PlainTextObject(text="Close"),
-        blocks=answer_blocks(text, MAX_BLOCKS) or [SectionBlock(text=mrkdwn("Done."))],
+        blocks=answer_blocks(text, MAX_BLOCKS, None) or [SectionBlock(text=mrkdwn("Done."))],
     )
 
 

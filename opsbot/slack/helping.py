@@ -42,8 +42,13 @@ def verb_text(verb: VerbWords) -> str:
 
 
 def unknown(text: str) -> str:
-    """That there is no such verb, and which was probably meant."""
-    word = text.split()[0] if text.split() else ""
+    """That there is no such verb, and the whole command with the one that was probably meant, to be typed again."""
+    word, _, rest = text.partition(" ")
     near = suggested(word)
-    meant = f"; did you mean `{COMMAND} {near.name}`? It would {escape(near.says)}." if near is not None else "."
-    return f"There is no `{escape(shorten(word, 40))}`{meant} Nothing was done.\n{help_text()}"
+    if near is None:
+        return f"There is no `{escape(shorten(word, 40))}`. Nothing was done.\n{help_text()}"
+    meant = escape(shorten(f"{COMMAND} {near.name} {rest}".strip(), 300))
+    return (
+        f"There is no `{escape(shorten(word, 40))}`; did you mean `{meant}`? It would {escape(near.says)}. "
+        f"Nothing was done. `{COMMAND} help` lists every verb."
+    )

@@ -8,29 +8,17 @@ from opsbot.errors import ConfigError
 from opsbot.people import Person
 from opsbot.rights import require
 from opsbot.slack.buttons import ACKNOWLEDGE, MENU, WHY
-from opsbot.slack.incident_dialogs import (
-    DIALOG,
-    LENGTH,
-    LENGTHS_S,
-    WHICH,
-    WHY_FIELD,
-    IncidentSubject,
-    incident_dialog,
-    subject_of,
-)
+from opsbot.slack.dialogs.forms import RIGHTS, form_view
+from opsbot.slack.dialogs.subject import Subject
+from opsbot.slack.given import given
+from opsbot.slack.incident_dialogs import DIALOG, WHICH, WHY_FIELD, IncidentSubject, note_dialog
 from opsbot.slack.pinning import PICK, pick_pressed
 from opsbot.slack.press import Answer, Handler, Press
 from opsbot.slack.quotes import load
-from opsbot.slack.run_menu import given
 from opsbot.slack.seat import Seat
 from opsbot.slack.why import why_view
 
-VERBS: Mapping[str, str] = {
-    "hold": "hold a knob",
-    "silence": "silence alerts",
-    "resolve": "resolve an incident",
-    "note": "add a note",
-}
+VERBS: Mapping[str, str] = {**RIGHTS, "resolve": "resolve an incident", "note": "add a note"}
 """By the menu's word, what the person needs the role for."""
 
 
@@ -48,8 +36,12 @@ async def _menu(seat: Seat, press: Press, who: Person) -> Answer:
     if verb not in VERBS:
         raise ConfigError(f"this menu is of another version of the bot ({verb}); press again on the newest message")
     require(who, "responder", VERBS[verb])
+    if verb == "resolve":
+        return Subject(verb, incident_id, press.channel, press.thread_ts)
     view = await seat.incidents.incident(incident_id)
-    return incident_dialog(subject_of(verb, view, press.channel, press.thread_ts), view)
+    if verb == "note":
+        return note_dialog(IncidentSubject(verb, incident_id, (), press.channel, press.thread_ts), view)
+    return form_view(seat, Subject(verb, incident_id, press.channel, press.thread_ts), who, view)
 
 
 async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
@@ -57,15 +49,6 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     subject, answers = IncidentSubject.load(press.value), given(press.view)
     words, incident_id = answers.get(WHY_FIELD, ""), subject.reference
     match subject.verb:
-        case "resolve":
-            return await seat.incidents.resolve(incident_id, words, who)
-        case "hold":
-            return await seat.runs.hold(subject.shown[0], _length(answers), who, f"{incident_id}: {words}")
-        case "silence":
-            # The dialog's own id, so that a second delivery is the same silence.
-            return await seat.incidents.silence(
-                subject.shown, _length(answers), f"{incident_id}: {words}", who, press.source
-            )
         case "note":
             return await seat.incidents.add_note(incident_id, words, who, press.source)
         case "pick":
@@ -74,14 +57,7 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
 
 
 async def _pick(seat: Seat, press: Press, who: Person) -> Answer:
-    return await pick_pressed(seat, press)
-
-
-def _length(answers: Mapping[str, str]) -> float:
-    chosen = answers.get(LENGTH, "")
-    if chosen not in {str(length) for length in LENGTHS_S}:
-        raise ConfigError("choose how long it lasts, and submit again")
-    return float(chosen)
+    return await pick_pressed(seat, press, who)
 
 
 PRESSES: Mapping[str, Handler] = {ACKNOWLEDGE: _acknowledge, WHY: _why, MENU: _menu, PICK: _pick}

@@ -10,7 +10,7 @@ from opsbot.errors import ConfigError, OpsbotError
 from opsbot.incident.view import IncidentView
 from opsbot.runbook.store import Halt, KnobHold
 from opsbot.slack.blocks import facts, title
-from opsbot.slack.fleet_text import fleet_lines
+from opsbot.slack.fleet_text import day_lines, fleet_lines
 from opsbot.slack.home import waiting_for
 from opsbot.slack.oncall_text import turns_text
 from opsbot.slack.press import Answer
@@ -18,7 +18,7 @@ from opsbot.slack.report.blocks import table
 from opsbot.slack.seat import Seat
 from opsbot.slack.steps import run_text
 from opsbot.slack.text import date, escape, literal, person, shorten
-from opsbot.slack.typed import Typed
+from opsbot.slack.typed import Told, Typed
 from opsbot.spoken.plain import key_of, nearest
 from opsbot.vitals.vitals import Fleet
 
@@ -63,17 +63,20 @@ async def incidents(seat: Seat, typed: Typed) -> Answer:
     return "\n\n".join(_with_runs(view) for view in found) or "Nothing is open."
 
 
-async def capacity(seat: Seat, typed: Typed) -> Answer:
+async def capacity(seat: Seat, typed: Typed) -> Answer | Told:
     """Tokens a minute and the share of capacity, of the fleet and of each cluster, and where it goes."""
     if seat.day is None:
         return NO_NUMBERS
     day = await seat.day()
     if day is None:
         return "The numbers of the day could not be put together; core's log says why. `/ops status` has those of now."
-    from opsbot.slack.fleet_text import day_lines
-
     names = [one.cluster for one in day.loads]
-    return "\n".join(day_lines(day, _one_of(typed.text, names)))
+    only = _one_of(typed.text, names)
+    said = "\n".join(day_lines(day, only))
+    # The chart is of the whole fleet.
+    if only is not None or seat.day_chart is None:
+        return said
+    return Told(said, await seat.day_chart.blocks(day))
 
 
 async def traffic(seat: Seat, typed: Typed) -> Answer:

@@ -18,16 +18,19 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
 from opsbot.incident.note import QuotedMessage
+from opsbot.people import Person
+from opsbot.rights import require
 from opsbot.slack.call import error_code
 from opsbot.slack.incident_dialogs import IncidentSubject, pick_dialog
 from opsbot.slack.limits import EPHEMERAL_TEXT
-from opsbot.slack.press import Answer, Press
+from opsbot.slack.press import Press
 from opsbot.slack.quotes import author_of, dump, place_of, quoted
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, literal, mrkdwn, shorten
 
 logger = logging.getLogger(__name__)
 
+ADD = "add to a timeline"
 PIN = "pushpin"
 PICK = "note.pick"
 CLOSED = "Messages of private channels stay there: they are never added to a timeline."
@@ -50,7 +53,7 @@ class Pinning:
         self._seat = seat
         self._here = here
 
-    async def shortcut(self, body: Mapping[str, Any], client: AsyncWebClient) -> Answer:
+    async def shortcut(self, body: Mapping[str, Any], client: AsyncWebClient) -> str | View:
         """What the message shortcut is answered with: a sentence, or the dialog that asks which incident.
 
         Raises: what the command raises, as sentences for the person.
@@ -61,11 +64,14 @@ class Pinning:
         ts, thread_ts = str(message["ts"]), str(message.get("thread_ts") or message["ts"])
         if await self._seat.incidents.incident_at(channel, ts) is not None:
             return OWN
+        who = self._seat.person_for(str(body["user"]["id"]))
+        # Before any incident is named: everybody in the workspace sees the shortcut.
+        require(who, "responder", ADD)
         incident_id = await self._seat.incidents.incident_at(channel, thread_ts)
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
         if incident_id is None:
-            return await pick(self._seat, quote, channel, message.get("thread_ts"))
-        return await self._seat.incidents.quote(incident_id, quote, self._seat.person_for(str(body["user"]["id"])))
+            return await pick(self._seat, quote, channel, message.get("thread_ts"), who)
+        return await self._seat.incidents.quote(incident_id, quote, who)
 
     async def pinned(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:
         """Somebody put a pin on a message."""
@@ -103,10 +109,18 @@ class Pinning:
         thread = message.get("thread_ts")
         if await self._is_closed(channel, client):
             return CLOSED, thread
+        try:
+            return await self._taken(user, channel, message, incident_id, client), thread
+        except OpsbotError as error:
+            return str(error), thread
+
+    async def _taken(
+        self, user: str, channel: str, message: Mapping[str, Any], incident_id: str | None, client: AsyncWebClient
+    ) -> str | QuotedMessage:
+        who = self._seat.person_for(user)
+        require(who, "responder", ADD)
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
-        if incident_id is None:
-            return quote, thread
-        return await self._seat.incidents.quote(incident_id, quote, self._seat.person_for(user)), thread
+        return quote if incident_id is None else await self._seat.incidents.quote(incident_id, quote, who)
 
     async def _answer(self, event: Mapping[str, Any], client: AsyncWebClient, doing: Awaitable[_Said]) -> None:
         channel, _ = _item(event)
@@ -162,8 +176,12 @@ class Pinning:
         return quoted(channel, message, author, link, is_in_thread=is_in_thread)
 
 
-async def pick(seat: Seat, quote: QuotedMessage, channel: str | None, thread_ts: str | None) -> str | View:
-    """The dialog that asks to which incident's timeline *quote* is added; a sentence if none is open."""
+async def pick(seat: Seat, quote: QuotedMessage, channel: str | None, thread_ts: str | None, who: Person) -> str | View:
+    """The dialog that asks to which incident's timeline *quote* is added; a sentence if none is open.
+
+    Raises: ApprovalError.
+    """
+    require(who, "responder", ADD)
     incidents = await seat.incidents.open_incidents()
     if not incidents:
         return NOTHING_OPEN
@@ -171,12 +189,12 @@ async def pick(seat: Seat, quote: QuotedMessage, channel: str | None, thread_ts:
     return pick_dialog(subject, incidents, f"{literal(quote.author)}: “{literal(quote.text)}”")
 
 
-async def pick_pressed(seat: Seat, press: Press) -> str | View:
+async def pick_pressed(seat: Seat, press: Press, who: Person) -> str | View:
     """The button of the question that a pin was answered with."""
     quote = seat.quotes.kept(press.value)
     if quote is None:
         return "That was too long ago; take the pin off and put it on again."
-    return await pick(seat, quote, press.channel, press.thread_ts)
+    return await pick(seat, quote, press.channel, press.thread_ts, who)
 
 
 def _question(text: str, quote: QuotedMessage) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from slack_sdk.models.views import View
 
 from opsbot.people import Person
+from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.seat import Seat
 
 
@@ -21,7 +22,7 @@ class Press:
         action_id: of the button or menu; a dialog's callback id.
         value: the id that the button carries, or the chosen entry of a menu; a dialog's private metadata.
         source: the message's timestamp, or the view's id on the Home tab and in a dialog.
-        action_ts: tells one press from another; empty for a dialog, which is submitted once.
+        action_ts: tells one press from another; of a dialog, the hash of what it showed.
         channel, thread_ts: where to answer; no channel on the Home tab.
         trigger_id: opens a dialog, within three seconds.
         view: the dialog with what was filled in, as Slack sends it; empty for a press.
@@ -38,8 +39,8 @@ class Press:
     view: Mapping[str, Any] = field(default_factory=dict)
 
 
-Answer = str | View
-"""A sentence for the person who pressed, or the dialog to open for them."""
+Answer = str | View | Subject
+"""A sentence for the person who pressed, the dialog to open for them, or what a dialog shows the plan of first."""
 Handler = Callable[[Seat, Press, Person], Awaitable[Answer]]
 """Carries a press out; raises what the command raises, as sentences for the person."""
 
@@ -68,7 +69,8 @@ def submission_of(body: Mapping[str, Any]) -> Press:
         action_id=str(view["callback_id"]),
         value=str(view.get("private_metadata", "")),
         source=str(view["id"]),
-        action_ts="",
+        # One dialog may be submitted several times, each time with another content: the hash tells them apart.
+        action_ts=str(view.get("hash", "")),
         channel=None,
         thread_ts=None,
         trigger_id=str(body.get("trigger_id", "")),

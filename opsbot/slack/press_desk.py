@@ -11,15 +11,22 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
 from opsbot.slack import form_desk, incident_presses, run_presses
 from opsbot.slack.call import error_code
+from opsbot.slack.dialogs.desk import DialogDesk
+from opsbot.slack.dialogs.plan import CALLBACK
+from opsbot.slack.dialogs.speech import plainly
+from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.limits import EPHEMERAL_TEXT
+from opsbot.slack.names import Names
 from opsbot.slack.opening import opened
 from opsbot.slack.press import Answer, Handler, Press
 from opsbot.slack.report import load_test_presses
@@ -44,19 +51,38 @@ _NUMBER = re.compile(r"\.\d+$")
 class PressDesk:
     """Takes presses and filled-in dialogs."""
 
-    def __init__(self, seat: Seat, show_home: Callable[[AsyncWebClient, str, str], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        seat: Seat,
+        show_home: Callable[[AsyncWebClient, str, str], Awaitable[None]],
+        names: Names,
+        dialogs: DialogDesk,
+    ) -> None:
         self._seat = seat
+        self._names = names
+        self._dialogs = dialogs
         self._show_home = show_home
+
+    def reply(self, press: Press) -> Mapping[str, Any]:
+        """What the acknowledgement of a dialog carries; empty lets Slack close it."""
+        if press.action_id != CALLBACK:
+            return {}
+        return self._dialogs.reply(press, is_repeated=self._seat.seen.knows(_key(press)))
+
+    def closed(self, view_id: str) -> None:
+        """Somebody has closed a dialog."""
+        self._dialogs.closed(view_id)
 
     def take(self, press: Press, client: AsyncWebClient) -> bool:
         """Begin to carry *press* out, unless that was begun already; False if nothing is known by that id."""
         # Two buttons of one block may not share an action id, so the second Undo is `run.undo.1`.
         handler = HANDLERS.get(_NUMBER.sub("", press.action_id))
-        if handler is None:
+        if handler is None and press.action_id != CALLBACK:
             return False
-        # A dialog may be filled in several times, until it is right; each time has a trigger of its own.
-        if self._seat.seen.first(f"press {press.source} {press.action_ts or press.trigger_id} {press.user_id}"):
-            self._seat.work.start(f"{press.action_id} {press.source}", self._carry_out(handler, press, client))
+        # A press that is delivered again does not come so far; a dialog does, since it wants its answer again.
+        if not press.view or self._seat.seen.first(_key(press)):
+            work = self._submitted(press, client) if handler is None else self._carry_out(handler, press, client)
+            self._seat.work.start(f"{press.action_id} {press.source}", work)
         return True
 
     async def _carry_out(self, handler: Handler, press: Press, client: AsyncWebClient) -> None:
@@ -64,20 +90,33 @@ class PressDesk:
         try:
             outcome: Answer = await handler(self._seat, press, self._seat.person_for(press.user_id))
             if isinstance(outcome, str):
-                sentence = outcome
+                sentence = plainly(outcome, await self._names.of(client, outcome))
             else:
-                problem = await opened(client, press.trigger_id, outcome)
+                problem = await self._ask(outcome, press, client)
                 if problem is None:
                     return
                 sentence = problem
         except OpsbotError as error:
-            sentence = str(error)
+            sentence = plainly(*await self._dialogs.sentence(client, error))
         except Exception:
             # The person must hear that nothing came of the press, whatever went wrong.
             logger.exception("%s failed", press.action_id)
             sentence = UNEXPECTED
         self._seat.wake()
         await self._answer(press, client, sentence)
+
+    async def _ask(self, dialog: View | Subject, press: Press, client: AsyncWebClient) -> str | None:
+        """Open a dialog; answers a sentence where that did not work."""
+        if isinstance(dialog, Subject):
+            return await self._dialogs.open(client, press.trigger_id, dialog, self._seat.person_for(press.user_id))
+        return await opened(client, press.trigger_id, dialog)
+
+    async def _submitted(self, press: Press, client: AsyncWebClient) -> None:
+        """Carry out what a dialog asks for; it tells by itself what came of it while it is open."""
+        lost = await self._dialogs.submitted(client, press, self._seat.person_for(press.user_id))
+        if lost is not None:
+            sentence = plainly(lost.sentence, await self._names.of(client, lost.sentence))
+            await self._answer(_placed(press), client, sentence)
 
     async def _answer(self, press: Press, client: AsyncWebClient, sentence: str) -> None:
         text = shorten(escape(sentence), EPHEMERAL_TEXT)
@@ -105,3 +144,7 @@ def _placed(press: Press) -> Press:
     if not isinstance(found, dict):
         return press
     return replace(press, channel=found.get("channel"), thread_ts=found.get("thread_ts"))
+
+
+def _key(press: Press) -> str:
+    return f"dialog {press.source} {press.action_ts or press.trigger_id} {press.user_id}"

@@ -32,6 +32,7 @@ from opsbot.slack.app import (
 )
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
+from opsbot.slack.day_chart import DayChart, Draw
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
@@ -56,7 +57,7 @@ class SlackRole:
     Args:
         commands, runs, acts: what buttons and slash commands call.
         person_for: a Slack user id's person, with roles.
-        fleet, day: the numbers of now, and of the day.
+        fleet, day, draw_day: the numbers of now, those of the day, and its chart.
         outbox: what to deliver; called in threads.
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
@@ -82,6 +83,7 @@ class SlackRole:
         acts: ActCommands | None = None,
         fleet: FleetReader | None = None,
         day: Callable[[], Awaitable[FleetDay | None]] | None = None,
+        draw_day: Draw | None = None,
         take: Callable[[str], bool] | None = None,
         lag: Callable[[], Lag] = Lag,
         reports: Reports | None = None,
@@ -96,6 +98,7 @@ class SlackRole:
         self._acts = acts
         self._fleet = fleet
         self._day = day
+        self._draw_day = draw_day
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -172,6 +175,7 @@ class SlackRole:
             acts=self._acts,
             fleet=self._fleet,
             day=self._day,
+            day_chart=None if self._draw_day is None else DayChart(self._draw_day, uploader, self._clock),
             seen=self._seen,
             lag=self.lag,
             load_tests=self._load_tests,

@@ -1,14 +1,11 @@
-"""The menu beside a run, and the dialogs that its entries open: each says what will happen and how it is undone.
+"""The menu beside a run, and the dialogs of its entries that change no knob: pause, leave out, repeat.
 
-Pure. A dialog carries in its private metadata what it is about and where to answer.
+Pure. Each says what will happen and how it is undone; `cancel` opens a look ahead instead.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from slack_sdk.models.blocks import (
     Block,
@@ -22,53 +19,22 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
-from opsbot.incident.view import ApprovalView, RunView
+from opsbot.errors import ConfigError
+from opsbot.incident.view import RunView
 from opsbot.runbook.run import RunState, StepState
 from opsbot.slack.asked import run_reference
-from opsbot.slack.steps import MAX_SENTENCE
+from opsbot.slack.dialogs.subject import Subject
+from opsbot.slack.limits import MAX_OPTION_TEXT, MAX_OPTIONS, MAX_REASON
 from opsbot.slack.text import escape, mrkdwn, shorten
 
 MENU = "run.menu"
 DIALOG = "opsbot.dialog"
 REASON, STEP = "reason", "step"
 FROM_START = "-"
-MAX_OPTION_TEXT = 75
-"""Characters of an option. Page "Option object"."""
-MAX_OPTIONS = 100
-"""Options of a select menu. Page "Select menu element"."""
-MAX_REASON = 500
 
 UNDER_WAY = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 OVER = (RunState.SUCCEEDED, RunState.FAILED, RunState.UNDONE, RunState.CANCELLED)
 NOT_YET_ACTED = (StepState.PENDING, StepState.WAITING_APPROVAL, StepState.ANNOUNCING, StepState.READY)
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What a dialog is about, and where its answer goes.
-
-    Args:
-        verb: `pause`, `cancel`, `skip`, `retry`, or `glass`.
-        reference: a run's, or an approval's id.
-        channel, thread_ts: no channel on the Home tab.
-    """
-
-    verb: str
-    reference: str
-    channel: str | None = None
-    thread_ts: str | None = None
-
-    def dump(self) -> str:
-        """As a dialog carries it."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def load(cls, text: str) -> Subject:
-        """What a dialog carried; raises ValueError if that is none of ours."""
-        found = json.loads(text)
-        if not isinstance(found, dict):
-            raise TypeError("no subject")
-        return cls(**found)
 
 
 def run_menu(run: RunView) -> OverflowMenuElement | None:
@@ -116,28 +82,7 @@ def run_dialog(subject: Subject, run: RunView) -> View:
             options = [Option(text="From the beginning", value=FROM_START), *steps][:MAX_OPTIONS]
             return _dialog(subject, "Repeat this run?", text, "Repeat", [_select("Begin with", options)])
         case _:
-            text = f"{head} makes no further step, and what it has set is taken back. *Repeat* makes it anew."
-            return _dialog(subject, "Cancel this run?", text, "Cancel the run", [_reason()])
-
-
-def glass_dialog(subject: Subject, approval: ApprovalView) -> View:
-    """The dialog before a commander approves alone."""
-    text = (
-        f"*Will do:* {escape(shorten(approval.will_do, MAX_SENTENCE))}\n"
-        f"*Taken back:* {escape(shorten(approval.undo, MAX_SENTENCE))}\n"
-        "You approve it alone, against its rules: the channel is told, somebody is paged, and it is reviewed."
-    )
-    return _dialog(subject, "Approve alone?", text, "Approve alone", [_reason()])
-
-
-def given(view: Mapping[str, Any]) -> Mapping[str, str]:
-    """What was typed and chosen in a dialog, by block."""
-    found: dict[str, str] = {}
-    for block, elements in view.get("state", {}).get("values", {}).items():
-        for element in elements.values():
-            chosen = element.get("selected_option") or {}
-            found[str(block)] = str(element.get("value") or chosen.get("value") or "")
-    return found
+            raise ConfigError(f"this menu is of another version of the bot ({subject.verb}); use the newest message")
 
 
 def _dialog(subject: Subject, title: str, text: str, submit: str, inputs: Sequence[Block]) -> View:

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
-from slack_sdk.models.views import View
-
-from opsbot.errors import ConfigError, NotFoundError
-from opsbot.incident.view import ApprovalView
+from opsbot.errors import ConfigError
 from opsbot.people import Person
 from opsbot.rights import require
-from opsbot.runbook.commands import RunCommands
+from opsbot.runbook.commands import RunRequest
+from opsbot.runbook.preview import PreviewVerb
 from opsbot.slack.asked import APPROVE, GLASS, GO_NOW, HAPPENED, NOT_HAPPENED, OBJECT, OFFER, REFUSE
 from opsbot.slack.buttons import GO_ON, UNDO
+from opsbot.slack.dialogs.subject import Subject, start_subject
+from opsbot.slack.given import given
 from opsbot.slack.press import Answer, Handler, Press
-from opsbot.slack.run_menu import DIALOG, FROM_START, MENU, REASON, STEP, Subject, given, glass_dialog, run_dialog
+from opsbot.slack.run_menu import DIALOG, FROM_START, MENU, REASON, STEP, run_dialog
 from opsbot.slack.seat import Seat
 
-
-async def _undo(seat: Seat, press: Press, who: Person) -> Answer:
-    return await seat.runs.undo(press.value, who)
-
-
-async def _decide(seat: Seat, press: Press, who: Person) -> Answer:
-    return await seat.runs.decide(press.value, is_granted=press.action_id == APPROVE, person=who)
+STOP_ALL = "halt.stop_all"
+START = "run.start"
 
 
-async def _glass(seat: Seat, press: Press, who: Person) -> Answer:
-    require(who, "commander", "approve a step alone, against its rules")
-    subject = Subject("glass", press.value, press.channel, press.thread_ts)
-    return glass_dialog(subject, await _approval(seat.runs, press.value))
+def _dialog(verb: PreviewVerb) -> Handler:
+    """Shows what will happen before it is done."""
+
+    async def ask(seat: Seat, press: Press, who: Person) -> Answer:
+        return Subject(verb, press.value, press.channel, press.thread_ts)
+
+    return ask
 
 
-async def _object(seat: Seat, press: Press, who: Person) -> Answer:
-    return await seat.runs.object(press.value, who)
-
-
-async def _go_now(seat: Seat, press: Press, who: Person) -> Answer:
-    return await seat.runs.go_now(press.value, who)
+async def _refuse(seat: Seat, press: Press, who: Person) -> Answer:
+    return await seat.runs.decide(press.value, is_granted=False, person=who)
 
 
 async def _offer(seat: Seat, press: Press, who: Person) -> Answer:
@@ -49,14 +44,19 @@ async def _settle(seat: Seat, press: Press, who: Person) -> Answer:
     return await seat.runs.settle(reference, step_id, press.action_id == HAPPENED, who)
 
 
-async def _go_on(seat: Seat, press: Press, who: Person) -> Answer:
-    return await seat.runs.go_on(who)
+async def _start(seat: Seat, press: Press, who: Person) -> Answer:
+    """A button that starts a runbook carries `RUNBOOK [INC-1]`; each press is one request."""
+    runbook, _, incident = press.value.partition(" ")
+    identity = hashlib.sha256(f"{press.source}:{press.action_ts}:{press.user_id}".encode()).hexdigest()[:32]
+    return start_subject(RunRequest(runbook, identity, incident_id=incident or None), press.channel, press.thread_ts)
 
 
-async def _menu(seat: Seat, press: Press, who: Person) -> str | View:
+async def _menu(seat: Seat, press: Press, who: Person) -> Answer:
     verb, _, reference = press.value.partition(" ")
     if verb == "resume":
         return await seat.runs.resume(reference, who)
+    if verb in ("cancel", "undo"):
+        return Subject(verb, reference, press.channel, press.thread_ts)
     require(who, "responder", f"{verb} a run")
     return run_dialog(Subject(verb, reference, press.channel, press.thread_ts), await seat.runs.run(reference))
 
@@ -66,12 +66,8 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     subject, answers = Subject.load(press.value), given(press.view)
     reason, step = answers.get(REASON, ""), answers.get(STEP, "")
     match subject.verb:
-        case "glass":
-            return await seat.runs.break_glass(subject.reference, who, reason)
         case "pause":
             return await seat.runs.pause(subject.reference, who, reason)
-        case "cancel":
-            return await seat.runs.cancel(subject.reference, who, reason)
         case "skip":
             return await seat.runs.skip(subject.reference, step, who, reason)
         case "retry":
@@ -80,25 +76,19 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     raise ConfigError(f"this dialog is of another version of the bot ({subject.verb}); open it anew")
 
 
-async def _approval(runs: RunCommands, approval_id: str) -> ApprovalView:
-    for run in await runs.runs():
-        for approval in run.approvals:
-            if approval.approval_id == approval_id:
-                return approval
-    raise NotFoundError("this approval is no longer open; nothing was done")
-
-
 PRESSES: Mapping[str, Handler] = {
-    UNDO: _undo,
-    APPROVE: _decide,
-    REFUSE: _decide,
-    GLASS: _glass,
-    OBJECT: _object,
-    GO_NOW: _go_now,
+    UNDO: _dialog("undo"),
+    APPROVE: _dialog("approve"),
+    REFUSE: _refuse,
+    GLASS: _dialog("glass"),
+    OBJECT: _dialog("object"),
+    GO_NOW: _dialog("go_now"),
     OFFER: _offer,
     HAPPENED: _settle,
     NOT_HAPPENED: _settle,
-    GO_ON: _go_on,
+    GO_ON: _dialog("go_on"),
+    STOP_ALL: _dialog("stop_all"),
+    START: _start,
     MENU: _menu,
 }
 """By action id."""

@@ -11,6 +11,7 @@ from opsbot.incident.commands import IncidentCommands
 from opsbot.notify.lag import Lag
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands
+from opsbot.slack.day_chart import DayChart
 from opsbot.slack.quotes import Quotes
 from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
@@ -45,7 +46,7 @@ class Seat:
         seen: what was taken already, since Slack delivers some things twice.
         lag: how far behind Slack is with what must be said; called in a thread.
         fleet: reads what every cluster does now; None where nothing does.
-        day: reads the fleet's day.
+        day, day_chart: read and draw the fleet's day.
         load_tests: what their buttons call; None where none are announced.
         traffic: where requests come from, in sentences and rows; None where nothing reads it.
         quotes: messages that somebody pinned, until they say to which incident they belong.
@@ -64,4 +65,5 @@ class Seat:
     day: Callable[[], Awaitable[FleetDay | None]] | None = None
     load_tests: LoadTestCommands | None = None
     traffic: Callable[[], Awaitable[Report]] | None = None
+    day_chart: DayChart | None = None
     quotes: Quotes = field(default_factory=Quotes)

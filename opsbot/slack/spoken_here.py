@@ -14,4 +14,9 @@ _USER = re.compile(r"(?<![\w@<])@?\b([UW][A-Z0-9]{7,})\b(?!\w)")
 
 def as_typed_here(text: str) -> str:
     """In mrkdwn; everything from outside is escaped."""
-    return _USER.sub(lambda found: person(found[1]), _TYPED.sub(r"`/ops \1", escape(text)))
+    return _USER.sub(lambda found: person(found[1]), typed_here(escape(text)))
+
+
+def typed_here(escaped: str) -> str:
+    """Escaped text, with `/ops` before what is to be typed."""
+    return _TYPED.sub(r"`/ops \1", escaped)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from opsbot.incident.view import ApprovalView, RunView, StepView
 from opsbot.runbook.run import RunState, StepState
-from opsbot.slack.text import date, duration, literal, person, shorten
+from opsbot.slack.text import cut, date, duration, literal, person, shorten
 
 STEP_MARKS: Mapping[str, str] = {
     StepState.PENDING: "○",
@@ -60,6 +60,8 @@ MAX_VOTES = 5
 MAX_DETAIL = 120
 MAX_SENTENCE = 1200
 """Characters of one sentence of an approval; two of them and the heading fit one section."""
+MAX_ESCAPED = 1300
+"""The same, once it is escaped."""
 
 
 def run_line(run: RunView) -> str:
@@ -67,12 +69,19 @@ def run_line(run: RunView) -> str:
     detail = f" ({literal(shorten(run.detail, MAX_DETAIL))})" if run.detail else ""
     took = f" after {duration(run.ended_at - run.started_at)}" if run.ended_at is not None else ""
     words = RUN_WORDS.get(run.state, run.state)
+    if has_a_length(run):
+        words = "done"
     if run.paused_by is not None and run.ended_at is None:
         why = literal(shorten(run.pause_reason or "", MAX_DETAIL))
         words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
     by = f", asked for by {person(run.requester)}" if run.requester else ""
     name = literal(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
+
+
+def has_a_length(run: RunView) -> bool:
+    """Whether it holds its change for a stated time; its detail says until when."""
+    return run.state == RunState.HOLDING and run.detail.startswith("held for")
 
 
 def _who(approval: ApprovalView) -> str:
@@ -108,6 +117,6 @@ def approval_text(approval: ApprovalView) -> str:
     late = ". If nobody decides, it is done" if approval.on_timeout == "proceed" else ""
     return (
         f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}{late}\n"
-        f"*Will do:* {literal(shorten(approval.will_do, MAX_SENTENCE))}\n"
-        f"*Taken back:* {literal(shorten(approval.undo, MAX_SENTENCE))}"
+        f"*Will do:* {cut(literal(shorten(approval.will_do, MAX_SENTENCE)), MAX_ESCAPED)}\n"
+        f"*Taken back:* {cut(literal(shorten(approval.undo, MAX_SENTENCE)), MAX_ESCAPED)}"
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+
+from slack_sdk.models.blocks import Block
 
 from opsbot.people import Person
 from opsbot.slack.press import Answer
@@ -34,5 +36,13 @@ class Typed:
         return replace(self, text=text)
 
 
-VerbHandler = Callable[[Seat, Typed], Awaitable[Answer]]
-"""Answers in mrkdwn, or with a dialog; raises what the command raises, as sentences for the person."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer in mrkdwn with what stands below it, such as a picture."""
+
+    text: str
+    below: Sequence[Block]
+
+
+VerbHandler = Callable[[Seat, Typed], Awaitable[Answer | Told]]
+"""Answers in mrkdwn, perhaps with a picture, or with a dialog; raises the command's sentences for the person."""

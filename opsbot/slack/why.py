@@ -78,7 +78,7 @@ def _runs(view: IncidentView) -> Iterator[str]:
 
 def _told(view: IncidentView) -> Iterator[str]:
     woken = [entry for entry in view.timeline if entry.kind.startswith(WAKING)]
-    if not woken:
+    if not woken and view.escalation is None:
         yield "Nobody was woken: this channel only. Levels and pages follow from the severity and the rota."
     for entry in woken[-MOST_WOKEN:]:
         yield f"{clock_time(entry.at)} {literal(shorten(entry.text, MAX_TEXT))}"

@@ -12,12 +12,16 @@ from collections.abc import Coroutine
 
 logger = logging.getLogger(__name__)
 
+MOST_WATCHED = 50
+"""Dialogs that are kept up to date at once; each asks the store twice a second for a while."""
+
 
 class Work:
     """Tasks under way; exceptions are logged, since nobody awaits them."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watching: set[asyncio.Task[None]] = set()
 
     @property
     def is_idle(self) -> bool:
@@ -30,8 +34,21 @@ class Work:
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
+    def watch(self, what: str, work: Coroutine[object, object, None]) -> bool:
+        """Run *work*, which only shows something for a while and is lost without harm; False if too much is shown."""
+        if len(self._watching) >= MOST_WATCHED:
+            work.close()
+            return False
+        task = asyncio.create_task(work, name=what)
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+        task.add_done_callback(_log)
+        return True
+
     async def finish(self, within_s: float) -> None:
-        """Wait for everything under way, then cancel what is not done *within_s*."""
+        """Wait for everything under way, then cancel what is not done *within_s*; what only shows is cut at once."""
+        for task in tuple(self._watching):
+            task.cancel()
         if not self._tasks:
             return
         _, late = await asyncio.wait(tuple(self._tasks), timeout=within_s)
@@ -42,5 +59,9 @@ class Work:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("%s failed", task.get_name(), exc_info=error)
+        _log(task)
+
+
+def _log(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("%s failed", task.get_name(), exc_info=error)

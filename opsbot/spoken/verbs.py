@@ -138,7 +138,7 @@ VERBS: tuple[VerbWords, ...] = (
     ),
     VerbWords(
         "failwhale", CLUSTER, "CLUSTER [on | off] [for 30m] [because …]",
-        "announce the failwhale, and put it up once a commander agrees and nobody objects",
+        "announce the failwhale, and put it up once a commander agrees; anybody may object",
         ("fail whale", "whale", "fail-whale", "maintenance"),
         examples=(
             ("failwhale eu-1", "whether it is up, and by whom"),

@@ -9,12 +9,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from opsbot.errors import ApprovalError, NotFoundError
+from opsbot.incident.handle import PREFIX as RUN_PREFIX
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.people import Person
 from opsbot.runbook.store import AnnouncementRow, AnnouncementState, ApprovalRow
 from opsbot.store import schema
 from opsbot.store.database import Database
 from opsbot.store.rows import incident_id, incident_number, wish, wish_incident, write_entry
+from opsbot.store.run_names import find_run
 
 MIN_PREFIX = 8
 """`apr-` and four digits: what somebody must type of an id at least."""
@@ -32,8 +34,13 @@ class ApprovalRepository:
             return get_approval(connection, approval_id)
 
     def find(self, text: str) -> ApprovalRow:
-        """The approval with that id, or the only one whose id begins so; raises NotFoundError."""
+        """The approval with that id, or the only one whose id begins so, or that a run so named asks for now.
+
+        Raises: NotFoundError.
+        """
         with self._database.read() as connection:
+            if text.strip().lower().startswith(RUN_PREFIX):
+                return get_approval(connection, _asked_by(connection, text.strip()))
             return get_approval(connection, _named(connection, schema.approval.c.approval_id, text, "approval"))
 
     def find_announcement(self, text: str) -> AnnouncementRow:
@@ -137,6 +144,19 @@ class ApprovalRepository:
                 ends_at += row.countdown_s
             _set_announcement(connection, row, offers=[*row.offers, person.user_id], ends_at=ends_at, entry=entry)
             return get_announcement(connection, announcement_id)
+
+
+def _asked_by(connection: Connection, text: str) -> str:
+    """The id of the only open approval of a run."""
+    run_id = find_run(connection, text).run_id
+    table = schema.approval
+    query = select(table.c.approval_id).where(table.c.run_id == run_id, table.c.state == "open")
+    ids = [str(one) for one in connection.execute(query).scalars()]
+    if len(ids) == 1:
+        return ids[0]
+    if ids:
+        raise NotFoundError(f"{text} asks for several approvals; say which: {', '.join(ids)}")
+    raise NotFoundError(f"{text} asks for no approval now; `opsbot runs` lists what is asked")
 
 
 def _named(connection: Connection, column: Any, text: str, what: str) -> str:

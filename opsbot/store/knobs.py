@@ -65,6 +65,20 @@ class KnobRepository:
         with self._database.read() as connection:
             return _holds(connection, now)
 
+    def blockers(self, wanted: Claim, now: float) -> tuple[Blocker, ...]:
+        """Why a step could not have its knobs now; takes nothing, and a drill that has one gives way."""
+        with self._database.read() as connection:
+            return (
+                *_held_by_people(connection, wanted, now),
+                *_over_the_limit(connection, wanted),
+                *(
+                    _held_by_run(knob, holder)
+                    for knob in sorted(set(wanted.knobs))
+                    if (holder := _holder(connection, knob, wanted.run)) is not None
+                    and (wanted.run.is_drill or not holder.is_drill)
+                ),
+            )
+
     def hold(self, pattern: str, reason: str, person: Person, now: float, ends_at: float) -> KnobHold:
         """Let no run turn the knobs of *pattern* until *ends_at*; raises ConfigError for what is no pattern."""
         if pattern.count("/") != 1 or not all(pattern.split("/")):
@@ -128,21 +142,32 @@ def claim(connection: Connection, claim: Claim, now: float) -> tuple[Blocker, ..
     free: list[str] = []
     table = schema.knob_lock
     for knob in sorted(set(claim.knobs)):
-        row = connection.execute(select(table).where(table.c.knob == knob)).first()
-        # Who repeats a run takes over what that one has.
-        own = (claim.run.run_id, claim.run.follows)
-        holder = None if row is None or row.run_id in own else _run(connection, row.run_id)
-        if holder is None or not RUN_TRANSITIONS[holder.state] or _preempt(connection, holder, claim.run, now):
+        holder = _holder(connection, knob, claim.run)
+        if holder is None or _preempt(connection, holder, claim.run, now):
             free.append(knob)
             continue
-        what = f"runbook {holder.runbook_id} ({holder.incident_id})"
-        blockers.append(Blocker(knob, f"{knob} is held by {what}"))
+        blockers.append(_held_by_run(knob, holder))
     if blockers:
         return tuple(blockers)
     for knob in free:
         connection.execute(delete(table).where(table.c.knob == knob))
         connection.execute(insert(table).values(knob=knob, run_id=claim.run.run_id, step_id=claim.step_id, at=now))
     return ()
+
+
+def _holder(connection: Connection, knob: str, wanting: Run) -> Run | None:
+    """Another run that has the knob and is not over."""
+    table = schema.knob_lock
+    row = connection.execute(select(table).where(table.c.knob == knob)).first()
+    # Who repeats a run takes over what that one has.
+    if row is None or row.run_id in (wanting.run_id, wanting.follows):
+        return None
+    holder = _run(connection, row.run_id)
+    return holder if holder is not None and RUN_TRANSITIONS[holder.state] else None
+
+
+def _held_by_run(knob: str, holder: Run) -> Blocker:
+    return Blocker(knob, f"{knob} is held by runbook {holder.runbook_id} ({holder.incident_id})")
 
 
 def free(connection: Connection, run_id: str, rows: Sequence[StepRow]) -> None:

@@ -26,6 +26,10 @@ from opsbot.store.runs import get_run
 
 MANUAL = "ManualRun"
 """What stands where an alert's name would, in the incident of a run that a person started."""
+STAYS_OPEN = "Somebody started a runbook. It stays open, and what the run sets is held, until it is resolved."
+ENDS_WITH_ITS_RUN = (
+    "Somebody started a runbook. This ends with its run, or gives back what that has set when it is resolved."
+)
 REPEATABLE = frozenset({RunState.HOLDING, RunState.NEEDS_PERSON})
 """A run in one of these makes no further step by itself; so may one that is over be repeated."""
 
@@ -130,6 +134,7 @@ def _last_attempt(connection: Connection, cause: str) -> int:
 
 def _open(connection: Connection, asked: Asked, person: Person, now: float) -> Incident:
     """An incident without an alert: nothing but a person ends it. Whoever started the run has it."""
+    runbook = pinned_runbook(asked.runbook.runbook_json, asked.runbook.revision)
     where = f" on {asked.labels['cluster']}" if asked.labels.get("cluster") else ""
     labels = {"alertname": MANUAL, "severity": "low", "runbook": asked.runbook.runbook_id, **asked.labels}
     alert = Alert(labels, {}, AlertState.FIRING, now, source="person")
@@ -138,7 +143,7 @@ def _open(connection: Connection, asked: Asked, person: Person, now: float) -> I
         fingerprint=f"manual:{hashlib.sha256(asked.request_id.encode()).hexdigest()[:32]}",
         episode=1,
         title=f"Run by hand: {asked.runbook.name}{where}",
-        description="Somebody started a runbook. It stays open, and what the run sets is held, until it is resolved.",
+        description=ENDS_WITH_ITS_RUN if runbook.is_by_hand else STAYS_OPEN,
         severity="low",
         labels=labels,
         state=IncidentState.ACKNOWLEDGED,

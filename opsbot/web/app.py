@@ -31,6 +31,7 @@ from opsbot.web.health import health_routes
 from opsbot.web.inbound.door import InboundCore, InboundDoor
 from opsbot.web.inbound.pagerduty import PagerDutyDoor
 from opsbot.web.inbound.receiver import Receiver, with_alert_door
+from opsbot.web.previews import PreviewsApi
 from opsbot.web.runs import RunsApi
 from opsbot.web.tokens import Tokens
 
@@ -82,6 +83,7 @@ class CoreApi:
                 Route("/api/v1/incidents/{incident_id}", self.incident),
                 Route("/api/v1/incidents/{incident_id}/acknowledge", self.acknowledge, methods=["POST"]),
                 *(RunsApi(runs, tokens, person_for).routes() if runs is not None else ()),
+                *(PreviewsApi(runs, tokens, person_for).routes() if runs is not None else ()),
                 *(ActsApi(acts, tokens, person_for).routes() if acts is not None else ()),
                 *(pagerduty.routes() if pagerduty is not None else ()),
                 *HandlingApi(core, tokens, person_for).routes(),

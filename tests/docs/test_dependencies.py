@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 IMPORT_NAMES = {
     "apscheduler": "apscheduler",
+    "axe-playwright-python": "axe_playwright_python",
     "cel-expr-python": "cel_expr_python",
     "google-re2": "re2",
     "httpx-sse": "httpx_sse",

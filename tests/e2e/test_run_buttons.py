@@ -76,12 +76,12 @@ async def test_an_approval_by_several(browser: Browser, screenshots: Path) -> No
         await page.screenshot(path=screenshots / "run-approval.png")
         await card.get_by_role("button", name="Approve alone").click()
         dialog = page.locator("#dialog")
-        await expect(dialog).to_contain_text("the channel is told, somebody is paged, and it is reviewed")
+        await expect(dialog).to_contain_text("Why alone? It is reviewed later")
         await dialog.locator("textarea").fill("nobody else is awake")
         await page.screenshot(path=screenshots / "run-glass.png")
         await dialog.get_by_role("button", name="Approve alone").click()
         assert await pressed(core) == [("glass", "apr-1 nobody else is awake", "U0COMMANDER")]
-        await expect(page.locator(".ephemeral")).to_contain_text("You approved apr-1 alone.")
+        await expect(dialog).to_contain_text("You approved apr-1 alone.")
 
 
 async def test_the_glass_is_for_commanders(browser: Browser) -> None:
@@ -108,8 +108,8 @@ async def test_an_announcement_counts_down(browser: Browser, screenshots: Path) 
         await card.get_by_role("button", name="I have capacity").click()
         assert await pressed(core) == [("offer", "ann-1", "U0ONCALL")]
         await card.get_by_role("button", name="Object").click()
-        await expect(page.locator("#confirm p")).to_contain_text("It is not done: Cluster eu-1 is drained")
-        await page.locator("#confirm").get_by_role("button", name="Object").click()
+        await expect(page.locator("#dialog")).to_contain_text("This is not done")
+        await page.locator("#dialog").get_by_role("button", name="Object").click()
         await until(lambda: len(core.commands.calls) == 2)
         assert core.commands.calls[1] == ("object", "ann-1", "U0ONCALL")
 
@@ -189,5 +189,5 @@ async def test_the_global_stop_is_seen_on_the_message_and_the_home_tab(browser: 
         await expect(page.locator("#home")).to_contain_text("All runs are stopped")
         await page.screenshot(path=screenshots / "run-halt-home.png")
         await page.locator("#home").get_by_role("button", name="Let runs go on").click()
-        await page.locator("#confirm").get_by_role("button", name="Go on").click()
+        await page.locator("#dialog").get_by_role("button", name="Go on").click()
         assert await pressed(core) == [("go on", "", "U0COMMANDER")]

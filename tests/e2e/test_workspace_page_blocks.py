@@ -45,7 +45,7 @@ async def test_text_blocks(browser: Browser) -> None:
     async with seen(browser) as (bot, page, _):
         await bot.post("fallback", blocks=blocks)
         card = page.locator("#channel .card")
-        await expect(card.locator("h3.header .emoji")).to_have_text("🔥")
+        await expect(card.locator("h2.header .emoji")).to_have_text("🔥")
         for tag, text in (("b", "bold"), ("i", "italic"), ("s", "gone"), ("code", "code")):
             await expect(card.locator(f"[data-block-id=sec] .body > p {tag}").first).to_have_text(text)
         await expect(card.locator("blockquote")).to_have_text("quoted")
@@ -126,7 +126,7 @@ async def test_rich_text_markdown_and_tables(browser: Browser) -> None:
         await expect(shown.locator("blockquote")).to_have_text("as agreed")
         await expect(page.locator(".block.table td.right")).to_have_text("97 %")
         written = page.locator("#channel .markdown")
-        await expect(written.locator("h4")).to_have_text("Why")
+        await expect(written.locator("h3")).to_have_text("Why")
         await expect(written.locator("p b")).to_have_text("full")
         await expect(written.locator("ul > li > ol > li")).to_have_text("deep")
         await expect(written.locator("td.right")).to_have_text("2")
@@ -222,7 +222,9 @@ async def test_buttons_and_menus_that_ask_first(browser: Browser) -> None:
         async with page.context.expect_page() as opened:
             await card.get_by_role("button", name="Graph").click()
         assert (await opened.value).url == "https://example.org/graph"
+        await page.bring_to_front()
         await card.locator("summary").click()
+        await expect(card.get_by_role("button", name="Resolve")).to_be_visible()
         await page.keyboard.press("ArrowDown")
         await page.keyboard.press("ArrowDown")
         await page.keyboard.press("Enter")
@@ -326,6 +328,25 @@ async def test_dates_boxes_and_text_in_a_message(browser: Browser) -> None:
         assert told["why"]["value"] == "queue"
         values = bot.presses[-1]["state"]["values"]
         assert set(values["act"]) == {"day", "time", "until", "boxes", "radio"}
+
+
+async def test_an_open_menu_is_not_taken_away(browser: Browser) -> None:
+    """While a menu stands open its message waits with the bot's edit, and shows it once the menu is closed."""
+    menu: Payload = {"type": "overflow", "action_id": "more", "options": [option("Hold"), option("Resolve")]}
+
+    def blocks(text: str) -> list[Payload]:
+        return [{"type": "section", "text": mrkdwn(text), "accessory": menu}]
+
+    async with seen(browser) as (bot, page, _):
+        ts = await bot.post("first", blocks=blocks("first"))
+        await page.locator("#channel summary").click()
+        await bot.client.chat_update(channel="C0INCIDENTS", ts=ts, text="second", blocks=blocks("second"))
+        await bot.post("later")
+        await expect(page.locator("#channel article")).to_have_count(2)
+        await expect(page.locator("#channel .section")).to_contain_text("first")
+        await expect(page.get_by_role("button", name="Hold")).to_be_visible()
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#channel .section")).to_contain_text("second")
 
 
 async def test_what_is_chosen_survives_an_edit(browser: Browser) -> None:

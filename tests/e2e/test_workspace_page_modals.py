@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.support.browser import chromium
 from tests.support.waiting import until
@@ -192,6 +193,27 @@ async def test_a_modal_is_for_one_person(browser: Browser) -> None:
         await page.locator("#member").select_option("U0COMMANDER")
         await expect(page.locator("#my-face")).to_have_text("ic", ignore_case=True)
         await expect(dialog).to_be_hidden()
+
+
+async def test_a_submission_under_way_is_seen(browser: Browser) -> None:
+    """Until the bot answers, the button is off and the fields wait, so that nothing is sent twice."""
+    async with seen(browser) as (bot, page, _):
+        dialog = await opened(bot, page, modal(REASON))
+        await dialog.get_by_label("Reason").fill("queue")
+        go_on = asyncio.Event()
+
+        async def wait(route: Route) -> None:
+            await go_on.wait()
+            await route.continue_()
+
+        await page.route("**/ui/submit", wait)
+        await dialog.get_by_label("Reason").press("Enter")
+        await expect(dialog.locator("form[aria-busy]")).to_have_count(1)
+        await expect(dialog.get_by_role("button", name="Send")).to_be_disabled()
+        await dialog.get_by_label("Reason").press("Enter")
+        go_on.set()
+        await expect(dialog).to_be_hidden()
+        assert len(bot.submissions) == 1
 
 
 async def test_a_bot_that_says_nothing_is_told(browser: Browser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -195,3 +196,26 @@ async def test_what_is_wrong_is_said_in_one_line(world: World, words: tuple[str,
     assert done.exit_code == 1
     assert said in done.output
     assert done.output.count("\n") == 1
+
+
+async def test_a_preview_says_what_a_verb_would_do_and_changes_nothing(world: World) -> None:
+    """In lines for a person, in JSON for a program; a run's handle names the approval that it asks for."""
+    world.library.clear()
+    world.put(notes(first=ASKS))
+    await world.says("run", "two-notes", "--cluster", "local")
+    (run,) = await asyncio.to_thread(world.views.runs, include_finished=False)
+    await world.until_run(run.run_id, "waiting")
+    told = await world.says("preview", "approve", run.handle, who="chief")
+    assert told.startswith(f"“Write two notes” ({run.handle}) for INC-1\n1. Write the first note  (note.write)")
+    assert "decides: responders" in told
+    found = json.loads(await world.says("preview", "cancel", run.handle, "--json"))
+    assert found["afterwards"] == ["Not made any more: Write the first note, Write the second note."]
+    assert len(found["digest"]) == 64
+    started = await world.says("preview", "start", "two-notes", "--cluster", "local", "--set", "word=x")
+    assert "“Write two notes” on local for an incident of its own, with word=x, times=1" in started
+    refused = await world.type("preview", "stop_all")
+    assert refused.exit_code == 1
+    assert "the role commander is needed" in refused.output
+    assert world.note.written() == []
+    await world.says("approve", run.handle, "--yes", who="chief")
+    await world.until_run(run.run_id, "succeeded")

@@ -171,6 +171,36 @@ async def test_a_failwhale_waits_for_a_commander_and_a_fallback_for_two_of_trust
     assert "eu-1: the failwhale is not up." in await night.says("failwhale eu-1")
 
 
+async def test_a_dialog_shows_the_plan_before_it_is_done(night: Night) -> None:
+    """`/ops batch` alone asks; what is filled in is shown with the values now; submitted once more, it is done."""
+    slack = night.slack
+    base = int(str((await night.in_force("batch_limit"))["base"]))
+
+    def view_of(callback_id: str) -> str | None:
+        return next((name for name, view in slack.views.items() if view["callback_id"] == callback_id), None)
+
+    await slack.type("U0ONCALL", "batch", trigger_id="t-1")
+    await until(lambda: view_of("ops.form") is not None)
+    form = view_of("ops.form")
+    assert form is not None
+    values = {
+        "cluster": {"pick": {"type": "static_select", "selected_option": {"value": "eu-1"}}},
+        "limit": {"limit": {"type": "number_input", "value": "2"}},
+        "length": {"length": {"type": "static_select", "selected_option": {"value": "10m"}}},
+        "reason": {"reason": {"type": "plain_text_input", "value": "KV is full"}},
+    }
+    known = set(slack.views)
+    await slack.submit("U0ONCALL", form, values)
+    await until(lambda: bool(set(slack.views) - known))
+    (plan,) = set(slack.views) - known
+    await until(lambda: f"from {base} to 2" in str(slack.views[plan]))
+    assert (await night.in_force("batch_limit"))["leases"] == []
+
+    await slack.submit("U0ONCALL", plan, {})
+    await night.until_batch(2)
+    await night.says("batch eu-1 off")
+
+
 async def test_nobody_without_the_role_changes_anything(night: Night) -> None:
     """They are told which is needed."""
     assert "the role responder is needed" in await night.says("batch eu-1 2", user="U0STRANGER")
@@ -184,7 +214,7 @@ async def test_what_is_nearly_right_is_not_done(night: Night) -> None:
         ("batch eu-1 100000", "may be"),
         ("batch eu-1 25%", "`25%` of what?"),
         ("batch eu-1 2 for 9h", "too long"),
-        ("bacth eu-1 2", "did you mean `/ops batch`?"),
+        ("bacth eu-1 2", "did you mean `/ops batch eu-1 2`?"),
         ("batch eu-1 2 " + "x" * 5000, "at most 2,000"),
     ):
         assert said in await night.says(text)

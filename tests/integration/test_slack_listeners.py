@@ -43,10 +43,10 @@ def settings(slack: SmallSlack, app_token: str = APP_TOKEN, bot_token: str = BOT
 
 async def test_a_press_delivered_twice_is_carried_out_once(slack: SmallSlack, core: Core) -> None:
     """Slack sends the same envelope again; the command runs once and the person hears once."""
-    await slack.press("U0ONCALL", "approval.grant", "apr-1", message_ts=slack.messages[0]["ts"], times=2)
+    await slack.press("U0ONCALL", "approval.refuse", "apr-1", message_ts=slack.messages[0]["ts"], times=2)
     await until(lambda: bool(slack.ephemerals))
     await asyncio.sleep(0.1)
-    assert core.commands.calls == [("grant", "apr-1", "U0ONCALL")]
+    assert core.commands.calls == [("refuse", "apr-1", "U0ONCALL")]
     assert [(e["user"], e["text"]) for e in slack.ephemerals] == [("U0ONCALL", "Approval apr-1 is recorded.")]
 
 
@@ -62,10 +62,7 @@ async def test_a_second_press_is_a_second_call(slack: SmallSlack, core: Core) ->
     ("action_id", "value", "call"),
     [
         ("incident.acknowledge", "INC-1", "acknowledge"),
-        ("approval.grant", "apr-1", "grant"),
         ("approval.refuse", "apr-1", "refuse"),
-        ("run.undo", "run-1", "undo"),
-        ("run.undo.1", "run-2", "undo"),
     ],
 )
 async def test_every_button_calls_its_command(
@@ -79,7 +76,7 @@ async def test_every_button_calls_its_command(
 
 async def test_a_person_without_the_right_is_told_so(slack: SmallSlack, core: Core) -> None:
     """The command's own sentence is the answer."""
-    await slack.press("U0STRANGER", "approval.grant", "apr-1", message_ts=slack.messages[0]["ts"])
+    await slack.press("U0STRANGER", "approval.refuse", "apr-1", message_ts=slack.messages[0]["ts"])
     await until(lambda: bool(slack.ephemerals))
     assert slack.ephemerals[0]["text"] == "apr-1 needs a responder"
 

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from opsbot.chart.fleet_pictures import FleetPictures
+from opsbot.chart.incident_picture import IncidentPicture
+from opsbot.chart.worker import Drawer
+from opsbot.clock import SystemClock
 from opsbot.errors import SourceError
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.view import IncidentView
 from opsbot.slack import pictures
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.vital_lines import Number
+from opsbot.slack_vitals import SlackVitals
+from opsbot.source.prometheus import PrometheusSource
+from opsbot.vitals.incident import IncidentVitals
+from opsbot.vitals.reader import VitalsReader
+from opsbot.vitals_wiring import VitalParts
+from opsbot.watch.past import Past
+from opsbot.watch.query_api import QueryApi
+from tests.integration.test_vitals import FIGURES, View
+from tests.support.fleet_samples import BUSY, store_of
 from tests.support.incident_views import make_incident, make_view
 from tests.support.slack_role import Core, running_role, until
 from tests.support.small_slack import APP_TOKEN, BOT_TOKEN, SmallSlack, small_slack
+from tests.support.watching import served
 
 pytestmark = pytest.mark.integration
 
@@ -209,4 +225,29 @@ async def test_without_numbers_the_message_is_whole(slack: SmallSlack, caplog: p
     core.show(make_view())
     async with running_role(core, settings(slack), vitals):
         await until(lambda: "the numbers of INC-1 are not renewed: watch does not answer" in caplog.text)
-    assert "Last value: *0.9313*" in said(slack.messages[0], "facts")
+    assert "Last value: *0.9313*" in said(slack.messages[0], "details")
+
+
+async def test_from_samples_to_the_message(slack: SmallSlack) -> None:
+    """What watch scraped is asked for over its API, drawn in a process of its own, uploaded, and shown with words."""
+    incident = dataclasses.replace(
+        make_incident(), labels={"alertname": "KVCachePressure", "cluster": "eu-1"}, opened_at=time.time() - 300
+    )
+    core, clock, drawer = Core(), SystemClock(), Drawer()
+    core.show(make_view(incident))
+    past = Past(store_of((BUSY,), time.time()), None)
+    async with served(QueryApi(past, clock, View()).app) as url:
+        source = PrometheusSource(url)
+        reader = VitalsReader(source, clock, FIGURES, ["eu-1"], deadline_s=10.0)
+        incidents = IncidentVitals(reader, source, clock, lambda name: "vllm:kv_cache_usage_perc > 0.85")
+        pictures_of = IncidentPicture(incidents, drawer)
+        parts = VitalParts(reader, incidents, pictures_of, FleetPictures(source, FIGURES, drawer, "light"), drawer)
+        async with running_role(core, settings(slack), SlackVitals(parts)):
+            await until(lambda: bool(slack.messages) and chart_of(slack.messages[0]) is not None, within_s=40)
+        source.close()
+    (message,) = slack.messages
+    assert said(message, "numbers").startswith("KV cache used *93%* ↗ rising, 61% 10m ago · *bad* (at <!date^")
+    assert slack.files[chart_of(message) or ""].startswith(b"\x89PNG\r\n")
+    image = next(block for block in message["blocks"] if block["type"] == "image")
+    assert "KV cache used" in image["alt_text"]
+    assert "93%" in image["alt_text"]

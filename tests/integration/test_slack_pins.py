@@ -95,7 +95,7 @@ async def test_a_pin_in_the_channel_asks_which_incident(core: SmallCore) -> None
     assert (button["action_id"], button["value"]) == ("note.pick", f"C0INCIDENTS {TS}")
     await core.slack.press("U0ONCALL", "note.pick", button["value"], message_ts="9.9")
     await until(lambda: bool(core.slack.dialogs))
-    view = core.slack.dialogs[0]["view"]
+    view = core.newest_dialog()
     options = [option["text"]["text"] for option in view["blocks"][1]["element"]["options"]]
     assert options == ["INC-2 Slow on eu-2", "INC-1 KVCachePressure on eu-1"]
     assert await core.filled("U0ONCALL", view, incident="=INC-2") == "Added to INC-2's timeline."
@@ -137,7 +137,7 @@ async def test_the_shortcut_elsewhere_asks_which_incident(core: SmallCore) -> No
     message = {"ts": TS, "user": "U0BEN", "text": "the rack is hot"}
     await core.shortcut("U0ONCALL", message, channel="C0GENERAL")
     await until(lambda: bool(core.slack.dialogs))
-    view = core.slack.dialogs[0]["view"]
+    view = core.newest_dialog()
     assert "Name of U0BEN: “the rack is hot”" in view["blocks"][0]["text"]["text"]
     assert await core.filled("U0ONCALL", view, incident="=INC-1") == "Added to INC-1's timeline."
     assert notes(core)[0][2] == f"Added to the timeline: {QUOTE.format('C0GENERAL', TS)}"
@@ -159,10 +159,11 @@ async def test_what_is_said_in_a_private_channel_stays_there(core: SmallCore, do
     assert "minor" not in str(core.slack.sent)
 
 
+@pytest.mark.parametrize("where", ["thread", "channel"])
 @pytest.mark.parametrize("door", ["pin", "shortcut"])
-async def test_only_responders_add_to_a_timeline(core: SmallCore, door: str) -> None:
-    """Others hear who may."""
-    message = core.said_by("U0BEN", TS, "the rack is hot", thread_of(core))
+async def test_only_responders_add_to_a_timeline(core: SmallCore, door: str, where: str) -> None:
+    """Others hear who may, and are shown no incident: everybody in the workspace sees the shortcut."""
+    message = core.said_by("U0BEN", TS, "the rack is hot", thread_of(core) if where == "thread" else None)
     if door == "shortcut":
         await core.shortcut("U0STRANGER", message)
         await until(lambda: bool(core.slack.responses))
@@ -172,7 +173,7 @@ async def test_only_responders_add_to_a_timeline(core: SmallCore, door: str) -> 
         await until(lambda: bool(core.slack.ephemerals))
         said = core.whispers()[0]
     assert "to add to a timeline, the role responder is needed" in said
-    assert notes(core) == []
+    assert (notes(core), core.slack.dialogs) == ([], [])
 
 
 async def test_the_bots_own_message_is_no_news(core: SmallCore) -> None:

@@ -13,7 +13,7 @@ from opsbot.errors import InvalidTransition
 from opsbot.incident.handle import PREFIX, digits_of
 from opsbot.incident.view import AnnouncementView, StepView
 from opsbot.slack.app import SlackSettings
-from opsbot.slack.run_menu import Subject
+from opsbot.slack.dialogs.subject import Subject
 from tests.support.incident_views import make_approval, make_run, make_view
 from tests.support.slack_role import Core, running_role, until
 from tests.support.small_slack import APP_TOKEN, BOT_TOKEN, CHANNEL, SmallSlack, small_slack
@@ -90,12 +90,9 @@ def typed(text: str) -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("action_id", "value", "call"),
     [
-        ("announcement.object", "ann-1", ("object", "ann-1")),
-        ("announcement.now", "ann-1", ("go now", "ann-1")),
         ("announcement.capacity", "ann-1", ("offer", "ann-1")),
         ("step.happened", f"{REFERENCE} lost", ("happened", f"{REFERENCE} lost")),
         ("step.not_happened", f"{REFERENCE} lost", ("not happened", f"{REFERENCE} lost")),
-        ("halt.go_on", "all", ("go on", "")),
     ],
 )
 async def test_every_button_calls_its_command(
@@ -112,7 +109,6 @@ async def test_every_button_calls_its_command(
     ("verb", "values", "call"),
     [
         ("pause", typed("wait"), ("pause", f"{REFERENCE} wait")),
-        ("cancel", typed("enough"), ("cancel", f"{REFERENCE} enough")),
         (
             "skip",
             {**typed("by hand"), "step": {"step": {"type": "static_select", "selected_option": {"value": "next"}}}},
@@ -136,26 +132,12 @@ async def test_a_menus_entry_opens_a_dialog_that_calls_its_command_once(
     assert slack.ephemerals[0]["channel"] == CHANNEL
 
 
-async def test_the_glass_asks_for_a_reason(slack: SmallSlack, core: Core) -> None:
-    """What it will do and how it is taken back stand in the dialog."""
-    await press(slack, "U0COMMANDER", "approval.glass", "apr-1")
-    await until(lambda: bool(slack.dialogs))
-    view = slack.dialogs[0]["view"]
-    text = view["blocks"][0]["text"]["text"]
-    assert "*Will do:* Resize the batch of local from 32 to 8." in text
-    assert "*Taken back:* By itself within 60 s" in text
-    await submit(slack, "U0COMMANDER", view, typed("all asleep"))
-    await until(lambda: bool(slack.ephemerals))
-    assert core.commands.calls == [("glass", "apr-1 all asleep", "U0COMMANDER")]
-
-
 @pytest.mark.parametrize(
     ("action_id", "value", "user", "said"),
     [
-        ("approval.glass", "apr-1", "U0ONCALL", "the role commander is needed; U0ONCALL has responder"),
-        ("approval.glass", "apr-9", "U0COMMANDER", "this approval is no longer open; nothing was done"),
-        ("run.menu", f"pause {REFERENCE}", "U0STRANGER", "the role responder is needed; U0STRANGER has none"),
-        ("run.menu", "cancel r-123456", "U0ONCALL", "there is no run r-123456"),
+        ("approval.glass", "apr-1", "U0ONCALL", "the role commander is needed; Name of U0ONCALL has responder"),
+        ("run.menu", f"pause {REFERENCE}", "U0STRANGER", "the role responder is needed; Name of U0STRANGER has none"),
+        ("run.menu", "pause r-123456", "U0ONCALL", "there is no run r-123456"),
     ],
 )
 async def test_no_dialog_opens_where_nothing_can_come_of_it(

@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,16 +86,23 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     await slack.press("U0ONCALL", "incident.acknowledge", "INC-1", message_ts=ts)
     await slack.press("U0ONCALL", "incident.why", "INC-1", message_ts=ts)
     await until(lambda: bool(slack.dialogs) and len(slack.ephemerals) == 2)
-    for verb, values in (
-        ("note", {}), ("hold", {"length": "=900"}), ("silence", {"length": "=900"}), ("resolve", {}),
-    ):  # fmt: skip
+    asked: list[tuple[str, dict[str, Any]]] = [
+        ("note", {}),
+        ("hold", {"cluster": "=eu-1", "knob": "=shed", "length": "=30m"}),
+        ("silence", {"matchers": 'alertname="Slow"', "length": "=15m"}),
+        ("resolve", {}),
+    ]
+    for verb, values in asked:
         view = await core.chosen("U0ONCALL", f"{verb} INC-1")
-        await core.filled("U0ONCALL", view, reason=EVIL[:400], **values)
+        given = {name: str(block["element"]["initial_value"]) for block in view["blocks"] if block["type"] == "input"
+                 and "initial_value" in block["element"] for name in [block["block_id"]]}  # fmt: skip
+        await core.filled("U0ONCALL", view, {**given, **values}, reason=EVIL[:400])
     said = core.said_by("U0BEN", "1790000500.000200", f"{EVIL} {EVIL}", ts)
     await core.pin("U0ONCALL", str(said["ts"]))
     await core.pin("U0ONCALL", str(said["ts"]), is_off=True)
     await core.shortcut("U0ONCALL", {"ts": "1790000600.5", "user": "U0BEN", "text": EVIL}, channel="C0GENERAL")
-    await core.filled("U0ONCALL", slack.dialogs[-1]["view"], incident="=INC-1")
+    await until(lambda: "incident" in str(core.newest_dialog()["blocks"][-1]["block_id"]))
+    await core.filled("U0ONCALL", core.newest_dialog(), incident="=INC-1")
     for text in ("status", "incidents", "why INC-1", "why <!channel>", "silences", "oncall", EVIL, "ack 1",
                  f"note INC-1 {EVIL}", f"link INC-1 INC-2 {EVIL}", f"resolve INC-1 {EVIL}", "x" * 5000):  # fmt: skip
         before = len(slack.responses)
@@ -114,6 +122,7 @@ async def test_nothing_that_is_sent_pings_links_or_tells_secrets(tmp_path: Path,
         await night(core, slack)
     methods = {method for method, _ in slack.sent}
     assert {"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open", "views.publish", "response_url",
+            "acknowledgement",
             "files.getUploadURLExternal"} <= methods  # fmt: skip
     found = [(method, text) for method, arguments in slack.sent for text in texts(arguments)]
     assert len(found) > 500

@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
+from opsbot.demo.person import PageVisitor
 from opsbot.desk import Desk
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.view import StepView
@@ -112,19 +113,22 @@ def whispers(workspace: Workspace) -> Sequence[tuple[str, str]]:
 
 
 async def test_an_approval_is_pressed_and_the_message_follows(workspace: Workspace) -> None:
-    """Posted, approved in the page, answered privately, edited in place."""
+    """Posted, approved in the dialog that the page shows, answered there, edited in place."""
     core, told = Core(), whispers(workspace)
     core.show(make_view(runs=[make_run(approvals=[make_approval(expires_at=SystemClock().now() + 600)])]))
     async with running_role(core, settings(workspace)) as role:
         await until(lambda: core.is_all_said() and role.is_connected)
         assert sorted(buttons(messages(workspace)[0])) == ["Acknowledge", "Approve", "Refuse", "Why?"]
-        assert (await press(workspace, "U0ONCALL", messages(workspace)[0], "Approve"))["ok"]
-        await until(lambda: bool(told))
+        visitor = PageVisitor(workspace.url, "page-token")
+        assert await visitor.press("incidents", "Approve")
+        await visitor.close()
+        await until(lambda: bool(core.commands.calls))
         core.show(make_view(runs=[make_run("holding", can_undo=True)]))
         role.wake()
         await until(core.is_all_said)
     assert core.commands.calls == [("grant", "apr-1", "U0ONCALL")]
-    assert told == [("U0ONCALL", "Approval apr-1 is recorded.")]
+    # The dialog has told it.
+    assert told == []
     assert len(messages(workspace)) == 1
     assert sorted(buttons(messages(workspace)[0])) == ["Acknowledge", "Undo", "Why?"]
 

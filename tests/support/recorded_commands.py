@@ -12,6 +12,7 @@ from opsbot.incident.view import IncidentView
 from opsbot.oncall.turn import Turn
 from opsbot.people import Person
 from opsbot.runbook.commands import RunRequest
+from opsbot.runbook.preview import Preview
 from tests.support.recorded_runs import RecordedRuns
 
 
@@ -33,6 +34,7 @@ class RecordedCommands(RecordedRuns):
         self.quoted: list[QuotedMessage] = []
         self.places: dict[tuple[str, str], str] = {}
         self.calls: list[tuple[str, str, str]] = []
+        self.previews: dict[str, Preview] = {}
 
     async def acknowledge(self, incident_id: str, person: Person) -> str:
         self.record("acknowledge", incident_id, person)

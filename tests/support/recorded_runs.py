@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from opsbot.errors import ApprovalError, NotFoundError
 from opsbot.incident.view import IncidentView, RunView
 from opsbot.people import Person
+from opsbot.rights import require
 from opsbot.runbook.commands import RunAnswer, RunRequest
+from opsbot.runbook.knob_turn import KnobTurn
+from opsbot.runbook.preview import Ask, Preview, PreviewStep
 from opsbot.runbook.store import Halt, KnobHold
 
 
@@ -20,6 +25,34 @@ class RecordedRuns:
     requests: list[RunRequest]
     halted: Halt | None = None
     held: tuple[KnobHold, ...] = ()
+
+    previews: dict[str, Preview]
+    preview_error: Exception | None = None
+    look_takes_s: float = 0.0
+    able: tuple[str, ...] = ()
+
+    async def preview(self, ask: Ask, person: Person) -> Preview:
+        if self.look_takes_s:
+            await asyncio.sleep(self.look_takes_s)
+        if self.preview_error is not None:
+            raise self.preview_error
+        if ask.verb in ("glass", "go_now", "stop_all", "go_on"):
+            require(person, "commander", f"{ask.verb.replace('_', ' ')}")
+        else:
+            require(person, "responder", f"{ask.verb} this")
+        known = self.previews.get(ask.verb)
+        if known is not None:
+            return known
+        run_id = next((run.run_id for run in self._all()), "")
+        step = PreviewStep("Resize the batch", "serving.set_batch", "resize the batch of local from 32 to 8")
+        turned = replace(step, turns=(KnobTurn("local/batch_limit", "32", "8"),), arguments=("limit=8",))
+        return Preview(
+            ask.verb, ask.reference, "“Relieve KV cache pressure” for INC-1", (turned,), undo="`undo` takes it back.",
+            by_itself="By itself it ends with the incident.", who="responders", run_id=run_id, incident_id="INC-1",
+        )  # fmt: skip
+
+    def who_may(self, roles: Sequence[str]) -> tuple[str, ...]:
+        return self.able
 
     async def start(self, request: RunRequest, person: Person) -> RunAnswer:
         self.requests.append(request)

@@ -12,6 +12,7 @@ from opsbot.alert.policy import AlertPolicy
 from opsbot.desk_tools import Runs
 from opsbot.errors import ActionError
 from opsbot.people import Person
+from opsbot.preview_rows import Sight
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.action import Action, ActionContext, Outcome
 from opsbot.runbook.commands import RunRequest
@@ -112,7 +113,11 @@ class RunPeople(RunWorld):
 
     def desk(self, executor: Runs) -> RunDesk:
         """Where people come."""
-        return RunDesk(self.stores, executor, lambda: tuple(self.library), lambda: None, self.clock, ("local", "eu-1"))
+        sight = Sight(self.registry, self.metrics)
+        clusters = ("local", "eu-1")
+        return RunDesk(
+            self.stores, executor, lambda: tuple(self.library), lambda: None, self.clock, clusters, sight
+        )  # fmt: skip
 
     def resolve_by_hand(self, incident_id: str) -> None:
         """End an incident by a person's word."""

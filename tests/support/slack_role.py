@@ -85,7 +85,7 @@ async def running_role(core: Core, settings: SlackSettings, vitals: Vitals | Non
         await role.stop()
 
 
-async def until(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
     """Wait until *is_so*; fails the test if that takes longer than *within_s*."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + within_s

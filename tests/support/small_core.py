@@ -61,25 +61,45 @@ class SmallCore:
         return [(one.kind, one.actor, one.text) for one in self.stores.views.view(incident_id).timeline]
 
     async def chosen(self, user: str, entry: str) -> Mapping[str, Any]:
-        """The dialog that an entry of an incident's menu opens."""
-        before = len(self.slack.dialogs)
+        """The dialog that an entry of an incident's menu opens, once it can be filled in."""
+        known = set(self.slack.views)
         await self.slack.press(user, "incident.menu", entry, message_ts=self.slack.messages[0]["ts"])
-        await until(lambda: len(self.slack.dialogs) > before)
-        view: Mapping[str, Any] = self.slack.dialogs[-1]["view"]
-        return view
+        await until(lambda: any("submit" in self.slack.views[one] for one in set(self.slack.views) - known))
+        return self.newest_dialog()
 
-    async def filled(self, user: str, view: Mapping[str, Any], *, times: int = 1, **values: str) -> str:
-        """Fill the dialog in; answers what the person is told. A value of a select is written `=value`."""
+    def newest_dialog(self) -> Mapping[str, Any]:
+        """What was opened last, as it is shown now."""
+        return list(self.slack.views.values())[-1]
+
+    async def filled(
+        self,
+        user: str,
+        view: Mapping[str, Any],
+        more: Mapping[str, str] | None = None,
+        *,
+        times: int = 1,
+        **values: str,
+    ) -> str:
+        """Fill the dialog in; answers what the person is told. A value of a select is written `=value`.
+
+        Told is what stands under fields, else what the dialog becomes; of one that closes, what is said in private.
+        """
         state = {
             name: {name: {"selected_option": {"value": value[1:]}} if value.startswith("=") else {"value": value}}
-            for name, value in values.items()
+            for name, value in {**(more or {}), **values}.items()
         }
-        before = len(self.slack.ephemerals)
-        filled = {**view, "id": f"V{before}{len(self.slack.dialogs)}", "state": {"values": state}}
-        payload = {"type": "view_submission", "user": {"id": user}, "team": {"id": "T1"}, "view": filled}
-        await self.slack.send("interactive", payload, times=times)
-        await until(lambda: len(self.slack.ephemerals) > before)
-        return str(self.slack.ephemerals[-1]["text"])
+        before, view_id = len(self.slack.ephemerals), str(view["id"])
+        reply = await self.slack.submit(user, view_id, state, times=times)
+        if "errors" in reply:
+            return "\n".join(reply["errors"].values())
+        if "response_action" not in reply:
+            await until(lambda: len(self.slack.ephemerals) > before)
+            return str(self.slack.ephemerals[-1]["text"])
+        await until(lambda: "Working …" not in self._first_text(view_id))
+        return self._first_text(view_id)
+
+    def _first_text(self, view_id: str) -> str:
+        return str(self.slack.views[view_id]["blocks"][0]["text"]["text"])
 
     async def pin(self, user: str, ts: str, *, channel: str = CHANNEL, is_off: bool = False) -> None:
         """Somebody puts a pin on a message, or takes it off; waits until that is carried out."""

@@ -39,6 +39,8 @@ class SmallSlack:
         self.ephemerals: list[Mapping[str, Any]] = []
         self.homes: list[Mapping[str, Any]] = []
         self.dialogs: list[Mapping[str, Any]] = []
+        self.views: dict[str, dict[str, Any]] = {}
+        self.names: dict[str, str] = {}
         self.responses: list[Mapping[str, Any]] = []
         self.calls: list[str] = []
         self.sent: list[tuple[str, Mapping[str, Any]]] = []
@@ -51,7 +53,7 @@ class SmallSlack:
         self._refused: set[str] = set()
         self._bytes: dict[str, bytes] = {}
         self._numbers = itertools.count(1)
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._sockets: list[web.WebSocketResponse] = []
 
     def posted(self) -> list[str]:
@@ -73,14 +75,19 @@ class SmallSlack:
             await socket.close()
         self._sockets.clear()
 
-    async def send(self, kind: str, payload: Mapping[str, Any], *, times: int = 1) -> None:
-        """Deliver one envelope to the newest connection, *times* over, and wait until each is acknowledged."""
+    async def send(self, kind: str, payload: Mapping[str, Any], *, times: int = 1) -> dict[str, Any]:
+        """Deliver one envelope to the newest connection, *times* over, and wait until each is acknowledged.
+
+        Answers what the last acknowledgement carries.
+        """
+        reply: dict[str, Any] = {}
         for _ in range(times):
             envelope_id = f"e{next(self._numbers)}"
             envelope = {"envelope_id": envelope_id, "type": kind, "payload": payload, "accepts_response_payload": True}
             acknowledged = self._waiting[envelope_id] = asyncio.get_running_loop().create_future()
             await self._sockets[-1].send_str(json.dumps(envelope))
-            await asyncio.wait_for(acknowledged, 3)
+            reply = await asyncio.wait_for(acknowledged, 3)
+        return reply
 
     async def press(self, user_id: str, action_id: str, value: str, *, message_ts: str | None, times: int = 1) -> None:
         """Somebody presses a button of a message, or of the Home tab; the envelope arrives *times* over."""
@@ -99,12 +106,42 @@ class SmallSlack:
             "user": {"id": user_id},
             "team": {"id": "T1"},
             "container": container,
+            "trigger_id": f"t-{next(self._numbers)}",
             "actions": [action],
         }
         await self.send("interactive", payload, times=times)
 
-    async def type(self, user_id: str, text: str) -> None:
-        """Somebody types `/ops <text>`."""
+    async def submit(
+        self, user_id: str, view_id: str, values: Mapping[str, Any] | None = None, *, times: int = 1
+    ) -> dict[str, Any]:
+        """Somebody submits an open dialog, in the content that it has now; answers what the acknowledgement says."""
+        view = {**self.views[view_id], "state": {"values": values or {}}}
+        payload = {
+            "type": "view_submission", "user": {"id": user_id}, "team": {"id": "T1"}, "view": view,
+            "trigger_id": f"t-{next(self._numbers)}",
+        }  # fmt: skip
+        reply: dict[str, Any] = {}
+        for _ in range(times):
+            reply = await self.send("interactive", payload)
+            if reply.get("response_action") == "update":
+                self._put_view(view_id, reply["view"])
+            elif "response_action" not in reply:
+                self.views.pop(view_id, None)
+        return reply
+
+    async def close_view(self, user_id: str, view_id: str) -> None:
+        """Somebody closes a dialog."""
+        view = self.views.pop(view_id)
+        payload = {"type": "view_closed", "user": {"id": user_id}, "team": {"id": "T1"}, "view": view}
+        await self.send("interactive", payload)
+
+    def _put_view(self, view_id: str, view: Mapping[str, Any]) -> dict[str, Any]:
+        shown = {**view, "id": view_id, "hash": f"h{next(self._numbers)}", "root_view_id": view_id}
+        self.views[view_id] = shown
+        return {"ok": True, "view": shown}
+
+    async def type(self, user_id: str, text: str, *, trigger_id: str = "") -> None:
+        """Somebody types `/ops <text>`; with *trigger_id* a dialog may be opened."""
         payload = {
             "command": "/ops",
             "text": text,
@@ -112,6 +149,7 @@ class SmallSlack:
             "team_id": "T1",
             "channel_id": CHANNEL,
             "response_url": f"{self.url}/respond",
+            **({"trigger_id": trigger_id} if trigger_id else {}),
         }
         await self.send("slash_commands", payload)
 
@@ -179,7 +217,8 @@ class SmallSlack:
                 link = f"https://team.example/archives/{arguments['channel']}/p{arguments['message_ts']}"
                 return {"ok": True, "permalink": link}
             case "users.info":
-                return {"ok": True, "user": {"id": arguments["user"], "real_name": f"Name of {arguments['user']}"}}
+                name = self.names.get(str(arguments["user"]), f"Name of {arguments['user']}")
+                return {"ok": True, "user": {"id": arguments["user"], "real_name": name}}
             case "files.getUploadURLExternal":
                 file_id = f"F{next(self._numbers)}"
                 return {"ok": True, "file_id": file_id, "upload_url": f"{self.url}/upload/{file_id}"}
@@ -194,7 +233,14 @@ class SmallSlack:
                 return {"ok": True} if is_there else {"ok": False, "error": "file_not_found"}
             case "views.open":
                 self.dialogs.append(arguments)
-                return {"ok": True, "view": {}}
+                return self._put_view(f"V{next(self._numbers)}", _decoded(arguments["view"]))
+            case "views.update":
+                known = self.views.get(str(arguments["view_id"]))
+                if known is None:
+                    return {"ok": False, "error": "not_found"}
+                if arguments.get("hash", known["hash"]) != known["hash"]:
+                    return {"ok": False, "error": "hash_conflict"}
+                return self._put_view(known["id"], _decoded(arguments["view"]))
             case "views.publish":
                 self.homes.append(arguments)
                 return {"ok": True, "view": {}}
@@ -247,7 +293,10 @@ class SmallSlack:
         self._sockets.append(socket)
         async for message in socket:
             if message.type is WSMsgType.TEXT:
-                self._waiting.pop(json.loads(message.data)["envelope_id"]).set_result(None)
+                answer = json.loads(message.data)
+                if answer.get("payload"):
+                    self.sent.append(("acknowledgement", answer["payload"]))
+                self._waiting.pop(answer["envelope_id"]).set_result(answer.get("payload") or {})
         return socket
 
     async def upload(self, request: web.Request) -> web.StreamResponse:
@@ -263,6 +312,11 @@ class SmallSlack:
         self.responses.append(await request.json())
         self.sent.append(("response_url", self.responses[-1]))
         return web.Response(text="ok")
+
+
+def _decoded(view: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(view) if isinstance(view, str) else view
+    return found
 
 
 @asynccontextmanager

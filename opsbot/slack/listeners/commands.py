@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -14,19 +15,23 @@ from slack_sdk.web.async_client import AsyncWebClient
 from opsbot.errors import OpsbotError
 from opsbot.slack.answer_blocks import MAX_PART, answer_blocks
 from opsbot.slack.commands import COMMAND, answer_to
+from opsbot.slack.dialogs.desk import DialogDesk
+from opsbot.slack.dialogs.speech import plainly
+from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import shorten
-from opsbot.slack.typed import Typed
+from opsbot.slack.typed import Told, Typed
 
 logger = logging.getLogger(__name__)
 
+PICTURE_PAUSE_S = 1.5
 UNEXPECTED = "That did not work because of an error inside opsbot; its log has the details."
 
 
-def register(app: AsyncApp, seat: Seat) -> None:
+def register(app: AsyncApp, seat: Seat, dialogs: DialogDesk) -> None:
     """Listen to the slash command."""
 
     async def typed(ack: AsyncAck, body: Mapping[str, Any], respond: AsyncRespond, client: AsyncWebClient) -> None:
@@ -40,35 +45,55 @@ def register(app: AsyncApp, seat: Seat) -> None:
             trigger_id=trigger_id,
             thread_ts=str(body.get("thread_ts") or "") or None,
         )
-        seat.work.start(COMMAND, _respond(seat, said, respond, client))
+        seat.work.start(COMMAND, _respond(seat, said, respond, client, dialogs))
 
     app.command(COMMAND)(typed)
 
 
-async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: AsyncWebClient) -> None:
+async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: AsyncWebClient, dialogs: DialogDesk) -> None:
+    told = Told("", ())
     try:
         answer = await answer_to(seat, said)
-        if not isinstance(answer, str):
-            problem = await opened(client, said.trigger_id, answer)
+        if isinstance(answer, Told):
+            told = answer
+        elif isinstance(answer, str):
+            told = Told(answer, ())
+        else:
+            if isinstance(answer, Subject):
+                problem = await dialogs.open(client, said.trigger_id, answer, said.person)
+            else:
+                problem = await opened(client, said.trigger_id, answer)
             if problem is None:
                 return
-            answer = problem
+            told = Told(problem, ())
     except OpsbotError as error:
-        answer = as_typed_here(str(error))
+        said_why, named = await dialogs.sentence(client, error)
+        told = Told(as_typed_here(plainly(said_why, named)), ())
     except Exception:
         # The person must hear that nothing came of it, whatever went wrong.
         logger.exception("a slash command failed")
-        answer = UNEXPECTED
+        told = Told(UNEXPECTED, ())
+    if await _say(respond, said, told) != 200 and told.below:
+        # Slack may not be done with a picture yet, and the words must not wait for it.
+        await asyncio.sleep(PICTURE_PAUSE_S)
+        if await _say(respond, said, told) != 200:
+            await _say(respond, said, Told(told.text, ()))
+
+
+async def _say(respond: AsyncRespond, said: Typed, told: Told) -> int:
+    """What Slack answers; 0 if it does not."""
+    # A short answer needs no blocks: `text` alone is shown as it is.
+    is_long = len(told.text) > MAX_PART or bool(told.below)
     try:
         sent = await respond(
-            text=shorten(answer, EPHEMERAL_TEXT),
-            # A short answer needs no blocks: `text` alone is shown as it is.
-            blocks=answer_blocks(answer) if len(answer) > MAX_PART else None,
+            text=shorten(told.text, EPHEMERAL_TEXT),
+            blocks=[*answer_blocks(told.text), *told.below] if is_long else None,
             response_type="ephemeral",
             thread_ts=said.thread_ts,
         )
     except (aiohttp.ClientError, TimeoutError) as error:
         logger.warning("the answer to a slash command is lost: %s", type(error).__name__)
-        return
+        return 0
     if sent.status_code != 200:
         logger.warning("the answer to a slash command is lost: Slack answered %d", sent.status_code)
+    return sent.status_code

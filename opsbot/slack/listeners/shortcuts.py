@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncRespond
+from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
@@ -47,7 +48,7 @@ async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> 
     who, trigger_id = seat.person_for(str(body["user"]["id"])), str(body.get("trigger_id") or "")
     try:
         view = await menu(seat, Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
-        if not isinstance(view, str):
+        if isinstance(view, View):
             # Where it does not open there is no channel to say so in.
             await opened(client, trigger_id, view)
     except OpsbotError as error:

@@ -1,4 +1,4 @@
-"""Dialogs that were filled in."""
+"""Dialogs that were filled in, or closed."""
 
 from __future__ import annotations
 
@@ -17,12 +17,20 @@ logger = logging.getLogger(__name__)
 
 
 def register(app: AsyncApp, desk: PressDesk) -> None:
-    """Listen to every submission."""
+    """Listen to every submission; its acknowledgement says what the dialog shows next."""
 
     async def submitted(ack: AsyncAck, body: Mapping[str, Any], client: AsyncWebClient) -> None:
-        await ack()
         press = submission_of(body)
+        reply = desk.reply(press)
+        await ack(**reply)
+        if "errors" in reply:
+            return
         if not desk.take(press, client):
             logger.warning("a dialog with the unknown callback id %r was filled in", press.action_id)
 
-    app.view(re.compile(".*"))(submitted)
+    async def closed(ack: AsyncAck, body: Mapping[str, Any]) -> None:
+        await ack()
+        desk.closed(str(body.get("view", {}).get("id", "")))
+
+    app.view_submission(re.compile(".*"))(submitted)
+    app.view_closed(re.compile(".*"))(closed)

@@ -253,7 +253,7 @@ function drawChannel(channel) {
   composer.move(`${page.me} ${channel.id}`);
   const { messages, hidden } = store.newest(page.me, channel, most);
   byId("channel").classList.toggle("has-older", hidden > 0);
-  list.draw(messages, { channel, me: page.me, newFrom }, emptyNote(el("h3", {}, `This is ${markOf(channel)}${titleOf(channel)}`), el("p", {}, emptyText(channel.name))));
+  list.draw(messages, { channel, me: page.me, newFrom }, emptyNote(el("h2", {}, `This is ${markOf(channel)}${titleOf(channel)}`), el("p", {}, emptyText(channel.name))));
 }
 
 const emptyText = (name) =>

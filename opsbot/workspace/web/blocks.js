@@ -28,7 +28,7 @@ function draw(block, surface) {
   const { names } = surface;
   switch (block.type) {
     case "header":
-      return el(`h${Math.max(3, Math.min(6, (block.level ?? 1) + 2))}`, { class: "block header" }, textOf(block.text, names));
+      return el(`h${Math.max(2, Math.min(6, (block.level ?? 1) + 1))}`, { class: "block header" }, textOf(block.text, names));
     case "section":
       return section(block, surface);
     case "context":

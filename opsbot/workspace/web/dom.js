@@ -40,7 +40,10 @@ export function sync(parent, items, draw) {
   for (const element of known.values()) element.remove();
 }
 
-const isBusy = (element) => Boolean(element.querySelector("details[open], [aria-expanded='true']"));
+const isBusy = (element) => Boolean(element.querySelector("details[open], [aria-expanded='true'], select:focus"));
+
+// To be called when a menu was closed: what waited for that is drawn now.
+export const settle = () => document.dispatchEvent(new Event("settled"));
 
 function focusIn(element) {
   const focused = document.activeElement;

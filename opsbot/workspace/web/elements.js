@@ -1,5 +1,5 @@
 // Block Kit's elements that act at once: buttons, menus, and those inputs that stand outside an input block.
-import { el, toast } from "./dom.js";
+import { el, settle, toast } from "./dom.js";
 import { confirmed } from "./confirm.js";
 import { icon } from "./icons.js";
 import { field } from "./inputs.js";
@@ -83,7 +83,10 @@ function overflow(block, element, surface) {
   shown.addEventListener("toggle", () => {
     const change = shown.open ? "addEventListener" : "removeEventListener";
     for (const kind of ["pointerdown", "keydown", "scroll"]) document[change](kind, shut, true);
-    if (!shown.open) return entries.hidePopover();
+    if (!shown.open) {
+      entries.hidePopover();
+      return settle();
+    }
     entries.showPopover();
     const rect = summary.getBoundingClientRect();
     entries.style.left = `${Math.max(8, Math.min(rect.left, innerWidth - entries.offsetWidth - 8))}px`;

@@ -43,7 +43,7 @@ function fence(lines) {
 
 function heading(line) {
   const [, marks, text] = /^(#{1,6})\s+(.*?)\s*#*$/.exec(line);
-  return el(`h${Math.min(6, marks.length + 2)}`, { class: `level${marks.length}` }, ...inline(text));
+  return el(`h${Math.min(6, marks.length + 1)}`, { class: `level${marks.length}` }, ...inline(text));
 }
 
 function list(lines, depth) {

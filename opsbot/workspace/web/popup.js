@@ -1,5 +1,5 @@
 // A small panel at a control: above everything, inside the window, closed by Escape, by a press elsewhere, by scrolling.
-import { el, isPhone } from "./dom.js";
+import { el, isPhone, settle } from "./dom.js";
 
 const MOVED_PX = 6;
 
@@ -39,6 +39,7 @@ export function showPopup(anchor, content, { className = "", onClose = () => {},
     for (const [target, kind, listener] of listeners) target.removeEventListener(kind, listener, true);
     box.remove();
     onClose(isEscape);
+    settle();
   }
 
   const listeners = [

@@ -52,7 +52,7 @@ export function pickEmoji(anchor, choose) {
   function draw() {
     const query = search.value.trim().replaceAll(":", "");
     const parts = query ? [{ category: "", entries: found(query, MOST_FOUND) }] : [{ category: "Often used", entries: usual }, ...groups];
-    grid.replaceChildren(...parts.flatMap(({ category, entries }) => [category ? el("h4", {}, category) : null, el("div", { class: "cells" }, ...entries.map(cell))]).filter(Boolean));
+    grid.replaceChildren(...parts.flatMap(({ category, entries }) => [category ? el("h2", {}, category) : null, el("div", { class: "cells" }, ...entries.map(cell))]).filter(Boolean));
     if (query && !parts[0].entries.length) grid.append(el("p", { class: "note" }, "No emoji of that name"));
   }
   draw();

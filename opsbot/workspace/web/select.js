@@ -1,6 +1,6 @@
 // Selects of every source, one or many: a field that opens a list with a search, and on a touch screen, where the list
 // is fixed and one is chosen, the telephone's own picker.
-import { el } from "./dom.js";
+import { el, settle } from "./dom.js";
 import { icon } from "./icons.js";
 import { textOf } from "./mrkdwn.js";
 import { showPopup } from "./popup.js";
@@ -8,6 +8,8 @@ import { isMany } from "./surface.js";
 
 const PAUSE_MS = 150;
 const LONGEST_LIST = 200;
+// One list is open at a time, so one name does.
+const LIST = "select-options";
 
 export function select(block, element, surface, given, change) {
   const many = isMany(element.type);
@@ -56,7 +58,11 @@ export function select(block, element, surface, given, change) {
       for (const option of group.options) home.append(el("option", { value: option.value }, option.text.text));
       if (home !== field) field.append(home);
     }
-    field.addEventListener("change", () => store(source.fixed.flatMap((group) => group.options).find((one) => one.value === field.value) ?? null, true));
+    field.addEventListener("change", () => {
+      store(source.fixed.flatMap((group) => group.options).find((one) => one.value === field.value) ?? null, true);
+      field.blur();
+    });
+    field.addEventListener("blur", settle);
     return field;
   }
 
@@ -75,12 +81,13 @@ export function select(block, element, surface, given, change) {
 
   function openList(typed = "") {
     const start = many ? chosen() : null;
-    const search = el("input", { class: "search", type: "text", role: "combobox", "aria-label": "Search", "aria-expanded": "true", "aria-autocomplete": "list", autocomplete: "off", placeholder: "Search …", value: typed });
-    const list = el("ul", { role: "listbox", "aria-label": placeholder, "aria-multiselectable": many || null });
+    const search = el("input", { class: "search", type: "text", role: "combobox", "aria-label": "Search", "aria-expanded": "true", "aria-controls": LIST, "aria-autocomplete": "list", autocomplete: "off", placeholder: "Search …", value: typed });
+    const list = el("ul", { id: LIST, role: "listbox", "aria-label": placeholder, "aria-multiselectable": many || null });
     let at = 0;
     let options = [];
     let asked = 0;
     opener.setAttribute("aria-expanded", "true");
+    opener.setAttribute("aria-controls", LIST);
     const popup = showPopup(opener, [search, list], {
       className: "select-list",
       onClose: () => {

@@ -13,7 +13,7 @@ export function drawTable(rows, settings, draw) {
   };
   return el(
     "div",
-    { class: "table-frame", tabindex: "0", role: "region", "aria-label": "Table" },
+    { class: "table-frame", tabindex: "0", role: "group", "aria-label": "Table" },
     el(
       "table",
       {},

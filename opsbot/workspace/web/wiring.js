@@ -29,6 +29,7 @@ export function wire(page) {
     if (place.channel === HOME) page.show(HOME, { isQuiet: true });
     else if (page.store.channels.has(place.channel)) page.reveal(place.channel, place.ts);
   });
+  document.addEventListener("settled", page.draw);
   for (const kind of ["focus", "visibilitychange"]) window.addEventListener(kind, page.markRead);
 }
 

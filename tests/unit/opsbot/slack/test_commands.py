@@ -47,7 +47,7 @@ async def test_an_unknown_incident_is_an_error_for_the_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "suggested"), [("stauts", "status"), ("incidnets", "incidents"), ("akc 1", "ack"), ("halp", "help")]
+    ("text", "suggested"), [("stauts", "status"), ("incidnets", "incidents"), ("akc 1", "ack 1"), ("halp", "help")]
 )
 async def test_a_word_that_is_nearly_ours_is_suggested(text: str, suggested: str) -> None:
     """It is named and not carried out."""

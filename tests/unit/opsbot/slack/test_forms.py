@@ -9,16 +9,21 @@ from typing import Any
 import pytest
 from slack_sdk.models.views import View
 
+from opsbot.errors import MissingRole
 from opsbot.incident.view import AnnouncementView
 from opsbot.people import Person
+from opsbot.runbook.commands import RunRequest
 from opsbot.slack.answer_blocks import answer_blocks
 from opsbot.slack.commands import answer_to
+from opsbot.slack.dialogs.plan import CALLBACK
+from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.form_desk import SUBMISSIONS
-from opsbot.slack.forms import FORM, FORMS
+from opsbot.slack.form_table import FORMS
+from opsbot.slack.forms import FORM
 from opsbot.slack.helping import help_for, help_text
 from opsbot.slack.menu import MENU
 from opsbot.slack.picks import NOTHING, matching
-from opsbot.slack.press import submission_of
+from opsbot.slack.press import Answer, submission_of
 from opsbot.slack.seat import Seat
 from opsbot.slack.typed import Typed
 from opsbot.spoken.act import read_act
@@ -29,6 +34,7 @@ from tests.support.recorded_commands import RecordedCommands
 from tests.support.seats import seat_of
 
 ANN = Person("U0ONCALL", frozenset({"responder"}))
+TYPED = ("reason", "limit", "percent", "rate", "whose", "expect", "matchers", "note")
 
 
 class Acts:
@@ -44,7 +50,9 @@ class Acts:
         return ActAnswer(f"r-000001: {act.kind}. Take it back: `undo r-000001`.")
 
     async def intend(self, verb: str, text: str, request_id: str) -> Intention:
-        return Intention(read_act(verb, text, self.names), "do it")  # type: ignore[arg-type]
+        act = read_act(verb, text, self.names)  # type: ignore[arg-type]
+        self.asked.append(f"{verb} {text}")
+        return Intention(act, "do it", RunRequest(f"by-hand-{verb}", request_id, act.cluster))
 
     def clusters(self) -> Sequence[str]:
         return self.names
@@ -70,21 +78,25 @@ async def opened(seat: Seat, text: str) -> View | str:
 
 
 async def submitted(seat: Seat, view: View, values: Mapping[str, str]) -> View:
-    """What comes of filling it in."""
-    shown = view.to_dict()
-    state = {
-        name: {"x": {"value": value} if name in ("reason", "limit", "percent", "rate", "whose", "expect", "matchers", "note")
-               else {"selected_option": {"value": value}}}
-        for name, value in values.items()
-    }  # fmt: skip
-    body = {"user": {"id": "U0ONCALL"}, "view": {**shown, "id": "V1", "state": {"values": state}}}
-    answer = await SUBMISSIONS[shown["callback_id"]](seat, submission_of(body), ANN)
+    """The dialog that comes of filling it in."""
+    answer = await filled_in(seat, view, values)
     assert isinstance(answer, View)
     return answer
 
 
+async def filled_in(seat: Seat, view: View, values: Mapping[str, str]) -> Answer:
+    """What comes of it."""
+    shown = view.to_dict()
+    state = {
+        name: {"x": {"value": value} if name in TYPED else {"selected_option": {"value": value}}}
+        for name, value in values.items()
+    }
+    body = {"user": {"id": "U0ONCALL"}, "view": {**shown, "id": "V1", "state": {"values": state}}}
+    return await SUBMISSIONS[shown["callback_id"]](seat, submission_of(body), ANN)
+
+
 @pytest.mark.parametrize(
-    "verb", ["batch", "shed", "failwhale", "fallback", "loadtest", "hold", "ack", "resolve", "approve", "stop"]
+    "verb", ["batch", "shed", "failwhale", "fallback", "loadtest", "ack", "resolve", "approve", "stop"]
 )
 async def test_a_verb_alone_opens_its_dialog(verb: str) -> None:
     """Within Slack's limits, and saying what it does; nothing is done."""
@@ -104,9 +116,15 @@ async def test_a_verb_alone_opens_its_dialog(verb: str) -> None:
 @pytest.mark.parametrize(
     ("verb", "values", "typed"),
     [
-        ("batch", {"cluster": "eu-1", "limit": "8", "length": "10m", "reason": "KV is full"}, "batch eu-1 8 for 10m because KV is full"),
+        (
+            "batch", {"cluster": "eu-1", "limit": "8", "length": "10m", "reason": "KV is full"},
+            "batch eu-1 8 for 10m because KV is full",
+        ),
         ("shed", {"cluster": "eu-2", "percent": "20", "length": "15m"}, "shed eu-2 20% for 15m"),
-        ("failwhale", {"cluster": "eu-1", "length": "30m", "reason": "off we go"}, "failwhale eu-1 on for 30m because off we go"),
+        (
+            "failwhale", {"cluster": "eu-1", "length": "30m", "reason": "off we go"},
+            "failwhale eu-1 on for 30m because off we go",
+        ),
         (
             "fallback",
             {"cluster": "eu-1", "who": "tenant", "whose": 'acme "x" corp', "length": "1h", "reason": "it\ninsults"},
@@ -121,14 +139,42 @@ async def test_a_verb_alone_opens_its_dialog(verb: str) -> None:
 async def test_what_is_filled_in_is_what_could_have_been_typed(
     verb: str, values: Mapping[str, str], typed: str
 ) -> None:
-    """Core reads it by the same function, and the answer is a dialog to read."""
+    """Core reads it by the same function, and the dialog that shows the plan comes first: nothing is started yet."""
     acts = Acts()
     _, seat = busy(acts)
     view = await opened(seat, verb)
     assert isinstance(view, View)
-    told = (await submitted(seat, view, values)).to_dict()
+    subject = await filled_in(seat, view, values)
+    assert isinstance(subject, Subject)
     assert acts.asked == [typed]
-    assert "`/ops undo r-000001`" in told["blocks"][0]["text"]["text"]
+    assert (subject.verb, subject.reference, subject.channel) == ("start", f"by-hand-{verb}", "C1")
+
+
+@pytest.mark.parametrize(("verb", "asked"), [("hold", ["cluster", "knob"]), ("silence", ["matchers"])])
+async def test_hold_and_silence_open_the_dialog_of_the_incidents_menu(verb: str, asked: Sequence[str]) -> None:
+    """Typed alone or chosen in the menu, it is the same one, about no incident; who may not hears it at once."""
+    _, seat = busy()
+    view = await opened(seat, verb)
+    assert isinstance(view, View)
+    shown = view.to_dict()
+    fields = [block["block_id"] for block in shown["blocks"] if block["type"] == "input"]
+    assert (shown["callback_id"], fields) == (CALLBACK, [*asked, "length", "reason"])
+    assert Subject.load(shown["private_metadata"]) == Subject(verb, "", "C1")
+    menu = await opened(seat, "")
+    assert isinstance(menu, View)
+    assert (await submitted(seat, menu, {"choice": verb})).to_dict()["blocks"] == shown["blocks"]
+    with pytest.raises(MissingRole):
+        await answer_to(seat, Typed(verb, Person("U0STRANGER"), "t-2", trigger_id="t-2"))
+
+
+async def test_a_verb_that_risks_nothing_is_answered_in_a_dialog() -> None:
+    """With what takes it back, as it is typed here."""
+    commands, seat = busy()
+    view = await opened(seat, "ack")
+    assert isinstance(view, View)
+    told = (await submitted(seat, view, {"name": "INC-1"})).to_dict()
+    assert commands.calls == [("acknowledge", "INC-1", "U0ONCALL")]
+    assert told["blocks"][0]["text"]["text"] == "You have INC-1."
 
 
 async def test_a_dialog_that_fails_says_what_would_be_typed() -> None:
@@ -211,6 +257,7 @@ def test_a_long_answer_is_cut_between_lines_and_keeps_its_table() -> None:
     assert len(texts) >= 4
     assert all(len(text) <= 3000 and text.count("```") % 2 == 0 for text in texts)
     assert "tail" in texts[-1]
-    many = answer_blocks("\n\n".join("x" * 2000 for _ in range(100)))
-    assert len(many) == 46
-    assert "and 55 more parts" in many[-1].to_dict()["elements"][0]["text"]
+    long = "\n\n".join("x" * 2000 for _ in range(100))
+    for blocks, shown in ((answer_blocks(long), 5), (answer_blocks(long, 90, None), 90)):
+        assert len(blocks) == shown + 1
+        assert f"and {100 - shown} more parts" in blocks[-1].to_dict()["elements"][0]["text"]

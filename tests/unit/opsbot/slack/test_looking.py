@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import cast
+
 import pytest
 
 from opsbot.capacity.forecast import Readings
+from opsbot.chart.picture import Picture
 from opsbot.errors import ConfigError
 from opsbot.people import Person
 from opsbot.runbook.store import Halt, KnobHold
 from opsbot.slack.commands import answer_to
+from opsbot.slack.day_chart import DayChart
 from opsbot.slack.typed import Typed
+from opsbot.slack.upload import Uploader
 from opsbot.vitals.day import FleetDay, Load, Peak
 from opsbot.vitals.vitals import Fleet, LeaseInForce, Vitals
 from tests.support.incident_views import OPENED_AT, make_view
+from tests.support.outbox import ManualClock
 from tests.support.recorded_commands import RecordedCommands
 from tests.support.seats import seat_of
 
@@ -63,8 +70,8 @@ async def test_status_says_everything_with_one_round_of_questions() -> None:
     said = await answer("status", reader)
     assert reader.rounds == 1
     table = said.split("```")[1].splitlines()
-    assert max(map(len, table)) <= 43
-    assert [row.split()[0] for row in table[1:]] == ["a-very-long…", "eu-1"]
+    assert max(map(len, table)) <= 34
+    assert [row.split()[0] for row in table[1:]] == ["a-very-long-…", "eu-1"]
     assert "8/8" in table[2]
     assert "93%↗" in table[2]
     assert said.startswith("■ *All runs are stopped* by <@U0BOSS>")
@@ -98,3 +105,45 @@ async def test_capacity_says_the_day() -> None:
     only = await answer("capacity eu-2", Counted(), day)
     assert "eu-1" not in only
     assert "could not be put together" in await answer("capacity", Counted())
+
+
+class Uploads:
+    """Keeps what was uploaded and deleted."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+
+    async def upload(self, png: bytes, name: str, title: str, alt_text: str) -> str:
+        self.files.append(f"F{len(self.files) + 1}")
+        return self.files[-1]
+
+    async def delete(self, file_id: str) -> None:
+        self.files.remove(file_id)
+
+
+async def test_the_chart_of_the_day_is_made_once_for_all_who_ask() -> None:
+    """A later one takes its place; where none can be drawn the words stand alone."""
+    uploads, clock = Uploads(), ManualClock(OPENED_AT)
+    drawn = 0
+
+    async def draw(day: FleetDay) -> Picture | None:
+        nonlocal drawn
+        drawn += 1
+        return Picture(b"png", "The fleet carries 2k.", "The fleet's last 24 hours")
+
+    async def nothing(day: FleetDay) -> Picture | None:
+        return None
+
+    chart = DayChart(draw, cast(Uploader, uploads), clock)
+    day = FleetDay(
+        OPENED_AT, Readings(OPENED_AT, 600.0, [1.0]), Readings(OPENED_AT, 600.0, [1.0]), None, None, None, "", None, ()
+    )
+    first, again = await asyncio.gather(chart.blocks(day), chart.blocks(day))
+    assert drawn == 1
+    assert first == again
+    shown = first[0].to_dict()
+    assert (shown["type"], shown["slack_file"], shown["alt_text"]) == ("image", {"id": "F1"}, "The fleet carries 2k.")
+    clock.advance(301)
+    assert (await chart.blocks(day))[0].to_dict()["slack_file"] == {"id": "F2"}
+    assert uploads.files == ["F2"]
+    assert await DayChart(nothing, cast(Uploader, uploads), clock).blocks(day) == []

@@ -15,8 +15,9 @@ from opsbot.runbook.run import RunState, StepState
 from opsbot.runbook.store import KnobHold
 from opsbot.slack.asked import questions
 from opsbot.slack.blocks import incident_message
+from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.home import home_view
-from opsbot.slack.run_menu import Subject, run_dialog, run_menu
+from opsbot.slack.run_menu import run_dialog, run_menu
 from opsbot.slack.run_words import VERBS, handle, holds_text, read_request, runs_text
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.steps import RUN_WORDS, STEP_MARKS, approval_text, run_line
@@ -172,7 +173,7 @@ def test_the_global_stop_stands_on_message_tab_and_notification() -> None:
         assert any(block["type"] == "actions" for block in tab["blocks"]) is has_button
 
 
-@pytest.mark.parametrize("verb", ["pause", "cancel", "skip", "retry"])
+@pytest.mark.parametrize("verb", ["pause", "skip", "retry"])
 def test_a_dialog_keeps_slacks_limits(verb: str) -> None:
     """Whatever the run's and the steps' names are."""
     steps = [StepView(f"s{n}", "endless <name> " * 30, "x.y", "pending") for n in range(120)]
@@ -282,3 +283,9 @@ async def test_stop_stops_everything_and_never_by_mistake(typed: str) -> None:
     with pytest.raises(ConfigError, match="stops every run of every cluster"):
         await handle("stop", Typed(typed, COMMANDER), seat_of(commands))
     assert commands.calls == []
+
+
+def test_a_run_that_holds_for_a_stated_time_says_until_when() -> None:
+    """Not until the incident ends."""
+    run = dataclasses.replace(make_run("holding"), detail="held for 10m, until 04:21 UTC")
+    assert run_line(run).endswith(": done (held for 10m, until 04:21 UTC)")
