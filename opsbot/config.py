@@ -20,6 +20,7 @@ from opsbot.errors import ConfigError
 from opsbot.heartbeat.section import HeartbeatSection, is_http_url
 from opsbot.pagerduty.settings import PagingSection
 from opsbot.people_settings import PeopleSection
+from opsbot.utilisation.section import UtilisationSection
 from opsbot.yamlfile import Duration, load, validate
 
 MIN_TOKEN_CHARS = 16
@@ -276,6 +277,9 @@ class Settings(_Section):
     history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
     logging: LoggingSection = LoggingSection()
+    utilisation: UtilisationSection | None = Field(
+        default=None, description="What is told of the fleet's load, where and when; nothing unless set."
+    )
     oncall: Path | None = Field(
         default=None, description="File of who is on call and who is woken when nobody answers."
     )

@@ -17,6 +17,7 @@ from opsbot.action.parts import ShippedParts
 from opsbot.action.plugin import load_plugins
 from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert
+from opsbot.capacity_settings import capacity_figures
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
 from opsbot.core_readiness import CoreReadiness
@@ -58,6 +59,7 @@ from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
+from opsbot.utilisation_wiring import LoadBookLater, SlackFiles, reports_of, told_parts
 from opsbot.vitals.day import FleetDay
 from opsbot.vitals_wiring import vital_parts
 from opsbot.web.app import CoreApi
@@ -69,6 +71,7 @@ logger = logging.getLogger(__name__)
 
 RELOAD_EVERY_S = 2
 REVIEW_EVERY_S = 1
+TELL_EVERY_S = 5
 FORGET_EVERY_S = 3600
 ALERTS_KEPT_S = 365 * 24 * 3600.0
 SLACK = "slack"
@@ -124,6 +127,7 @@ class Core:
             None if pagerduty is None else PageRepository(database),
             policy.max_silence_s,
             self._wake_slack,
+            LoadBookLater(lambda: self._told.tests),
         )
         registry = shipped_actions(parts, plugins.actions)
         self._library = RunbookLibrary(settings.runbooks, registry, settings.data_dir / "runbooks.last-good")
@@ -152,6 +156,20 @@ class Core:
             Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, self._everybody),
         )
         self._vitals = vital_parts(settings, prober, self._control, clock)
+        clusters = tuple(target.cluster for target in settings.serving)
+        self._told = told_parts(
+            database,
+            settings.utilisation,
+            settings.slack.channel,
+            clusters,
+            self._vitals,
+            prober,
+            self._run_desk,
+            SlackFiles(lambda: self._slack),
+            clock,
+            self._wake_slack,
+            capacity_figures(settings),
+        )
         self._acts = ActDesk(
             self._run_desk,
             self._desk,
@@ -159,6 +177,7 @@ class Core:
             tuple(target.cluster for target in settings.serving),
             self._library.runbooks,
             settings.runs.max_hold,
+            self._told.desk,
         )
         self._stores = stores
         self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
@@ -200,6 +219,9 @@ class Core:
             take=lambda key: self._inbound.take(SLACK, key, clock.now()),
             lag=lambda: lag_of(database, clock.now()),
             groups=self._groups,
+            reports=reports_of(database, settings.utilisation, settings.slack.channel),
+            load_tests=self._told.desk,
+            traffic=lambda: self._told.traffic(clock.now()),
         )
         database.on_wish(self._wake_slack)
         self._has_safety = any("trust_and_safety" in one.roles for one in settings.people)
@@ -247,6 +269,8 @@ class Core:
             stack.callback(self._schedule.shutdown, wait=False)
             measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
             stack.callback(measuring.cancel)
+            telling = asyncio.create_task(self._tell_load(), name="reports")
+            stack.push_async_callback(_cancelled, telling)
             self._start_heartbeat(stack)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
@@ -312,7 +336,7 @@ class Core:
     async def _review(self) -> None:
         is_done = True
         # Each by itself: whoever must be woken is woken whatever else fails.
-        for look in (self._desk.escalate, self._desk.review, self._trends.look):
+        for look in (self._desk.escalate, self._desk.review, self._trends.look, self._told.tests.tend):
             try:
                 await look()
             except OpsbotError as error:
@@ -320,12 +344,26 @@ class Core:
                 logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
         self._num_reviews += is_done
 
+    async def _tell_load(self) -> None:
+        """A loop of its own: numbers and charts take their time, and nothing waits for them."""
+        while True:
+            for look in (self._told.reporter.look, self._told.around.look):
+                try:
+                    await look()
+                except OpsbotError as error:
+                    logger.error("what is told of the load is looked at again in %d s: %s", TELL_EVERY_S, error)
+                except Exception:
+                    # What is told of the load must not end for one bad report.
+                    logger.exception("what is told of the load failed; looking again in %d s", TELL_EVERY_S)
+            await asyncio.sleep(TELL_EVERY_S)
+
     async def _forget(self) -> None:
         await asyncio.to_thread(self._incidents.forget_alerts, self._clock.now() - ALERTS_KEPT_S)
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)
         logger.info("%d decision records older than 30 days forgotten", gone)
         gone = await asyncio.to_thread(self._inbound.forget, self._clock.now() - INBOUND_KEPT_S)
         logger.info("%d ids of inbound events forgotten", gone)
+        await self._told.reporter.forget()
 
     def _count(self) -> None:
         for gauge, counts in (

@@ -17,6 +17,7 @@ from opsbot.incident.view import HaltView, IncidentView, RunView
 from opsbot.slack.answering import escalation_lines, had_by, holder
 from opsbot.slack.asked import questions
 from opsbot.slack.belonging import alert_lines, link_lines
+from opsbot.slack.beside import beside_lines
 from opsbot.slack.buttons import block_id, incident_buttons
 from opsbot.slack.doing import doing
 from opsbot.slack.headline import STATE_EMOJI, fallback, header, more
@@ -143,7 +144,7 @@ def _open(view: IncidentView, now: float, shown: Shown) -> Sequence[Block]:
     ]
     if incident.hold is not None and incident.hold.reason:
         lines.append(f"*Stays open:* {cut(literal(incident.hold.reason), MAX_ESCAPED)}")
-    lines += escalation_lines(view)
+    lines += [*beside_lines(view), *escalation_lines(view)]
     blocks: list[Block] = [_section("facts", incident, in_room(lines, MAX_SECTION_TEXT))]
     if incident.is_blind:
         blocks.append(_section("blind", incident, _blind(view)))

@@ -32,6 +32,7 @@ from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.names import Names
 from opsbot.slack.opening import opened
 from opsbot.slack.press import Answer, Handler, Press
+from opsbot.slack.report import load_test_presses
 from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
@@ -46,6 +47,7 @@ HANDLERS: Mapping[str, Handler] = {
     **run_presses.SUBMISSIONS,
     **form_desk.SUBMISSIONS,
     REFRESH: refreshed,
+    **load_test_presses.PRESSES,
 }
 """By action id, or by a dialog's callback id."""
 _NUMBER = re.compile(r"\.\d+$")

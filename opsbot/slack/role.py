@@ -23,6 +23,7 @@ from opsbot.listen import bind
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.lag import Lag
+from opsbot.notify.notifier import DeliveryError
 from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
 from opsbot.notify.reach import Reach
@@ -44,6 +45,8 @@ from opsbot.slack.http_connection import HttpConnection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
+from opsbot.slack.report.files import ReportFiles
+from opsbot.slack.report.reports import Reports
 from opsbot.slack.restricted import for_everybody
 from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.seen import Seen
@@ -52,6 +55,8 @@ from opsbot.slack.upload import Uploader
 from opsbot.slack.user_groups import UserGroups
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
+from opsbot.utilisation.commands import LoadTestCommands
+from opsbot.utilisation.report import Report
 from opsbot.vitals.day import FleetDay
 
 logger = logging.getLogger(__name__)
@@ -70,6 +75,7 @@ class SlackRole:
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
         lag: how much waits in the outbox; called in threads.
+        reports: what stands in the channel of `utilisation`, and of load tests; None where nothing does.
         vitals: numbers and charts of incidents; None for text alone.
         groups: who is in the user groups that have roles.
         show_again: wishes an incident's message edited; called in threads.
@@ -95,7 +101,14 @@ class SlackRole:
         take: Callable[[str], bool] | None = None,
         lag: Callable[[], Lag] = Lag,
         groups: UserGroups | None = None,
+        reports: Reports | None = None,
+        load_tests: LoadTestCommands | None = None,
+        traffic: Callable[[], Awaitable[Report]] | None = None,
     ) -> None:
+        self._reports = reports
+        self._load_tests = load_tests
+        self._traffic = traffic
+        self._files: ReportFiles | None = None
         self._runs = runs
         self._acts = acts
         self._fleet = fleet
@@ -163,13 +176,14 @@ class SlackRole:
         answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
         uploader = Uploader(poster, self._clock)
+        self._files = ReportFiles(poster, uploader)
         if self._vitals is not None:
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
         safety = self._safety_channel(poster)
         self._safety = SafetyChannel(poster, safety, self._clock)
         notifier = AudienceNotifier(
-            self._notifier(poster, channel, self._seen_by_everybody, hides=is_restricted),
+            self._notifier(poster, channel, self._seen_by_everybody, is_for_everybody=True),
             self._notifier(poster, safety or channel, self._view),
             self._safety,
             self._view,
@@ -192,6 +206,8 @@ class SlackRole:
             seen=self._seen,
             lag=self.lag,
             groups=self._groups,
+            load_tests=self._load_tests,
+            traffic=self._traffic,
         )
         self._home = register(app, seat, channel.id)
         self._showing = asyncio.create_task(self._home.run(answerer), name="Home tab")
@@ -202,6 +218,15 @@ class SlackRole:
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
         self._listening = asyncio.create_task(self._connection.run(), name="slack connection")
+
+    async def file(self, name: str, png: bytes, title: str, alt_text: str, since: float, *, may_be_there: bool) -> str:
+        """Implements opsbot.utilisation.reporter.Files.
+
+        Raises: UploadError; DeliveryError before the start.
+        """
+        if self._files is None:
+            raise DeliveryError("Slack is not started yet")
+        return await self._files.file(name, png, title, alt_text, since, may_be_there=may_be_there)
 
     async def stop(self) -> None:
         """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""
@@ -236,9 +261,25 @@ class SlackRole:
         poster: AsyncWebClient,
         channel: Channel,
         view: Callable[[str], IncidentView],
-        hides: Callable[[IncidentView], bool] | None = None,
+        *,
+        is_for_everybody: bool = False,
     ) -> SlackNotifier:
-        return SlackNotifier(poster, channel, view, self._entry, self._clock, self._pictures, hides=hides)
+        if not is_for_everybody:
+            return SlackNotifier(poster, channel, view, self._entry, self._clock, self._pictures)
+        report_channel = None
+        if self._reports is not None and self._reports.channel != self._settings.channel:
+            report_channel = Channel(poster, self._reports.channel, "utilisation.channel")
+        return SlackNotifier(
+            poster,
+            channel,
+            view,
+            self._entry,
+            self._clock,
+            self._pictures,
+            hides=is_restricted,
+            reports=self._reports,
+            report_channel=report_channel,
+        )
 
     def _wish_again(self, incident_id: str) -> None:
         if self._show_again is not None:

@@ -16,6 +16,8 @@ from opsbot.slack.quotes import Quotes
 from opsbot.slack.seen import Seen
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
+from opsbot.utilisation.commands import LoadTestCommands
+from opsbot.utilisation.report import Report
 from opsbot.vitals.day import FleetDay
 from opsbot.vitals.vitals import Fleet
 
@@ -58,6 +60,8 @@ class Seat:
         fleet: reads what every cluster does now; None where nothing does.
         day, day_chart: read and draw the fleet's day.
         groups: reads user groups again; None where nobody has a role by one.
+        load_tests: what their buttons call; None where none are announced.
+        traffic: where requests come from, in sentences and rows; None where nothing reads it.
         quotes: messages that somebody pinned, until they say to which incident they belong.
     """
 
@@ -72,6 +76,8 @@ class Seat:
     acts: ActCommands | None = None
     fleet: FleetReader | None = None
     day: Callable[[], Awaitable[FleetDay | None]] | None = None
+    load_tests: LoadTestCommands | None = None
+    traffic: Callable[[], Awaitable[Report]] | None = None
     day_chart: DayChart | None = None
     groups: Groups | None = None
     quotes: Quotes = field(default_factory=Quotes)

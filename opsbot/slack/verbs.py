@@ -62,6 +62,7 @@ HANDLERS: Mapping[str, VerbHandler] = {
     "status": looking.status,
     "incidents": looking.incidents,
     "capacity": looking.capacity,
+    "traffic": looking.traffic,
     "oncall": looking.on_call,
     "help": _help,
     **{verb: _of_incidents(verb) for verb in handling.VERBS},

@@ -47,7 +47,11 @@ async def test_why_opens_what_was_decided(core: SmallCore, slack: SmallSlack) ->
 
 @pytest.mark.parametrize(
     ("verb", "says"),
-    [("hold", "No run turns these knobs"), ("silence", "open no incident and wake nobody"), ("resolve", "INC-1")],
+    [
+        ("hold", "No run turns this until the time is over"),
+        ("silence", "open no incident and wake nobody"),
+        ("resolve", "INC-1"),
+    ],
 )
 async def test_what_risks_something_says_so_first(core: SmallCore, verb: str, says: str) -> None:
     """Each entry opens a dialog, and nothing is done yet."""
@@ -161,7 +165,7 @@ async def test_the_command_opens_the_menus_dialog(core: SmallCore, slack: SmallS
     """`/ops silence` alone asks the same, about no incident."""
     await slack.type("U0ONCALL", "silence", trigger_id="t-1")
     await until(lambda: bool(slack.dialogs))
-    view = core.newest_dialog()
+    view = core.dialog()
     assert view["title"] == (await core.chosen("U0ONCALL", "silence INC-1"))["title"]
     matchers = 'alertname="TargetDown" cluster="eu-1"'
     said = await core.filled("U0ONCALL", view, matchers=matchers, length="=2h", reason="it moves")

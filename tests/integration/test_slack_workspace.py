@@ -236,7 +236,7 @@ async def test_a_slash_command_typed_in_the_page_is_answered(workspace: Workspac
         assert (await write(workspace, "say", typed))["ok"]
         await until(lambda: bool(told))
     assert told[0][0] == "U0ONCALL"
-    assert told[0][1].startswith("There is no `akc`; did you mean `/ops ack`?")
+    assert told[0][1].startswith("There is no `akc`; did you mean `/ops ack 1`?")
 
 
 async def test_the_home_tab_is_opened_in_the_page(workspace: Workspace) -> None:

@@ -140,7 +140,7 @@ async def test_the_command_shows_nothing_of_it_to_others(text: str) -> None:
         answer = await answer_to(seat, Typed(text, RESPONDER, "q1"))
     except Exception as error:
         answer = str(error)
-    shown = repr(answer.to_dict() if isinstance(answer, View) else answer)
+    shown = str(answer.to_dict()) if isinstance(answer, View) else str(answer)
     assert SECRET not in shown
     assert "INC-2" not in shown or "that you may see" in shown
     assert commands.calls == []
