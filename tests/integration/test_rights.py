@@ -24,7 +24,7 @@ from opsbot.run_desk import RunDesk
 from opsbot.runbook.case import approval_id
 from opsbot.runbook.commands import RunRequest
 from opsbot.store.repositories import Repositories
-from tests.support.alerts import open_database
+from tests.support.alerts import firing, open_database
 from tests.support.no_runs import NoRuns
 from tests.support.run_people import COMMANDER, RunPeople, notes, request
 
@@ -140,3 +140,16 @@ async def test_an_approval_is_for_the_role_that_it_asks_for(tmp_path: Path, need
             assert "You have granted it" in await desk.decide(asked, is_granted=True, person=by_group(needed))
     finally:
         await world.close()
+
+
+async def test_a_message_is_taken_off_by_those_who_may_put_it_on(tmp_path: Path) -> None:
+    """Of a message on no timeline there is nothing to refuse."""
+    with closing(open_database(tmp_path)) as opened:
+        stores = Repositories.over(opened, AlertPolicy())
+        desk = Desk(stores, NoRuns(), AlertPolicy(), lambda alert: (), lambda: None, SystemClock())
+        await desk.ingest([firing()])
+        for role in (None, *ROLES):
+            await desk.quote("INC-1", QUOTE, by_name("responder"))
+            assert await desk.unquote("C1 2.0", by_name(role)) == ""
+            refusal = await _refusal(desk.unquote(QUOTE.place, by_group(role)))
+            assert (refusal is None) == (role in RESPONDERS)
