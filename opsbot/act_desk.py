@@ -14,6 +14,7 @@ from opsbot.act_state import KNOBS, RUNBOOKS, ActState
 from opsbot.act_words import started, would
 from opsbot.errors import ConfigError, InvalidTransition, NotFoundError
 from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.restricted import is_restricted
 from opsbot.incident.view import IncidentView, RunView
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands, RunRequest
@@ -146,7 +147,8 @@ class ActDesk:
         if act.incident_id is not None:
             return await self._incidents.incident(act.incident_id)
         for view in await self._incidents.open_incidents():
-            if view.incident.num_alerts and _is_about(view, act.cluster):
+            # A trust and safety matter is not the place for what everybody may read.
+            if view.incident.num_alerts and not is_restricted(view) and _is_about(view, act.cluster):
                 return view
         return None
 

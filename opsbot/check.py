@@ -63,8 +63,12 @@ def check_settings(path: Path) -> tuple[Settings | None, list[Problem]]:
     return settings, problems
 
 
-def _responders(settings: Settings) -> frozenset[str]:
-    return frozenset(one.user for one in settings.people if {"responder", "commander"} & set(one.roles))
+def _responders(settings: Settings) -> frozenset[str] | None:
+    """None where a user group has the role: only Slack knows who is in it."""
+    may = [one for one in settings.people if {"responder", "commander"} & set(one.roles)]
+    if any(one.user_group for one in may):
+        return None
+    return frozenset(one.user for one in may if one.user)
 
 
 def _runbook_ids(paths: Sequence[Path], registry: ActionRegistry) -> frozenset[str]:

@@ -23,7 +23,7 @@ from opsbot.config import Secrets, Settings
 from opsbot.core_readiness import CoreReadiness
 from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
-from opsbot.errors import ConfigError, OpsbotError
+from opsbot.errors import OpsbotError
 from opsbot.heartbeat.beat import Heartbeat
 from opsbot.heartbeat_wiring import build_heartbeat
 from opsbot.inbound import inbound_receivers
@@ -33,17 +33,20 @@ from opsbot.notify.outbox import PAGE_KINDS
 from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging, PagingStore
-from opsbot.people import Person, person_for
+from opsbot.people import Person, Role
+from opsbot.people_settings import identities_by_email, roles_by_group, roles_by_user
 from opsbot.preview_rows import Sight
 from opsbot.read_only import ReadOnlyTransport
 from opsbot.readiness import WriteProbe
+from opsbot.roster import Roster
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
-from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
+from opsbot.slack.user_groups import UserGroups
+from opsbot.slack_place import slack_settings
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.backlog import lag_of
@@ -88,11 +91,7 @@ class Core:
 
         Raises: ConfigError, StoreError.
         """
-        if not (secrets.slack_bot_token and secrets.slack_app_token):
-            raise ConfigError(
-                f"core needs {settings.slack.bot_token_env} and {settings.slack.app_token_env}; "
-                "`opsbot up` starts the local workspace when they are not set"
-            )
+        slack = slack_settings(settings, secrets, slack_url)
         self._settings = settings
         self._secrets = secrets
         self._clock = clock
@@ -155,7 +154,7 @@ class Core:
             self._wake_slack,
             clock,
             tuple(target.cluster for target in settings.serving),
-            Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, lambda: self._roles),
+            Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, self._everybody),
         )
         self._vitals = vital_parts(settings, prober, self._control, clock)
         clusters = tuple(target.cluster for target in settings.serving)
@@ -195,9 +194,16 @@ class Core:
                 self._incidents.entry,
             )
             self._paging = Paging(pagerduty, secrets.paging, settings.instance, store, self._metrics.pages.count, clock)
-        self._roles = {person.user: frozenset(person.roles) for person in settings.people}
+        by_group = roles_by_group(settings.people)
+        self._groups = UserGroups(
+            tuple(by_group),
+            identities_by_email(settings.people),
+            settings.data_dir / "user-groups.last-good.json",
+            clock,
+        )
+        self._roster = Roster(roles_by_user(settings.people), by_group, self._groups.membership)
         self._slack = SlackRole(
-            SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
+            slack,
             self._desk,
             self._person_in_slack,
             CountedOutbox(database, self._metrics.delivery, clock),
@@ -213,11 +219,13 @@ class Core:
             draw_day=self._vitals.fleet_pictures.of_day,
             take=lambda key: self._inbound.take(SLACK, key, clock.now()),
             lag=lambda: lag_of(database, clock.now()),
+            groups=self._groups,
             reports=reports_of(database, settings.utilisation, settings.slack.channel),
             load_tests=self._told.desk,
             traffic=lambda: self._told.traffic(clock.now()),
         )
         database.on_wish(self._wake_slack)
+        self._has_safety = any("trust_and_safety" in one.roles for one in settings.people)
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
         self._api = CoreApi(
@@ -297,10 +305,13 @@ class Core:
         return await self._vitals.fleet_pictures.day(self._clock.now())
 
     def _person(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles, "API")
+        return self._roster.person(user_id, "API")
 
     def _person_in_slack(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles, "Slack")
+        return self._roster.person(user_id, "Slack")
+
+    def _everybody(self) -> Mapping[str, frozenset[Role]]:
+        return self._roster.everybody()
 
     def _pager_door(self) -> PagerDutyDoor | None:
         section = self._settings.paging.pagerduty
@@ -389,9 +400,14 @@ class Core:
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
+        slack += f"; {self._slack.heard}" if self._slack.heard else ""
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
         if self._slack.picture_problem is not None:
             more["charts"] = self._slack.picture_problem
+        if self._slack.safety_problem is not None and self._has_safety:
+            more["trust_and_safety"] = self._slack.safety_problem
+        if self._groups.problem is not None:
+            more["people"] = self._groups.problem
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"

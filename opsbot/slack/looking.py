@@ -11,7 +11,7 @@ from opsbot.incident.view import IncidentView
 from opsbot.runbook.store import Halt, KnobHold
 from opsbot.slack.blocks import facts, title
 from opsbot.slack.fleet_text import day_lines, fleet_lines
-from opsbot.slack.home import waiting_for
+from opsbot.slack.home_view import waiting_for
 from opsbot.slack.oncall_text import turns_text
 from opsbot.slack.press import Answer
 from opsbot.slack.report.blocks import table

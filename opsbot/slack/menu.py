@@ -12,7 +12,7 @@ from slack_sdk.models.views import View
 from opsbot.incident.view import IncidentView, RunView
 from opsbot.runbook.store import Halt
 from opsbot.slack.blocks import facts, title
-from opsbot.slack.home import waiting_for
+from opsbot.slack.home_view import waiting_for
 from opsbot.slack.limits import MAX_OPTION_TEXT
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat

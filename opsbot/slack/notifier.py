@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from slack_sdk.models.blocks import SectionBlock
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -29,11 +30,14 @@ from opsbot.slack.pictures import Pictures
 from opsbot.slack.remarks import with_remarks
 from opsbot.slack.report.reports import Reports
 from opsbot.slack.saying import Content, said, without_picture
+from opsbot.slack.text import mrkdwn
 
 EVENT_TYPE = "opsbot"
 KEY = "key"
 LOOK_BACK_S = 600.0
 """How much earlier than the fact itself we look for its message: the clocks of Slack and of this machine may differ."""
+MATTER = "A trust and safety matter is being looked at."
+"""All that the incidents channel reads of one."""
 PAGE_LIMIT = 200
 MAX_PAGES = 50
 DIGEST_TRIES, DIGEST_S = 2, 5.0
@@ -46,6 +50,7 @@ class SlackNotifier:
         client: without retry handlers, since a repeated post is a second message.
         view, entry: read the store; called in a thread; raise NotFoundError (an entry may also be None).
         pictures: what incidents' messages show beside their text; None for text alone.
+        hides: whether readers of the channel may know no more of an incident than that it is there.
         reports, report_channel: what stands in another channel, and that one; None where nothing does.
     """
 
@@ -57,6 +62,8 @@ class SlackNotifier:
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
         pictures: Pictures | None = None,
+        *,
+        hides: Callable[[IncidentView], bool] | None = None,
         reports: Reports | None = None,
         report_channel: Channel | None = None,
     ) -> None:
@@ -66,6 +73,7 @@ class SlackNotifier:
         self._entry = entry
         self._clock = clock
         self._pictures = pictures
+        self._hides = hides
         self._reports = reports
         self._report_channel = report_channel
         self._own_ids: frozenset[str] | None = None
@@ -210,6 +218,9 @@ class SlackNotifier:
                 return await asyncio.to_thread(self._reports.content, item, self._clock.now())
             if item.kind == "incident_message":
                 view = await asyncio.to_thread(self._view, item.ref)
+                if self._hides is not None and self._hides(view):
+                    blocks = (SectionBlock(block_id="matter", text=mrkdwn(MATTER)),)
+                    return with_remarks(Content(MATTER, blocks, False, view.incident.opened_at), item)
                 now = self._clock.now()
                 message = incident_message(view, now) if self._pictures is None else self._pictures.message(view, now)
                 content = Content(message.text, message.blocks, False, view.incident.opened_at, message.file_id)

@@ -74,6 +74,10 @@ def run_line(run: RunView) -> str:
     if run.paused_by is not None and run.ended_at is None:
         why = literal(shorten(run.pause_reason or "", MAX_DETAIL))
         words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
+    elif run.detail.startswith(f"{words} "):
+        words, detail = detail.removeprefix(" (").removesuffix(")"), ""
+    elif run.detail.startswith("held ") and words.endswith(run.detail.removeprefix("held ")):
+        detail = ""
     by = f", asked for by {person(run.requester)}" if run.requester else ""
     name = literal(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
@@ -106,10 +110,22 @@ def run_text(run: RunView) -> str:
 
 def step_line(step: StepView) -> str:
     """One step: mark, name, and what is to be said about it."""
-    said = [STEP_WORDS.get(step.state, ""), literal(shorten(step.detail, MAX_DETAIL))]
+    said = [STEP_WORDS.get(step.state, ""), literal(shorten(_told(step), MAX_DETAIL))]
     rest = ": ".join(part for part in said if part)
     name = literal(shorten(step.name, MAX_NAME))
     return f"{STEP_MARKS.get(step.state, '·')}  {name}" + (f" · {rest}" if rest else "")
+
+
+def _told(step: StepView) -> str:
+    """Its detail, without the expressions: of a query the answer, of a condition that it is not met.
+
+    The step's name says what was asked; the thread has the query, the runbook both.
+    """
+    if step.state == StepState.SKIPPED and step.detail.endswith(" is false"):
+        return "its condition is not met"
+    if step.uses == "prometheus.query" and step.state == StepState.SUCCEEDED:
+        return step.detail.rpartition(" is ")[2]
+    return step.detail
 
 
 def approval_text(approval: ApprovalView) -> str:

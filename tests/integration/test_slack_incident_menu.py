@@ -161,7 +161,7 @@ async def test_the_command_opens_the_menus_dialog(core: SmallCore, slack: SmallS
     """`/ops silence` alone asks the same, about no incident."""
     await slack.type("U0ONCALL", "silence", trigger_id="t-1")
     await until(lambda: bool(slack.dialogs))
-    view = core.newest_dialog()
+    view = core.dialog()
     assert view["title"] == (await core.chosen("U0ONCALL", "silence INC-1"))["title"]
     matchers = 'alertname="TargetDown" cluster="eu-1"'
     said = await core.filled("U0ONCALL", view, matchers=matchers, length="=2h", reason="it moves")

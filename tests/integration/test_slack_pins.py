@@ -95,7 +95,7 @@ async def test_a_pin_in_the_channel_asks_which_incident(core: SmallCore) -> None
     assert (button["action_id"], button["value"]) == ("note.pick", f"C0INCIDENTS {TS}")
     await core.slack.press("U0ONCALL", "note.pick", button["value"], message_ts="9.9")
     await until(lambda: bool(core.slack.dialogs))
-    view = core.newest_dialog()
+    view = core.dialog()
     options = [option["text"]["text"] for option in view["blocks"][1]["element"]["options"]]
     assert options == ["INC-2 Slow on eu-2", "INC-1 KVCachePressure on eu-1"]
     assert await core.filled("U0ONCALL", view, incident="=INC-2") == "Added to INC-2's timeline."
@@ -137,7 +137,7 @@ async def test_the_shortcut_elsewhere_asks_which_incident(core: SmallCore) -> No
     message = {"ts": TS, "user": "U0BEN", "text": "the rack is hot"}
     await core.shortcut("U0ONCALL", message, channel="C0GENERAL")
     await until(lambda: bool(core.slack.dialogs))
-    view = core.newest_dialog()
+    view = core.dialog()
     assert "Name of U0BEN: “the rack is hot”" in view["blocks"][0]["text"]["text"]
     assert await core.filled("U0ONCALL", view, incident="=INC-1") == "Added to INC-1's timeline."
     assert notes(core)[0][2] == f"Added to the timeline: {QUOTE.format('C0GENERAL', TS)}"

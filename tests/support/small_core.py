@@ -65,9 +65,9 @@ class SmallCore:
         known = set(self.slack.views)
         await self.slack.press(user, "incident.menu", entry, message_ts=self.slack.messages[0]["ts"])
         await until(lambda: any("submit" in self.slack.views[one] for one in set(self.slack.views) - known))
-        return self.newest_dialog()
+        return self.dialog()
 
-    def newest_dialog(self) -> Mapping[str, Any]:
+    def dialog(self) -> Mapping[str, Any]:
         """What was opened last, as it is shown now."""
         return list(self.slack.views.values())[-1]
 

@@ -17,6 +17,7 @@ from opsbot.slack.menu import menu
 from opsbot.slack.opening import opened
 from opsbot.slack.pinning import Pinning
 from opsbot.slack.press_desk import UNEXPECTED
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
 from opsbot.slack.typed import Typed
@@ -45,9 +46,9 @@ def register(app: AsyncApp, seat: Seat, pinning: Pinning) -> None:
 
 async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> None:
     """The menu that `/ops` alone opens."""
-    who, trigger_id = seat.person_for(str(body["user"]["id"])), str(body.get("trigger_id") or "")
+    who, trigger_id = await seat.person(str(body["user"]["id"])), str(body.get("trigger_id") or "")
     try:
-        view = await menu(seat, Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
+        view = await menu(seen_by(seat, who), Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
         if isinstance(view, View):
             # Where it does not open there is no channel to say so in.
             await opened(client, trigger_id, view)
