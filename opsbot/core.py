@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -71,7 +71,8 @@ logger = logging.getLogger(__name__)
 
 RELOAD_EVERY_S = 2
 REVIEW_EVERY_S = 1
-TELL_EVERY_S = 5
+TELL_EVERY_S = 5.0
+TEND_EVERY_S = 1.0
 FORGET_EVERY_S = 3600
 ALERTS_KEPT_S = 365 * 24 * 3600.0
 SLACK = "slack"
@@ -269,8 +270,12 @@ class Core:
             stack.callback(self._schedule.shutdown, wait=False)
             measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
             stack.callback(measuring.cancel)
-            telling = asyncio.create_task(self._tell_load(), name="reports")
-            stack.push_async_callback(_cancelled, telling)
+            for name, looks, every_s in (
+                ("reports", (self._told.reporter.look, self._told.around.look), TELL_EVERY_S),
+                ("load tests", (self._told.tests.tend,), TEND_EVERY_S),
+            ):
+                looking = asyncio.create_task(self._keep_looking(looks, every_s), name=name)
+                stack.push_async_callback(_cancelled, looking)
             self._start_heartbeat(stack)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
@@ -336,7 +341,7 @@ class Core:
     async def _review(self) -> None:
         is_done = True
         # Each by itself: whoever must be woken is woken whatever else fails.
-        for look in (self._desk.escalate, self._desk.review, self._trends.look, self._told.tests.tend):
+        for look in (self._desk.escalate, self._desk.review, self._trends.look):
             try:
                 await look()
             except OpsbotError as error:
@@ -344,18 +349,18 @@ class Core:
                 logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
         self._num_reviews += is_done
 
-    async def _tell_load(self) -> None:
-        """A loop of its own: numbers and charts take their time, and nothing waits for them."""
+    async def _keep_looking(self, looks: Sequence[Callable[[], Awaitable[None]]], every_s: float) -> None:
+        """In a task of its own, since numbers and charts take their time and nothing waits for them."""
         while True:
-            for look in (self._told.reporter.look, self._told.around.look):
+            for look in looks:
                 try:
                     await look()
                 except OpsbotError as error:
-                    logger.error("what is told of the load is looked at again in %d s: %s", TELL_EVERY_S, error)
+                    logger.error("what is told of the load is looked at again in %g s: %s", every_s, error)
                 except Exception:
-                    # What is told of the load must not end for one bad report.
-                    logger.exception("what is told of the load failed; looking again in %d s", TELL_EVERY_S)
-            await asyncio.sleep(TELL_EVERY_S)
+                    # Whatever one report or test needs, the next look is at all of them.
+                    logger.exception("what is told of the load failed; looking again in %g s", every_s)
+            await asyncio.sleep(every_s)
 
     async def _forget(self) -> None:
         await asyncio.to_thread(self._incidents.forget_alerts, self._clock.now() - ALERTS_KEPT_S)

@@ -136,15 +136,13 @@ class LoadTestAround:
         if await asyncio.to_thread(self._store.remark, test, text, self._clock.now()):
             self._wake()
 
-    async def closed(self, test: LoadTest) -> None:
-        """Draw its chart, and keep it until it is shown by `look`."""
-        picture = await self._pictures.of(test)
-        if picture is not None:
-            await asyncio.to_thread(self._store.draw, test.number, picture.png, picture.alt_text)
-
     async def look(self) -> None:
-        """Show charts that are drawn."""
+        """Draw the charts of tests that are over, keep them, and show them."""
         for test in await asyncio.to_thread(self._store.undrawn):
+            picture = await self._pictures.of(test)
+            drawn = (None, "") if picture is None else (picture.png, picture.alt_text)
+            await asyncio.to_thread(self._store.draw, test.number, *drawn)
+        for test in await asyncio.to_thread(self._store.unshown):
             png = await asyncio.to_thread(self._store.png, test.number)
             if png is None:
                 continue

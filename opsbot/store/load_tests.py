@@ -15,6 +15,8 @@ from opsbot.store.database import Database
 from opsbot.store.rows import incident_id, wish, write_entry
 from opsbot.utilisation.load_test import REMARK_KIND, LoadTest, from_body
 
+MOST_DRAWN = 20
+
 _table = schema.load_test
 _test = schema.load_test.c
 
@@ -111,15 +113,22 @@ class LoadTestRepository:
         return found
 
     def undrawn(self) -> tuple[LoadTest, ...]:
-        """Closed tests whose chart is drawn and not yet shown: a process died in between."""
+        """Of the newest closed tests those that have no chart yet."""
+        query = select(_table).where(_test.state == "closed", _test.png.is_(None), _test.file_id.is_(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(desc(_test.number)).limit(MOST_DRAWN)).all()
+        return tuple(test for test in map(_to_test, rows) if not test.is_drawn)
+
+    def unshown(self) -> tuple[LoadTest, ...]:
+        """Closed tests whose chart is drawn and not shown yet."""
         with self._database.read() as connection:
             rows = connection.execute(select(_table).where(_test.png.is_not(None)).order_by(_test.number)).all()
         return tuple(_to_test(row) for row in rows)
 
-    def draw(self, number: int, png: bytes, alt_text: str) -> None:
-        """Keep the chart of a closed test until it is shown."""
+    def draw(self, number: int, png: bytes | None, alt_text: str = "") -> None:
+        """Keep the chart of a closed test until it is shown; None if it has none."""
         with self._database.write() as connection:
-            test = replace(_get(connection, number), alt_text=alt_text)
+            test = replace(_get(connection, number), alt_text=alt_text, is_drawn=True)
             values = {"png": png, "body": test.body()}
             connection.execute(update(_table).where(_test.number == number).values(**values))
 

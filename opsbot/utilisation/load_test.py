@@ -94,6 +94,7 @@ class LoadTest:
         grace_s: so long after `ends_at` it is closed by itself.
         how, closed_by, closed_at, said: how it ended; `said` are the words of whoever closed it.
         file_id: of the chart, once it is there.
+        is_drawn: whether its chart was drawn, or could not be.
     """
 
     number: int
@@ -118,6 +119,7 @@ class LoadTest:
     said: str = ""
     file_id: str | None = None
     alt_text: str = ""
+    is_drawn: bool = False
 
     @property
     def is_open(self) -> bool:

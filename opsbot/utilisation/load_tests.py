@@ -62,10 +62,6 @@ class Around(Protocol):
         """Say *text* once in every open incident of the test's cluster that began after it."""
         ...
 
-    async def closed(self, test: LoadTest) -> None:
-        """It is closed: its chart may be drawn."""
-        ...
-
 
 class LoadTests:
     """Load tests of all clusters.
@@ -151,13 +147,10 @@ class LoadTests:
                 test, state="closed", how=how, closed_by=by, closed_at=now, said=said, counts=last or test.counts
             )
 
-        before = await asyncio.to_thread(self._store.test, number)
         test = await asyncio.to_thread(self._store.change, number, closed)
         self._counts.pop(number, None)
         self._shown_at.pop(number, None)
         self._wake()
-        if before.is_open:
-            await self._around.closed(test)
         return test
 
     async def stop(self, number: int, by: str) -> LoadTest:

@@ -43,14 +43,19 @@ def daily_peak(
         title=f"Peak on {day_of(peak.at, zone)}: {quantity(peak.tokens_per_min)} tokens a minute{share}",
         lines=(
             f"At {moment(peak.at, day.at, zone)}, the most of the last {day.span}; {peak.cluster} carried most of it.",
-            f"{_against(peak.tokens_per_min, before, 'the day before')} "
-            f"{_against(peak.tokens_per_min, last_week, 'a week before')}",
+            _compared(peak.tokens_per_min, before, last_week),
             *leases,
         ),
         notes=(*missing_words(day), *notes, zone_words(zone, day.at)),
         facts={"peak_tokens_per_min": peak.tokens_per_min, "peak_at": peak.at},
         picture=picture,
     )
+
+
+def _compared(now: float, before: float | None, last_week: float | None) -> str:
+    if not before and not last_week:
+        return "Neither the day before nor a week before is known."
+    return f"{_against(now, before, 'the day before')} {_against(now, last_week, 'a week before')}"
 
 
 def _against(now: float, before: float | None, when: str) -> str:

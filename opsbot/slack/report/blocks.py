@@ -20,7 +20,7 @@ from slack_sdk.models.blocks.basic_components import SlackFile
 from opsbot.slack.blocks import Message
 from opsbot.slack.buttons import block_id, confirm
 from opsbot.slack.limits import MAX_MESSAGE_TEXT
-from opsbot.slack.text import escape, mrkdwn, person, plain, shorten
+from opsbot.slack.text import escape, literal, mrkdwn, person, plain, shorten
 from opsbot.utilisation.load_test import LoadTest
 from opsbot.utilisation.load_test_words import lines, size_words
 from opsbot.utilisation.load_test_words import title as test_title
@@ -57,8 +57,8 @@ def report_message(report: Report) -> Message:
 def load_test_message(test: LoadTest, now: float, zone: ZoneInfo) -> Message:
     """The load test as it stands; with its buttons while it is open."""
     reference = str(test.number)
-    said = [escape(line) for line in lines(test, now, zone)]
-    said[1:1] = [f"{_who(test)} {escape(size_words(test.size))}."]
+    said = [literal(line) for line in lines(test, now, zone)]
+    said[1:1] = [f"{_who(test)} {literal(size_words(test.size))}."]
     name = test_title(test)
     blocks: list[Block] = [
         _header("load_test", reference, name),
@@ -68,7 +68,7 @@ def load_test_message(test: LoadTest, now: float, zone: ZoneInfo) -> Message:
         blocks.append(_image(reference, test.file_id, test.alt_text, f"Load test {test.number}"))
     if test.is_open:
         blocks.append(_buttons(test))
-    text = shorten("\n".join((escape(name), *said)), MAX_MESSAGE_TEXT)
+    text = shorten("\n".join((literal(name), *said)), MAX_MESSAGE_TEXT)
     return Message(text, tuple(blocks), test.file_id)
 
 
@@ -98,11 +98,11 @@ def _told(rows: Sequence[Row], unit: str) -> Sequence[str]:
 
 
 def _text(told: Sequence[str]) -> str:
-    return shorten("\n".join(escape(line) for line in told), MAX_MESSAGE_TEXT)
+    return shorten("\n".join(literal(line) for line in told), MAX_MESSAGE_TEXT)
 
 
 def _section(said: Sequence[str], between: str = "\n") -> str:
-    return shorten(escape(between.join(said)), MAX_SECTION)
+    return shorten(literal(between.join(said)), MAX_SECTION)
 
 
 def _header(kind: str, reference: str, title: str) -> HeaderBlock:
