@@ -72,6 +72,10 @@ SCOPES: Sequence[Scope] = (
         ("files.getUploadURLExternal", "files.completeUploadExternal", "files.delete"),
     ),
     Scope(
+        "files:read", "find the chart of a report whose posting was cut off", "such a chart may be uploaded twice",
+        ("files.list",),
+    ),
+    Scope(
         "users:read", "the name of whoever wrote a message on a timeline", "timelines show ids in place of names",
         ("users.info",),
     ),

@@ -46,7 +46,7 @@ async def test_everything_works() -> None:
     assert bad == []
     assert good == [
         "✓ signed in as opsbot in Local workspace",
-        "✓ all 12 scopes are there",
+        "✓ all 13 scopes are there",
         "✓ Socket Mode opens",
         "✓ incidents go to #incidents, where the bot is a member",
         "✓ trust and safety matters go to #trust-and-safety, which is private",
