@@ -72,6 +72,10 @@ SCOPES: Sequence[Scope] = (
         ("files.getUploadURLExternal", "files.completeUploadExternal", "files.delete"),
     ),
     Scope(
+        "files:read", "find a report's chart whose upload was cut off", "a chart may be uploaded twice after a crash",
+        ("files.list",),
+    ),
+    Scope(
         "users:read", "the name of whoever wrote a message on a timeline", "timelines show ids in place of names",
         ("users.info",),
     ),
