@@ -72,6 +72,11 @@ SCOPES: Sequence[Scope] = (
         ("files.getUploadURLExternal", "files.completeUploadExternal", "files.delete"),
     ),
     Scope(
+        "files:read", "find a report's chart that was uploaded before a crash",
+        "after a crash a chart may be stored twice, and is shown once",
+        ("files.list",),
+    ),
+    Scope(
         "users:read", "the name of whoever wrote a message on a timeline", "timelines show ids in place of names",
         ("users.info",),
     ),
