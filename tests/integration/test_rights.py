@@ -48,6 +48,7 @@ INCIDENT_VERBS: Mapping[str, tuple[Verb, frozenset[str]]] = {
     "end_silence": (lambda desk, _, who: desk.end_silence("S-9", who), RESPONDERS),
 }
 RUN_VERBS: Mapping[str, tuple[Verb, frozenset[str]]] = {
+    "preview": (lambda _, runs, who: runs.preview(Ask("undo", "r-000000"), who), RESPONDERS),
     "start": (lambda _, runs, who: runs.start(RunRequest("none", "q1"), who), RESPONDERS),
     "again": (lambda _, runs, who: runs.again("r-000000", who), RESPONDERS),
     "undo": (lambda _, runs, who: runs.undo("r-000000", who), RESPONDERS),

@@ -28,7 +28,7 @@ from tests.support.seats import seat_of
 SECRET = "key-4711 resells our model"
 COMMANDER = Person("U0COMMANDER", frozenset({"commander"}))
 ANALYST = Person("U0SAFETY", frozenset({"trust_and_safety", "responder"}))
-QUOTE = QuotedMessage("C1 1.0", "Olga", 1.0, "the rack was moved", "")
+QUOTE = QuotedMessage("C1/1.0", "Olga", 1.0, "the rack was moved", "")
 PICKED = ("incident", "unacknowledged", "run", "undoable", "approval", "announcement")
 
 
