@@ -31,6 +31,10 @@ def register(app: AsyncApp, seat: Seat) -> None:
         except (OpsbotError, TimeoutError) as error:
             logger.warning("the menu %s has no options: %s", action_id, error or type(error).__name__)
             found = []
+        except Exception:
+            # Without an acknowledgement the menu would turn for three seconds and then say that it failed.
+            logger.exception("the menu %s has no options", action_id)
+            found = []
         await ack(options=[one.to_dict() for one in found])
 
     app.options(re.compile(re.escape(PREFIX)))(typed)
