@@ -106,8 +106,8 @@ bench-vitals: setup ## a fleet's vitals and a picture: how long each takes, and 
 schema: $(STAMP) ## write the JSON Schemas that editors use
 	@$(BIN)/opsbot schema docs/schema
 
-screenshots: setup ## take the README's pictures anew, by the test that clicks Approve
-	@$(BIN)/pytest -q tests/e2e/test_story.py --screenshots docs/images
+screenshots: setup ## take the pictures of README and docs/seat.md anew, by the test that presses the buttons
+	@$(BIN)/pytest -q tests/e2e/test_seat_story.py --screenshots docs/images
 
 clean: ## remove what the targets made (the model cache stays)
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from opsbot.act_state import KNOBS, RUNBOOKS, ActState
 from opsbot.act_words import started, would
 from opsbot.errors import ConfigError, InvalidTransition, NotFoundError, OpsbotError
 from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.restricted import is_restricted
 from opsbot.incident.view import IncidentView, RunView
 from opsbot.people import Person
 from opsbot.runbook.commands import RunCommands, RunRequest
@@ -29,6 +31,14 @@ ANSWERED_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.1
 
 
+class LoadTestWords(Protocol):
+    """`announce …`, `close …`, `stop …` and `list` behind `loadtest`; None for anything else. Raises OpsbotError."""
+
+    async def said(self, text: str, person: Person, request_id: str) -> str | None: ...
+
+    async def would(self, text: str) -> tuple[str, bool] | None: ...
+
+
 class ActDesk:
     """People come here to do something to a cluster.
 
@@ -36,6 +46,7 @@ class ActDesk:
         state: what is in force on clusters.
         clusters: every cluster that opsbot.yaml names.
         max_hold_s: longest time that a run may hold something, seconds.
+        load_tests: takes what is said of load tests that run elsewhere.
     """
 
     def __init__(
@@ -46,6 +57,7 @@ class ActDesk:
         clusters: Sequence[str],
         runbooks: Callable[[], Sequence[Runbook]],
         max_hold_s: float,
+        load_tests: LoadTestWords | None = None,
     ) -> None:
         self._runs = runs
         self._incidents = incidents
@@ -53,6 +65,7 @@ class ActDesk:
         self._clusters = tuple(clusters)
         self._runbooks = runbooks
         self._max_hold_s = max_hold_s
+        self._load_tests = load_tests
 
     def clusters(self) -> Sequence[str]:
         """Every cluster that opsbot.yaml names."""
@@ -64,6 +77,10 @@ class ActDesk:
 
     async def carry_out(self, verb: str, text: str, person: Person, request_id: str) -> ActAnswer:
         """Do what *text* behind *verb* asks for; the same request id again starts nothing more."""
+        if verb == "loadtest" and self._load_tests is not None:
+            answer_of_tests = await self._load_tests.said(text, person, request_id)
+            if answer_of_tests is not None:
+                return ActAnswer(answer_of_tests)
         intention = await self.intend(verb, text, request_id)
         act = intention.act
         if act.kind == "release":
@@ -80,6 +97,11 @@ class ActDesk:
 
     async def intend(self, verb: str, text: str, request_id: str) -> Intention:
         """What that would do; changes nothing."""
+        if verb == "loadtest" and self._load_tests is not None:
+            would_be = await self._load_tests.would(text)
+            if would_be is not None:
+                sentence, only_looks = would_be
+                return Intention(Act("loadtest", "show" if only_looks else "set", ""), sentence)
         act = read_act(_verb(verb), text, self._clusters)
         if act.kind == "show":
             return Intention(act, await self._state.words(act, await self._mine(act)))
@@ -134,7 +156,8 @@ class ActDesk:
         if act.incident_id is not None:
             return await self._incidents.incident(act.incident_id)
         for view in await self._incidents.open_incidents():
-            if view.incident.num_alerts and _is_about(view, act.cluster):
+            # A trust and safety matter is not the place for what everybody may read.
+            if view.incident.num_alerts and not is_restricted(view) and _is_about(view, act.cluster):
                 return view
         return None
 

@@ -26,6 +26,7 @@ from opsbot.errors import ConfigError, OpsbotError
 from opsbot.incident.handle import handle_of
 from opsbot.incident.view import RunView
 from opsbot.people import Person, person_for
+from opsbot.people_settings import roles_by_user
 from opsbot.planning import found_runbook
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.commands import RunRequest
@@ -211,9 +212,9 @@ async def _end(task: asyncio.Task[Any]) -> None:
 
 
 def _who(settings: Settings, environ: Mapping[str, str]) -> Person:
-    roles = {one.user: frozenset(one.roles) for one in settings.people}
+    roles = roles_by_user(settings.people)
     for one in settings.people:
-        if one.token_env and environ.get(one.token_env):
+        if one.user and one.token_env and environ.get(one.token_env):
             return person_for(one.user, roles, "terminal")
     names = ", ".join(one.token_env for one in settings.people if one.token_env) or "none"
     raise ConfigError(

@@ -19,13 +19,15 @@ from typing import Any
 from opsbot.clock import SystemClock
 from opsbot.config import Secrets, Settings
 from opsbot.listen import bind, serve
+from opsbot.slack_place import SLACK_URL_ENVS, base_url, has_slack, slack_settings
 from opsbot.supervisor import RoleProcess, Supervisor
 from opsbot.web.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
-SLACK_API_URL_ENV = "SLACK_API_URL"
+SLACK_API_URL_ENV = SLACK_URL_ENVS[-1]
 """Where Slack's Web API is, when it is not Slack's own: the local workspace."""
+REQUEST_PATH = "/slack/events"
 PAGE_TOKEN_ENV = "OPSBOT_WORKSPACE_PAGE_TOKEN"  # noqa: S105  (a variable's name)
 
 OWN_CLUSTER = "opsbot"
@@ -38,11 +40,16 @@ async def run_up(settings: Settings, secrets: Secrets, config_path: Path) -> Non
     """Supervise core, watch and events, and the local workspace when no Slack tokens are set."""
     environment = dict(os.environ)
     roles = ["core", "watch", "events"]
-    if not (secrets.slack_bot_token and secrets.slack_app_token):
+    if not has_slack(settings, secrets):
+        if settings.slack.base_url or environment.get(SLACK_URL_ENVS[0]):
+            slack_settings(settings, secrets, None)
+        signing_secret = random_secrets.token_hex(16)
         page_token = random_secrets.token_urlsafe(24)
         environment |= {
             settings.slack.bot_token_env: f"xoxb-local-{random_secrets.token_urlsafe(16)}",
             settings.slack.app_token_env: f"xapp-local-{random_secrets.token_urlsafe(16)}",
+            settings.slack.signing_secret_env: signing_secret,
+            settings.workspace.signing_secret_env: signing_secret,
             SLACK_API_URL_ENV: f"http://127.0.0.1:{settings.workspace.port}/api/",
             PAGE_TOKEN_ENV: page_token,
         }
@@ -64,7 +71,7 @@ async def run_core(settings: Settings, secrets: Secrets) -> None:
     """The core role, until told to stop."""
     from opsbot.core import Core
 
-    core = Core(settings, secrets, os.environ.get(SLACK_API_URL_ENV), SystemClock())
+    core = Core(settings, secrets, base_url(settings, os.environ), SystemClock())
     await _until_told_to_stop(core.run())
 
 
@@ -123,6 +130,9 @@ async def run_workspace_role(settings: Settings, port: int | None) -> None:
     secret_env = settings.workspace.signing_secret_env
     signing_secret = os.environ.get(secret_env) or random_secrets.token_hex(16)
     wanted = settings.workspace.port if port is None else port
+    request_url = settings.workspace.request_url
+    if not request_url and settings.slack.mode == "http":
+        request_url = f"http://{settings.slack.listen.host}:{settings.slack.listen.port}{REQUEST_PATH}"
 
     def ready(page_url: str) -> None:
         print(f"workspace: the page is {page_url}", flush=True)
@@ -134,7 +144,7 @@ async def run_workspace_role(settings: Settings, port: int | None) -> None:
                 f"    {settings.slack.bot_token_env}={bot_token} {settings.slack.app_token_env}={app_token}",
                 flush=True,
             )
-        if settings.workspace.request_url and secret_env not in os.environ:
+        if request_url and secret_env not in os.environ:
             print(f"workspace: what it POSTs to the bot is signed:\n  export {secret_env}={signing_secret}", flush=True)
 
     keeping = Keeping(settings.data_dir / "workspace.sqlite", settings.workspace.max_messages)
@@ -145,7 +155,7 @@ async def run_workspace_role(settings: Settings, port: int | None) -> None:
         port=wanted,
         has_rate_limits=settings.workspace.rate_limits,
         keeping=keeping,
-        app=AppSettings(request_url=settings.workspace.request_url, signing_secret=signing_secret),
+        app=AppSettings(request_url=request_url, signing_secret=signing_secret),
     )
     await _until_told_to_stop(workspace.serve(chosen, ready))
 

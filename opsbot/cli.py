@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, LazyCommand] = {
         "check_command:check",
         "Check runbooks, alert rules, rotas and settings; print every problem as file:line:column: message.",
     ),
+    "slack": LazyCommand("slack_command:slack_group", "Set up and check the connection to Slack."),
     "test": LazyCommand(
         "test_command:test", "Perform the tests beside runbooks, in virtual time and with mocked actions."
     ),

@@ -19,7 +19,8 @@ from opsbot.config_form import OneOrMany, as_one_or_many, http_url, is_loopback,
 from opsbot.errors import ConfigError
 from opsbot.heartbeat.section import HeartbeatSection, is_http_url
 from opsbot.pagerduty.settings import PagingSection
-from opsbot.people import Role
+from opsbot.people_settings import PeopleSection
+from opsbot.utilisation.section import UtilisationSection
 from opsbot.yamlfile import Duration, load, validate
 
 MIN_TOKEN_CHARS = 16
@@ -54,14 +55,6 @@ class FleetSection(_Section):
     )
 
 
-class SlackSection(_Section):
-    """Slack, or the local workspace when no tokens are set."""
-
-    channel: str = Field(default="incidents", description="Channel name or id where incidents are posted.")
-    bot_token_env: EnvName = Field(default="SLACK_BOT_TOKEN", description="Environment variable of the bot token.")
-    app_token_env: EnvName = Field(default="SLACK_APP_TOKEN", description="Environment variable of the app token.")
-
-
 class WorkspaceSection(_Section):
     """The bundled local workspace, used when no Slack tokens are set."""
 
@@ -87,6 +80,33 @@ class ListenSection(_Section):
     port: int = Field(ge=0, le=65535, description="Port to bind.")
 
 
+class SlackSection(_Section):
+    """Slack, or the local workspace when no tokens are set."""
+
+    channel: str = Field(default="incidents", description="Channel name or id where incidents are posted.")
+    trust_and_safety_channel: str = Field(
+        default="",
+        description="Name or id of the private channel for trust and safety matters, which no other channel reads of.",
+    )
+    mode: Literal["socket", "http"] = Field(
+        default="socket",
+        description="How presses and commands come: over Socket Mode, or as requests to `listen` behind a TLS proxy.",
+    )
+    base_url: Annotated[str, AfterValidator(http_url)] | None = Field(
+        default=None, description="Of another Slack-compatible server's Web API, such as https://chat.example/api/."
+    )
+    insecure: bool = Field(default=False, description="Send tokens to `base_url` over plain HTTP too; for trials.")
+    listen: ListenSection = Field(
+        default=ListenSection(port=8073),
+        description="HTTP mode: where Slack's requests are taken, at /slack/events; for the proxy alone.",
+    )
+    bot_token_env: EnvName = Field(default="SLACK_BOT_TOKEN", description="Environment variable of the bot token.")
+    app_token_env: EnvName = Field(default="SLACK_APP_TOKEN", description="Environment variable of the app token.")
+    signing_secret_env: EnvName = Field(
+        default="SLACK_SIGNING_SECRET", description="HTTP mode: environment variable of the app's signing secret."
+    )
+
+
 class PrometheusSection(_Section):
     """A Prometheus server that rules and values are asked of, instead of the own scraper's samples."""
 
@@ -110,16 +130,6 @@ class PrometheusSection(_Section):
         if self.token_env and self.url.startswith("http:") and not (self.insecure or is_loopback(self.url)):
             raise ValueError(f"{self.name}: its token would be sent unencrypted; use https, or say insecure: true")
         return self
-
-
-class PeopleSection(_Section):
-    """One person or service and what they may do."""
-
-    user: str = Field(description="Slack user id, or `cli:<name>` for a personal token.")
-    roles: tuple[Role, ...] = Field(description="viewer, responder, commander, trust_and_safety, author.")
-    token_env: EnvName | None = Field(
-        default=None, description="Environment variable of the personal token for the command line."
-    )
 
 
 class RunsSection(_Section):
@@ -267,6 +277,9 @@ class Settings(_Section):
     history: HistorySection = HistorySection()
     capacity: CapacitySection = CapacitySection()
     logging: LoggingSection = LoggingSection()
+    utilisation: UtilisationSection | None = Field(
+        default=None, description="What is told of the fleet's load, where and when; nothing unless set."
+    )
     oncall: Path | None = Field(
         default=None, description="File of who is on call and who is woken when nobody answers."
     )
@@ -302,6 +315,7 @@ class Secrets:
     personal_tokens: Mapping[str, str]
     slack_bot_token: str | None
     slack_app_token: str | None
+    slack_signing_secret: str | None = None
     fleet_token: str = ""
     prometheus_tokens: Mapping[str, str] = field(default_factory=dict)
     """By the server's name."""
@@ -359,7 +373,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
             need(server.token_env, f"the token of the Prometheus {server.name}")
     personal: dict[str, str] = {}
     for person in settings.people:
-        if person.token_env and env.get(person.token_env):
+        if person.user and person.token_env and env.get(person.token_env):
             personal[env[person.token_env]] = person.user
     inbound: dict[str, str] = {}
     for receiver in settings.inbound:
@@ -387,6 +401,7 @@ def load_secrets(settings: Settings, environ: Mapping[str, str] | None = None) -
         personal_tokens=personal,
         slack_bot_token=env.get(settings.slack.bot_token_env) or None,
         slack_app_token=env.get(settings.slack.app_token_env) or None,
+        slack_signing_secret=env.get(settings.slack.signing_secret_env) or None,
         prometheus_tokens=prometheus_tokens(settings, env),
         inbound=inbound,
         paging=paging,

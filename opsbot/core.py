@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -17,12 +17,13 @@ from opsbot.action.parts import ShippedParts
 from opsbot.action.plugin import load_plugins
 from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert
+from opsbot.capacity_settings import capacity_figures
 from opsbot.clock import Clock
 from opsbot.config import Secrets, Settings
 from opsbot.core_readiness import CoreReadiness
 from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk
-from opsbot.errors import ConfigError, OpsbotError
+from opsbot.errors import OpsbotError
 from opsbot.heartbeat.beat import Heartbeat
 from opsbot.heartbeat_wiring import build_heartbeat
 from opsbot.inbound import inbound_receivers
@@ -32,17 +33,20 @@ from opsbot.notify.outbox import PAGE_KINDS
 from opsbot.oncall.book import RotaBook
 from opsbot.pager_desk import PagerDesk
 from opsbot.pagerduty.wiring import Paging, PagingStore
-from opsbot.people import Person, person_for
+from opsbot.people import Person, Role
+from opsbot.people_settings import identities_by_email, roles_by_group, roles_by_user
 from opsbot.preview_rows import Sight
 from opsbot.read_only import ReadOnlyTransport
 from opsbot.readiness import WriteProbe
+from opsbot.roster import Roster
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.executor import Executor, ExecutorSettings
 from opsbot.runbook.library import RunbookLibrary
 from opsbot.runbook.select import select
 from opsbot.runbook_shelf import RunbookShelf
-from opsbot.slack.app import SlackSettings
 from opsbot.slack.role import SlackRole
+from opsbot.slack.user_groups import UserGroups
+from opsbot.slack_place import slack_settings
 from opsbot.slack_vitals import SlackVitals
 from opsbot.source_settings import asked_source
 from opsbot.store.backlog import lag_of
@@ -55,6 +59,7 @@ from opsbot.store.repositories import Repositories
 from opsbot.store.run_queue import RunbookToRun
 from opsbot.telemetry import CoreMetrics
 from opsbot.trend_watch import TrendWatch
+from opsbot.utilisation_wiring import LoadBookLater, SlackFiles, reports_of, told_parts
 from opsbot.vitals.day import FleetDay
 from opsbot.vitals_wiring import vital_parts
 from opsbot.web.app import CoreApi
@@ -66,6 +71,8 @@ logger = logging.getLogger(__name__)
 
 RELOAD_EVERY_S = 2
 REVIEW_EVERY_S = 1
+TELL_EVERY_S = 5.0
+TEND_EVERY_S = 1.0
 FORGET_EVERY_S = 3600
 ALERTS_KEPT_S = 365 * 24 * 3600.0
 SLACK = "slack"
@@ -84,11 +91,7 @@ class Core:
 
         Raises: ConfigError, StoreError.
         """
-        if not (secrets.slack_bot_token and secrets.slack_app_token):
-            raise ConfigError(
-                f"core needs {settings.slack.bot_token_env} and {settings.slack.app_token_env}; "
-                "`opsbot up` starts the local workspace when they are not set"
-            )
+        slack = slack_settings(settings, secrets, slack_url)
         self._settings = settings
         self._secrets = secrets
         self._clock = clock
@@ -125,6 +128,7 @@ class Core:
             None if pagerduty is None else PageRepository(database),
             policy.max_silence_s,
             self._wake_slack,
+            LoadBookLater(lambda: self._told.tests),
         )
         registry = shipped_actions(parts, plugins.actions)
         self._library = RunbookLibrary(settings.runbooks, registry, settings.data_dir / "runbooks.last-good")
@@ -150,9 +154,23 @@ class Core:
             self._wake_slack,
             clock,
             tuple(target.cluster for target in settings.serving),
-            Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, lambda: self._roles),
+            Sight(shipped_actions(replace(parts, control=self._asking), plugins.actions), prober, self._everybody),
         )
         self._vitals = vital_parts(settings, prober, self._control, clock)
+        clusters = tuple(target.cluster for target in settings.serving)
+        self._told = told_parts(
+            database,
+            settings.utilisation,
+            settings.slack.channel,
+            clusters,
+            self._vitals,
+            prober,
+            self._run_desk,
+            SlackFiles(lambda: self._slack),
+            clock,
+            self._wake_slack,
+            capacity_figures(settings),
+        )
         self._acts = ActDesk(
             self._run_desk,
             self._desk,
@@ -160,6 +178,7 @@ class Core:
             tuple(target.cluster for target in settings.serving),
             self._library.runbooks,
             settings.runs.max_hold,
+            self._told.desk,
         )
         self._stores = stores
         self._shelf = RunbookShelf(self._library, stores.notices.say, clock)
@@ -175,9 +194,16 @@ class Core:
                 self._incidents.entry,
             )
             self._paging = Paging(pagerduty, secrets.paging, settings.instance, store, self._metrics.pages.count, clock)
-        self._roles = {person.user: frozenset(person.roles) for person in settings.people}
+        by_group = roles_by_group(settings.people)
+        self._groups = UserGroups(
+            tuple(by_group),
+            identities_by_email(settings.people),
+            settings.data_dir / "user-groups.last-good.json",
+            clock,
+        )
+        self._roster = Roster(roles_by_user(settings.people), by_group, self._groups.membership)
         self._slack = SlackRole(
-            SlackSettings(secrets.slack_bot_token, secrets.slack_app_token, slack_url, settings.slack.channel),
+            slack,
             self._desk,
             self._person_in_slack,
             CountedOutbox(database, self._metrics.delivery, clock),
@@ -193,8 +219,13 @@ class Core:
             draw_day=self._vitals.fleet_pictures.of_day,
             take=lambda key: self._inbound.take(SLACK, key, clock.now()),
             lag=lambda: lag_of(database, clock.now()),
+            groups=self._groups,
+            reports=reports_of(database, settings.utilisation, settings.slack.channel),
+            load_tests=self._told.desk,
+            traffic=lambda: self._told.traffic(clock.now()),
         )
         database.on_wish(self._wake_slack)
+        self._has_safety = any("trust_and_safety" in one.roles for one in settings.people)
         self._heartbeat: Heartbeat | None = None
         self._num_reviews = 0
         self._api = CoreApi(
@@ -239,6 +270,12 @@ class Core:
             stack.callback(self._schedule.shutdown, wait=False)
             measuring = asyncio.create_task(self._metrics.process.watch_loop(), name="loop lag")
             stack.callback(measuring.cancel)
+            for name, looks, every_s in (
+                ("reports", (self._told.reporter.look, self._told.around.look), TELL_EVERY_S),
+                ("load tests", (self._told.tests.tend,), TEND_EVERY_S),
+            ):
+                looking = asyncio.create_task(self._keep_looking(looks, every_s), name=name)
+                stack.push_async_callback(_cancelled, looking)
             self._start_heartbeat(stack)
             logger.info("core is ready on %s", _url(*listener.getsockname()[:2]))
             await serve(self._api.app, listener)
@@ -268,10 +305,13 @@ class Core:
         return await self._vitals.fleet_pictures.day(self._clock.now())
 
     def _person(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles, "API")
+        return self._roster.person(user_id, "API")
 
     def _person_in_slack(self, user_id: str) -> Person:
-        return person_for(user_id, self._roles, "Slack")
+        return self._roster.person(user_id, "Slack")
+
+    def _everybody(self) -> Mapping[str, frozenset[Role]]:
+        return self._roster.everybody()
 
     def _pager_door(self) -> PagerDutyDoor | None:
         section = self._settings.paging.pagerduty
@@ -309,12 +349,26 @@ class Core:
                 logger.error("what was put off is looked at again in %d s: %s", REVIEW_EVERY_S, error)
         self._num_reviews += is_done
 
+    async def _keep_looking(self, looks: Sequence[Callable[[], Awaitable[None]]], every_s: float) -> None:
+        """In a task of its own, since numbers and charts take their time and nothing waits for them."""
+        while True:
+            for look in looks:
+                try:
+                    await look()
+                except OpsbotError as error:
+                    logger.error("what is told of the load is looked at again in %g s: %s", every_s, error)
+                except Exception:
+                    # Whatever one report or test needs, the next look is at all of them.
+                    logger.exception("what is told of the load failed; looking again in %g s", every_s)
+            await asyncio.sleep(every_s)
+
     async def _forget(self) -> None:
         await asyncio.to_thread(self._incidents.forget_alerts, self._clock.now() - ALERTS_KEPT_S)
         gone = await asyncio.to_thread(self._incidents.forget_decisions, self._clock.now() - DECISIONS_KEPT_S)
         logger.info("%d decision records older than 30 days forgotten", gone)
         gone = await asyncio.to_thread(self._inbound.forget, self._clock.now() - INBOUND_KEPT_S)
         logger.info("%d ids of inbound events forgotten", gone)
+        await self._told.reporter.forget()
 
     def _count(self) -> None:
         for gauge, counts in (
@@ -346,9 +400,14 @@ class Core:
 
     def _health(self) -> Mapping[str, str]:
         slack = "connected" if self._slack.is_connected else (self._slack.problem or "connecting")
+        slack += f"; {self._slack.heard}" if self._slack.heard else ""
         more = {} if self._heartbeat is None else {"heartbeat": self._heartbeat.health()}
         if self._slack.picture_problem is not None:
             more["charts"] = self._slack.picture_problem
+        if self._slack.safety_problem is not None and self._has_safety:
+            more["trust_and_safety"] = self._slack.safety_problem
+        if self._groups.problem is not None:
+            more["people"] = self._groups.problem
         if self._settings.oncall is not None:
             num_problems = len(self._rota.problems)
             more["oncall"] = f"revision {self._rota.rota.revision[:12] or 'none'} in force, {num_problems} problems"

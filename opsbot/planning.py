@@ -18,6 +18,7 @@ from opsbot.control_settings import control_client
 from opsbot.errors import ConfigError
 from opsbot.incident.incident import Incident, IncidentState
 from opsbot.people import person_for
+from opsbot.people_settings import roles_by_user
 from opsbot.plan_alert import assumed_alert, load_alert
 from opsbot.read_only import ReadOnlyTransport
 from opsbot.runbook.action import ActionRegistry
@@ -63,7 +64,7 @@ async def planned(
         runbook = found_runbook(settings, name, registry)
         alert, starts, problems = _start(runbook, alert_path, user or "", clock.now())
         inputs, more = given_inputs(runbook, given)
-        roles = {person.user: frozenset(person.roles) for person in settings.people}
+        roles = roles_by_user(settings.people)
         requester = user or "" if alert_path is None else ""
         facts = RunFacts(
             f"run:{runbook.runbook_id}:plan:1:1", requester, is_drill, inputs,

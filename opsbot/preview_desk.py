@@ -52,10 +52,10 @@ class PreviewDesk:
                 return await self._back(ask, person)
             case "resolve":
                 require(person, "responder", "resolve an incident")
-                return await preview_resolve(self.tools, self.sight, ask.reference)
+                return await preview_resolve(self.tools, self.sight, ask.reference, person)
             case "stop_all" | "go_on":
                 require(person, "commander", "stop all runs" if ask.verb == "stop_all" else "let all runs go on")
-                return await preview_all(self.tools, is_stop=ask.verb == "stop_all")
+                return await preview_all(self.tools, person, is_stop=ask.verb == "stop_all")
             case "start":
                 return await self._start(ask, person)
 

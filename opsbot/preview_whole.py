@@ -7,7 +7,9 @@ import asyncio
 from opsbot.desk_tools import DeskTools
 from opsbot.errors import InvalidTransition
 from opsbot.incident.handle import handle_of
+from opsbot.incident.restricted import ROLE, is_restricted, needs_trust_and_safety
 from opsbot.incident.view import IncidentView
+from opsbot.people import Person
 from opsbot.preview_rows import Sight, held, steps_back
 from opsbot.runbook.loader import pinned_runbook
 from opsbot.runbook.preview import Preview, PreviewStep
@@ -18,9 +20,10 @@ from opsbot.store.approvals import mention
 TO_COME = frozenset({StepState.PENDING, StepState.WAITING_APPROVAL, StepState.ANNOUNCING, StepState.READY})
 MOST_RUNS = 20
 """Runs that are told of one by one."""
+NOT_FOR_ALL = PreviewStep("A run of trust and safety", "", "is treated like the others; who has that role sees it")
 
 
-async def preview_resolve(tools: DeskTools, sight: Sight, incident_id: str) -> Preview:
+async def preview_resolve(tools: DeskTools, sight: Sight, incident_id: str, person: Person) -> Preview:
     """What ends with an incident; raises NotFoundError, and InvalidTransition if it has ended."""
     view = await asyncio.to_thread(tools.stores.views.view, incident_id)
     incident = view.incident
@@ -29,6 +32,9 @@ async def preview_resolve(tools: DeskTools, sight: Sight, incident_id: str) -> P
     probes = sight.probes(tools.clock)
     steps: list[PreviewStep] = []
     for shown in view.runs:
+        if shown.is_restricted and not person.has(ROLE):
+            steps.append(NOT_FOR_ALL)
+            continue
         case = await asyncio.to_thread(tools.stores.runs.case, shown.run_id)
         runbook = pinned_runbook(case.run.runbook_json, case.run.revision)
         if case.run.is_finished or not held(case.rows):
@@ -51,7 +57,7 @@ async def preview_resolve(tools: DeskTools, sight: Sight, incident_id: str) -> P
     )
 
 
-async def preview_all(tools: DeskTools, *, is_stop: bool) -> Preview:
+async def preview_all(tools: DeskTools, person: Person, *, is_stop: bool) -> Preview:
     """What the global stop, or its lifting, means for each run; raises InvalidTransition if it is so already."""
     halt = await asyncio.to_thread(tools.stores.knobs.halt)
     if is_stop and halt is not None:
@@ -59,7 +65,12 @@ async def preview_all(tools: DeskTools, *, is_stop: bool) -> Preview:
     if not is_stop and halt is None:
         raise InvalidTransition("runs are not stopped; nothing is left to do here")
     runs = await asyncio.to_thread(tools.stores.runs.unfinished)
-    steps = [await _one(tools, run, is_stop=is_stop) for run in runs[:MOST_RUNS]]
+    steps = [
+        await _one(tools, run, is_stop=is_stop)
+        if person.has(ROLE) or not await asyncio.to_thread(_is_for_few, tools, run)
+        else NOT_FOR_ALL
+        for run in runs[:MOST_RUNS]
+    ]
     if len(runs) > MOST_RUNS:
         steps.append(PreviewStep("More runs", "", f"and {len(runs) - MOST_RUNS} more; `opsbot runs` lists them"))
     if not steps:
@@ -70,6 +81,10 @@ async def preview_all(tools: DeskTools, *, is_stop: bool) -> Preview:
         by = None if halt is None else halt.created_by
         undo, later = "`stop-all` stops them again.", f"They were stopped by {mention(by)}."
     return Preview("stop_all" if is_stop else "go_on", "all", "All runs", tuple(steps), (later,), undo)
+
+
+def _is_for_few(tools: DeskTools, run: Run) -> bool:
+    return needs_trust_and_safety(run.runbook_json) or is_restricted(tools.stores.views.view(run.incident_id))
 
 
 async def _one(tools: DeskTools, run: Run, *, is_stop: bool) -> PreviewStep:

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 PROMPT = "Count slowly from one to one hundred in words, one number a line."
 MAX_OUTSTANDING = 256
 """Past that an arrival is skipped and counted: a server that does not answer must not fill our memory."""
+PROMPT_TOKENS = 20
+"""Of PROMPT, by any tokenizer about."""
+COUNT_EVERY_S = 1.0
 ANSWER_LIMIT_S = 60.0
 MAX_LINE_BYTES = 256 * 1024
 _TURNED_AWAY = frozenset({429, 503})
@@ -44,6 +47,7 @@ class LoadArguments(LeaseArguments):
         gt=0, description="At most `actions.loadtest.max_duration`; the step's `timeout` must be longer."
     )
     max_tokens: int = Field(default=64, ge=1, le=4096, description="Most tokens of one answer.")
+    expect: str = Field(default="", max_length=500, description="What is expected of it; told where it is announced.")
 
 
 class LoadOutputs(BaseModel):
@@ -81,6 +85,20 @@ class _Tally:
         }
 
 
+class LoadBook(Protocol):
+    """Where load tests are announced, followed and closed. Raises OpsbotError."""
+
+    async def expect(self, cluster: str, requests_per_s: float, tokens_per_request: float) -> str: ...
+
+    async def begin(
+        self, cluster: str, requests_per_s: float, tokens_per_request: float, length_s: float, run_id: str, words: str
+    ) -> int: ...
+
+    def count(self, number: int, facts: Facts) -> None: ...
+
+    async def end(self, number: int, facts: Facts) -> None: ...
+
+
 class LoadtestRun(Action[LoadArguments]):
     """Puts a bounded load on a cluster.
 
@@ -98,11 +116,13 @@ class LoadtestRun(Action[LoadArguments]):
         doors: Mapping[str, str],
         section: LoadtestSection,
         clock: Clock,
+        book: LoadBook | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self._doors = dict(doors)
         self._section = section
         self._clock = clock
+        self._book = book
         self._environ = os.environ if environ is None else environ
 
     def locks(self, arguments: LoadArguments) -> tuple[str, ...]:
@@ -112,6 +132,13 @@ class LoadtestRun(Action[LoadArguments]):
         return arguments.duration
 
     async def prior(self, arguments: LoadArguments) -> Facts:
+        self._check(arguments)
+        if self._book is None:
+            return {}
+        expected = await self._book.expect(arguments.cluster, arguments.requests_per_s, _tokens(arguments))
+        return {"expected": expected}
+
+    def _check(self, arguments: LoadArguments) -> None:
         self._url(arguments)
         section = self._section
         if arguments.requests_per_s > section.max_requests_per_s:
@@ -124,12 +151,12 @@ class LoadtestRun(Action[LoadArguments]):
                 f"duration is {format_duration(arguments.duration)}, at most {format_duration(section.max_duration)} "
                 "(`actions.loadtest.max_duration` in opsbot.yaml)"
             )
-        return {}
 
     def describe(self, arguments: LoadArguments, prior: Facts, ttl_s: float | None) -> Description:
+        expected = f". {str(prior['expected']).rstrip('.')}" if prior.get("expected") else ""
         return Description(
             f"send {arguments.cluster} {arguments.requests_per_s:g} requests a second of up to {arguments.max_tokens} "
-            f"tokens for {format_duration(arguments.duration)}, beside its users",
+            f"tokens for {format_duration(arguments.duration)}, beside its users{expected}",
             "ends by itself; cancelling the run ends it at once",
         )
 
@@ -137,23 +164,37 @@ class LoadtestRun(Action[LoadArguments]):
         return None
 
     async def act(self, arguments: LoadArguments, context: ActionContext) -> Outcome:
-        await self.prior(arguments)
+        self._check(arguments)
         import httpx
 
         tally = _Tally()
+        number = None
+        if self._book is not None:
+            number = await self._book.begin(
+                arguments.cluster, arguments.requests_per_s, _tokens(arguments), arguments.duration, context.run_id,
+                arguments.expect,
+            )  # fmt: skip
         limits = httpx.Limits(max_connections=MAX_OUTSTANDING)
         timeout = httpx.Timeout(ANSWER_LIMIT_S, connect=5.0)
         async with httpx.AsyncClient(timeout=timeout, trust_env=False, limits=limits) as client:
-            await self._arrivals(client, arguments, tally)
+            await self._arrivals(client, arguments, tally, number)
+        if self._book is not None and number is not None:
+            await self._book.end(number, tally.outputs())
         return Outcome(_said(arguments, tally), tally.outputs())
 
-    async def _arrivals(self, client: httpx.AsyncClient, arguments: LoadArguments, tally: _Tally) -> None:
+    async def _arrivals(
+        self, client: httpx.AsyncClient, arguments: LoadArguments, tally: _Tally, number: int | None
+    ) -> None:
         url, headers = self._url(arguments), self._headers()
         running: set[asyncio.Task[None]] = set()
+        told = 0.0
         began = self._clock.monotonic()
         try:
-            for number in range(math.ceil(arguments.requests_per_s * arguments.duration)):
-                await asyncio.sleep(max(0.0, began + number / arguments.requests_per_s - self._clock.monotonic()))
+            for arrival in range(math.ceil(arguments.requests_per_s * arguments.duration)):
+                await asyncio.sleep(max(0.0, began + arrival / arguments.requests_per_s - self._clock.monotonic()))
+                if self._book is not None and number is not None and self._clock.monotonic() - told >= COUNT_EVERY_S:
+                    told = self._clock.monotonic()
+                    self._book.count(number, tally.outputs())
                 if len(running) >= MAX_OUTSTANDING:
                     tally.skipped += 1
                     continue
@@ -170,6 +211,8 @@ class LoadtestRun(Action[LoadArguments]):
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
             tally.failed += len(late)
+            if self._book is not None and number is not None:
+                self._book.count(number, tally.outputs())
 
     async def _ask(
         self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str], max_tokens: int, tally: _Tally
@@ -225,6 +268,11 @@ class LoadtestRun(Action[LoadArguments]):
         if not key:
             raise ActionError(f"the environment variable {name} (`actions.loadtest.api_key_env`) is not set")
         return {"authorization": f"Bearer {key}"}
+
+
+def _tokens(arguments: LoadArguments) -> float:
+    """Of one request, at most."""
+    return PROMPT_TOKENS + arguments.max_tokens
 
 
 def percentile(values: list[float], share: float) -> float | None:

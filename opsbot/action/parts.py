@@ -13,6 +13,7 @@ from opsbot.runbook.probe import Prober, Verdict
 
 if TYPE_CHECKING:
     from opsbot.action.incident_record import Pager, Record
+    from opsbot.action.loadtest import LoadBook
     from opsbot.action.secret import SecretStore
     from opsbot.action.silence import Silences
     from opsbot.action_settings import ActionsSection, HttpSection, LoadtestSection, ProcessSection
@@ -45,6 +46,7 @@ class ShippedParts:
         pager: None where none is set up.
         longest_silence_s: `alerting.max_silence`.
         wake: has what was written delivered now.
+        load_book: where load tests are announced.
     """
 
     prober: Prober = field(default_factory=NoMetrics)
@@ -57,6 +59,7 @@ class ShippedParts:
     pager: Pager | None = None
     longest_silence_s: float = 0.0
     wake: Callable[[], None] = _nobody
+    load_book: LoadBook | None = None
 
     @property
     def settings(self) -> ActionsSection:

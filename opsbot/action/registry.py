@@ -49,7 +49,7 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     "pagerduty.trigger": ("incident_record:PagerDutyTrigger", "record clock wake pager"),
     "silence.create": ("silence:SilenceCreate", "silences clock longest_silence_s wake"),
     "silence.expire": ("silence:SilenceExpire", "silences clock wake"),
-    "loadtest.run": ("loadtest:LoadtestRun", "doors loadtest clock"),
+    "loadtest.run": ("loadtest:LoadtestRun", "doors loadtest clock load_book"),
     "process.run": ("process:ProcessRun", "process clock"),
 }
 """By name: where the action's class is, and of which parts it is made, in order."""

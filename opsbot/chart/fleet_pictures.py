@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from opsbot.capacity.gather import Source
 from opsbot.capacity.hardware import Figures
@@ -20,12 +20,19 @@ class FleetPictures:
     def __init__(self, source: Source, figures: Figures, drawer: Drawer, theme: Theme = "light") -> None:
         self._source, self._figures, self._drawer, self._theme = source, figures, drawer, theme
 
-    async def day(self, now: float) -> FleetDay | None:
+    async def day(self, now: float, only: Collection[str] = ()) -> FleetDay | None:
         """The numbers of the last 24 hours; None before there are any, or if they could not be put together.
+
+        Args:
+            only: clusters that are meant; all if empty.
 
         Raises: SourceError if the source does not answer, or knows no tokens.
         """
         clusters = await clusters_of_two_days(self._source, now, self._figures)
+        if only:
+            clusters = tuple(one for one in clusters if one.name in only)
+        if not clusters:
+            return None
         day = await self._drawer.drawn(day_of, clusters, now)
         return day if day is not None and day.peak is not None else None
 

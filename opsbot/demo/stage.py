@@ -138,6 +138,7 @@ class Stage:
             "core": {"port": self._core_port},
             "watch": {"port": free_port()},
             "events": {"port": free_port()},
+            "utilisation": {"post": {"every": "2m"}},
             "people": [
                 {"user": "U0ONCALL", "roles": ["responder"]},
                 {"user": "U0COMMANDER", "roles": ["commander"]},

@@ -84,6 +84,7 @@ class RunView:
         inputs: that were given; all others are the runbook's defaults.
         follows: the handle of the run that it repeats.
         cluster: what it is about; empty if that is not one cluster.
+        is_restricted: whether it asks trust and safety, so that nobody else reads of it in Slack.
     """
 
     run_id: str
@@ -106,6 +107,7 @@ class RunView:
     follows: str | None = None
     handle: str = ""
     cluster: str = ""
+    is_restricted: bool = False
 
     def __post_init__(self) -> None:
         if not self.handle:

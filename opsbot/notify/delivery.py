@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opsbot.clock import Clock
 from opsbot.log_context import log_about
@@ -37,13 +37,26 @@ STOP_GRACE_S = 3.0
 
 
 class DeliveryWorker:
-    """Runs deliveries until cancelled; `wake` may be called from any thread."""
+    """Runs deliveries until cancelled; `wake` may be called from any thread.
 
-    def __init__(self, store: OutboxStore, pipeline: Pipeline, clock: Clock, *, side_by_side: int = 8) -> None:
+    Args:
+        look_ahead: learns of what is due, before it is asked for places; called in a thread.
+    """
+
+    def __init__(
+        self,
+        store: OutboxStore,
+        pipeline: Pipeline,
+        clock: Clock,
+        *,
+        side_by_side: int = 8,
+        look_ahead: Callable[[Sequence[OutboxItem]], None] | None = None,
+    ) -> None:
         self._store = store
         self._pipeline = pipeline
         self._clock = clock
         self._side_by_side = side_by_side
+        self._look_ahead = look_ahead
         self._woken, self._freed = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_stale = True
@@ -100,12 +113,18 @@ class DeliveryWorker:
         busy = self._busy_when_read = frozenset(self._under_way)
         self._is_stale = False
         try:
-            due = await asyncio.to_thread(self._store.due, self._clock.now(), DUE_LIMIT)
+            due = await asyncio.to_thread(self._due)
         except Exception:
             # The store may be locked or its disk full; the next round asks again, and the log says so each time.
             logger.exception("the outbox cannot be read; trying again")
             return
         self._waiting = in_order(item for item in due if thread_of(item) not in busy)
+
+    def _due(self) -> Sequence[OutboxItem]:
+        due = self._store.due(self._clock.now(), DUE_LIMIT)
+        if self._look_ahead is not None:
+            self._look_ahead(due)
+        return due
 
     def _start_what_may(self) -> float:
         """Begin everything that may be said now; answers the seconds until something else may."""
@@ -128,7 +147,7 @@ class DeliveryWorker:
                 if item.kind != "incident_message" or item.is_first:
                     closed.add(thread)
                 continue
-            behind = [other for other in self._waiting[index:] if thread_of(other) == thread]
+            behind = self._with_same_readers(item, self._waiting[index:])
             plan = collapsed(behind, self._clock.now())
             gone |= {item.key} if plan is None else {item.key, *plan.carried}
             closed.add(thread)
@@ -136,6 +155,10 @@ class DeliveryWorker:
             self._start(thread, item, plan, at)
         self._waiting = [item for item in self._waiting if item.key not in gone]
         return soonest_s
+
+    def _with_same_readers(self, item: OutboxItem, waiting: Sequence[OutboxItem]) -> Sequence[OutboxItem]:
+        thread, place = thread_of(item), self._pipeline.place(item)
+        return [other for other in waiting if thread_of(other) == thread and self._pipeline.place(other) == place]
 
     def _start(self, thread: str, item: OutboxItem, plan: Collapsed | None, at: float) -> None:
         self._pipeline.begin(item, at)

@@ -42,6 +42,7 @@ class DeliveryError(NotifyError):
         code: the other side's name of the error; empty where it gave none.
         why: what readers are told of it, a short sentence without a full stop.
         advice: what a person must do about it; empty where waiting is all.
+        place: the channel that failed, where it is not the one that was told before the try.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class DeliveryError(NotifyError):
         code: str = "",
         why: str = "",
         advice: str = "",
+        place: str = "",
     ) -> None:
         super().__init__(message, retryable=retryable, retry_after_s=retry_after_s)
         self.outcome_unknown = outcome_unknown
@@ -62,6 +64,7 @@ class DeliveryError(NotifyError):
         self.code = code
         self.why = why or message
         self.advice = advice
+        self.place = place
 
 
 class MessageGone(DeliveryError):

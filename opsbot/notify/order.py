@@ -42,6 +42,8 @@ class Importance(IntEnum):
 
 BY_KIND: Mapping[str, Importance] = {
     "notice": Importance.NOTICE,
+    # Who is about to be called must know that it is a test.
+    "load_test": Importance.NOTICE,
     "page": Importance.PAGE,
     "page_entry": Importance.PAGE,
 }

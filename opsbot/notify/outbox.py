@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
-OutboxKind = Literal["incident_message", "timeline_entry", "notice", "page", "page_entry"]
-SLACK_KINDS: tuple[OutboxKind, ...] = ("incident_message", "timeline_entry", "notice")
+OutboxKind = Literal["incident_message", "timeline_entry", "notice", "page", "page_entry", "load_test", "report"]
+SLACK_KINDS: tuple[OutboxKind, ...] = ("incident_message", "timeline_entry", "notice", "load_test", "report")
+REPORT_KINDS: tuple[OutboxKind, ...] = ("load_test", "report")
+"""What is told in the channel of `utilisation`, not in that of incidents."""
 PAGE_KINDS: tuple[OutboxKind, ...] = ("page", "page_entry")
 """Each channel takes its own kinds, with a worker and a budget of its own."""
 

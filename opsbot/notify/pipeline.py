@@ -72,6 +72,10 @@ class Pipeline:
         self._unsettled_until: dict[str, float] = {}
         self._started_at = clock.now()
 
+    def place(self, item: OutboxItem) -> str:
+        """The channel in which *item* is shown."""
+        return self._notifier.where(item)
+
     def wait_s(self, item: OutboxItem, at: float) -> float:
         """Seconds from *at*, monotonic, until *item* may be tried; 0 if now."""
         # A new wish makes an item due at once, but a post that may still arrive must not be overtaken by a second one.
@@ -147,6 +151,7 @@ class Pipeline:
             # Not having been able to look leaves the outcome as unknown as it was.
             raise DeliveryError(
                 f"cannot tell whether it was posted: {error}",
+                place=error.place,
                 retryable=error.retryable,
                 retry_after_s=error.retry_after_s,
                 outcome_unknown=True,
@@ -197,6 +202,7 @@ class Pipeline:
 
     async def _failed(self, item: OutboxItem, place: str, error: DeliveryError) -> Attempt:
         now, at = self._clock.now(), self._clock.monotonic()
+        place = error.place or place
         before = self._reach.outage
         is_over = self._reach.failed(place, item.key, error, now, at)
         outage = self._reach.outage

@@ -6,22 +6,33 @@ from collections.abc import Iterator, Sequence
 
 from slack_sdk.models.blocks import Block, ContextBlock, SectionBlock
 
-from opsbot.slack.limits import MAX_BLOCKS
+from opsbot.slack.limits import MAX_BLOCKS, MAX_BLOCKS_TEXT
 from opsbot.slack.text import mrkdwn, shorten
 
 MAX_PART = 2800
 """Characters of one section; less than Slack's limit, so that a fixed-width block can be closed."""
+ROOM = MAX_BLOCKS_TEXT - 1000
+"""A picture with its words may stand below."""
 FIXED = "```"
 
 
-def answer_blocks(text: str, most: int = MAX_BLOCKS - 5) -> Sequence[Block]:
-    """*text*, which is mrkdwn, in at most *most* blocks; what does not fit is counted."""
+def answer_blocks(text: str, most: int = MAX_BLOCKS - 5, room: int | None = ROOM) -> Sequence[Block]:
+    """*text*, which is mrkdwn, in at most *most* blocks; what does not fit is counted.
+
+    Args:
+        room: characters of all of them together; None in a dialog, where Slack has no such limit.
+    """
+    blocks: list[Block] = []
     parts = list(_parts(text))
-    blocks: list[Block] = [SectionBlock(text=mrkdwn(part)) for part in parts[:most]]
-    if len(parts) > most:
-        blocks.append(
-            ContextBlock(elements=[mrkdwn(f"… and {len(parts) - most} more parts; `opsbot` at a terminal has all")])
-        )
+    for part in parts[:most]:
+        room = None if room is None else room - len(part)
+        if room is not None and room < 0:
+            break
+        blocks.append(SectionBlock(text=mrkdwn(part)))
+    if len(parts) > len(blocks):
+        rest = len(parts) - len(blocks)
+        words = f"… and {rest} more part{'' if rest == 1 else 's'}; `opsbot` at a terminal has all"
+        blocks.append(ContextBlock(elements=[mrkdwn(words)]))
     return blocks
 
 

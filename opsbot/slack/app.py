@@ -41,12 +41,25 @@ class SlackSettings:
         app_token: `xapp-…`, for Socket Mode.
         base_url: of the Web API when it is not Slack's own, such as `http://127.0.0.1:8065/api/`.
         channel: name or id of the channel where incidents are posted.
+        safety_channel: the same of the private one for trust and safety matters; empty for none.
+        signing_secret: of the app, in HTTP mode.
+        listen: HTTP mode: the address where requests are taken; None for Socket Mode.
     """
 
     bot_token: str = field(repr=False)
     app_token: str = field(repr=False)
     base_url: str | None
     channel: str
+    safety_channel: str = ""
+    signing_secret: str = field(default="", repr=False)
+    listen: tuple[str, int] | None = None
+
+    @property
+    def place(self) -> str:
+        """In one line, for the log: where, how, and which channels."""
+        how = "Socket Mode" if self.listen is None else f"requests to {self.listen[0]}:{self.listen[1]}"
+        channels = f"incidents in {self.channel}, trust and safety matters in {self.safety_channel or 'no channel'}"
+        return f"{self.base_url or SLACK_API_URL} by {how}; {channels}"
 
     @property
     def is_local(self) -> bool:
@@ -93,11 +106,23 @@ def answer_client(settings: SlackSettings, budget: Budget | None = None, clock: 
 
 
 def build_app(client: AsyncWebClient) -> AsyncApp:
-    """An app without listeners; to be called inside the running event loop."""
+    """An app without listeners; to be called inside the running event loop.
+
+    Signatures are checked by whoever takes requests (`opsbot.slack.request_url`), before anything is parsed.
+    """
     # Bolt warns that the environment's token is not used when a client is given; that is what we want.
     framework = logging.getLogger("opsbot.slack.bolt")
     framework.setLevel(logging.ERROR)
-    return AsyncApp(client=client, logger=framework)
+    return AsyncApp(client=client, logger=framework, request_verification_enabled=False)
+
+
+async def sign_in(client: AsyncWebClient) -> str:
+    """Ask Slack whether the bot token is good; answers who we are, such as `opsbot in Example`.
+
+    Raises: DeliveryError that says that it is not, or that Slack does not answer.
+    """
+    me = await answered(client.auth_test(), "sign in with the bot token")
+    return f"{me.get('user')} in {me.get('team')}"
 
 
 async def check_tokens(client: AsyncWebClient, app_token: str) -> None:
@@ -105,5 +130,5 @@ async def check_tokens(client: AsyncWebClient, app_token: str) -> None:
 
     Raises: DeliveryError that says which one is not, or that Slack does not answer.
     """
-    await answered(client.auth_test(), "sign in with the bot token")
+    await sign_in(client)
     await answered(client.apps_connections_open(app_token=app_token), "open Socket Mode with the app token")

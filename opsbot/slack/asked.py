@@ -16,8 +16,8 @@ from opsbot.incident.view import AnnouncementView, ApprovalView, IncidentView, R
 from opsbot.people import Person
 from opsbot.runbook.run import StepState
 from opsbot.slack.buttons import block_id, confirm
-from opsbot.slack.steps import MAX_DETAIL, MAX_NAME, MAX_SENTENCE, approval_text
-from opsbot.slack.text import clock_time, literal, mrkdwn, person, plain, shorten
+from opsbot.slack.steps import MAX_DETAIL, MAX_ESCAPED, MAX_NAME, MAX_SENTENCE, approval_text
+from opsbot.slack.text import clock_time, cut, literal, mrkdwn, person, plain, shorten
 
 APPROVE = "approval.grant"
 REFUSE = "approval.refuse"
@@ -103,7 +103,7 @@ def announcement_text(said: AnnouncementView) -> str:
     )
     call = "\nWhoever has capacity to spare: say so below, and there is more time." if said.calls_for_capacity else ""
     offers = f"\nCapacity offered by {', '.join(person(one) for one in said.offers[:10])}" if said.offers else ""
-    return f"*Announced:* {literal(shorten(said.message, MAX_SENTENCE))}\n{when}{call}{offers}"
+    return f"*Announced:* {cut(literal(shorten(said.message, MAX_SENTENCE)), MAX_ESCAPED)}\n{when}{call}{offers}"
 
 
 def _announcement(said: AnnouncementView) -> Question:

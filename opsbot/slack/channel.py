@@ -20,11 +20,16 @@ PAGE_LIMIT = 200
 MAX_PAGES = 100
 
 
-class Channel:
-    """One channel, named in the settings by its name (with or without `#`) or by its id."""
+class NoChannel(DeliveryError):
+    """The bot sees no channel of that name."""
 
-    def __init__(self, client: AsyncWebClient, name: str) -> None:
+
+class Channel:
+    """One channel, named in the settings by its name (with or without `#`) or by its id; *setting* is where."""
+
+    def __init__(self, client: AsyncWebClient, name: str, setting: str = "slack.channel") -> None:
         self._client = client
+        self._setting = setting
         self._name = name.lstrip("#")
         self._id = self._name if _ID.match(self._name) else None
         self._looking, self._joining = asyncio.Lock(), asyncio.Lock()
@@ -70,7 +75,7 @@ class Channel:
                 if error.extent is not Extent.CHANNEL:
                     raise
                 # Slack gives several reasons why a private channel cannot be joined; one thing helps against all.
-                raise self._error(NOT_IN_CHANNEL, str(error)) from error
+                raise self._error(DeliveryError, NOT_IN_CHANNEL, str(error)) from error
             self._num_joins += 1
 
     async def _look_up(self) -> str:
@@ -89,10 +94,12 @@ class Channel:
             if cursor is None:
                 break
         raise self._error(
+            NoChannel,
             CHANNEL_NOT_FOUND,
-            f"Slack has no channel {self.name} that the bot can see; create it or change `slack.channel`",
+            f"Slack has no channel {self.name} that the bot can see; create it or change `{self._setting}`",
         )
 
-    def _error(self, code: str, message: str) -> DeliveryError:
+    def _error(self, kind: type[DeliveryError], code: str, message: str) -> DeliveryError:
         answer = ERRORS[code]
-        return DeliveryError(message, extent=answer.extent, code=code, why=answer.why, advice=answer.advice)
+        advice = answer.advice.replace("`slack.channel`", f"`{self._setting}`")
+        return kind(message, extent=answer.extent, code=code, why=answer.why, advice=advice)

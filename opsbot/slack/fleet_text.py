@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from opsbot.capacity.text import percent, quantity
@@ -17,6 +18,8 @@ ROW_CHARS = 34
 LEAST_NAME = 8
 HEAD = ("", "batch", "KV", "wait", "TTFT")
 FIXED = "```"
+_ADDRESS = re.compile(r" ?(?:at )?\bhttps?://[^\s`;,)]+(?<![.:])")
+"""Of a source or a server: whoever reads on a phone can open none; `opsbot status` at a terminal names it."""
 
 
 def fleet_lines(fleet: Fleet, before: Fleet, only: str | None = None) -> Iterator[str]:
@@ -41,7 +44,7 @@ def fleet_lines(fleet: Fleet, before: Fleet, only: str | None = None) -> Iterato
     for lease in fleet.leases or ():
         yield f"• the fleet: {literal(text.lease_text(lease, fleet.at))}"
     if fleet.missing:
-        yield f"Not known: {literal('; '.join(fleet.missing))}"
+        yield f"Not known: {literal('; '.join(_ADDRESS.sub('', why) for why in fleet.missing))}"
 
 
 def _cells(one: Vitals, before: Vitals | None) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from opsbot.errors import ConfigError, OpsbotError
 from opsbot.people import Person
 from opsbot.slack import acting
 from opsbot.slack.dialogs.from_form import shown_first
-from opsbot.slack.forms import FORM
+from opsbot.slack.forms import FORM, Form
 from opsbot.slack.given import given
 from opsbot.slack.menu import CHOICE, MENU
 from opsbot.slack.press import Answer, Handler, Press, ToRead
@@ -28,14 +28,14 @@ from opsbot.spoken.plain import MOST_CHARS, plain
 
 logger = logging.getLogger(__name__)
 
-OTHER_VERSION = "this dialog is of another version of the bot; open it anew"
+ANOTHER_VERSION = "this dialog is of another version of the bot; open it anew"
 
 
 async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
     where = _where(press)
     verb = _verb(str(where.get("verb", "")))
-    if verb.form is None:
-        raise ConfigError(OTHER_VERSION)
+    if not isinstance(verb.form, Form):
+        raise ConfigError(ANOTHER_VERSION)
     values = {name: value for name, value in given(press.view).items() if value}
     text = verb.form.writes(_Values(values))
     try:
@@ -94,14 +94,14 @@ def _where(press: Press) -> Mapping[str, Any]:
     except (ValueError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise ConfigError(OTHER_VERSION)
+        raise ConfigError(ANOTHER_VERSION)
     return found
 
 
 def _verb(name: str) -> Verb:
     verb = TABLE.get(name)
     if verb is None:
-        raise ConfigError(OTHER_VERSION)
+        raise ConfigError(ANOTHER_VERSION)
     return verb
 
 

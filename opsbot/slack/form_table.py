@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from opsbot.slack.forms import Field, Form, Values
-
-KNOBS = ("*", "batch_limit", "token_budget", "shed", "failwhale", "fallback_prompt", "drain", "fence", "route")
+from opsbot.slack.lengths import LOAD_TEST
 
 
 def _because(values: Values) -> str:
@@ -71,16 +70,6 @@ _FORMS = (
         (_of("incident", "Which incident?"), Field("into", "incident", "With which?"), _why()),
         lambda values: f"{values['name']} {values['into']}{_because(values)}",
     ),
-    Form(
-        "silence",
-        "Silence",
-        (
-            Field("matchers", "text", "Which alerts, by their labels?", 'alertname="TargetDown" cluster="eu-1"'),
-            _length("1h"),
-            _why(),
-        ),
-        lambda values: f"{values['length']} {' '.join(values['matchers'].split())}{_because(values)}",
-    ),
     _named("unsilence", "End it", "silence", "Which silence?"),
     Form(
         "batch",
@@ -133,7 +122,7 @@ _FORMS = (
         (
             _cluster(),
             Field("rate", "decimal", "How many requests a second?", usual="5", low=0.1, high=1000),
-            Field("length", "length", "For how long?", options=("1m", "2m", "5m", "10m"), usual="5m"),
+            Field("length", "length", "For how long?", options=LOAD_TEST, usual="5m"),
             Field("expect", "text", "What do you expect?", "The result is compared with it."),
         ),
         lambda values: (
@@ -162,18 +151,7 @@ _FORMS = (
     _named("go-now", "Do it now", "announcement", "What?"),
     _named("offer", "I have capacity", "announcement", "For what?"),
     Form("stop", "Stop all runs", (_why("Why is everything stopped?"),), lambda values: _because(values).strip()),
-    Form(
-        "hold",
-        "Hold",
-        (
-            _cluster(),
-            Field("knob", "one", "Which knob?", "* is every knob.", options=KNOBS, usual="*"),
-            _length("1h"),
-            _why(),
-        ),
-        lambda values: f"{values['cluster']}/{values['knob']} {values['length']}{_because(values)}",
-    ),
     _named("unhold", "Lift it", "hold", "Which hold?"),
 )  # fmt: skip
 FORMS: Mapping[str, Form] = {form.verb: form for form in _FORMS}
-"""By verb; one that is not here needs nothing behind it, or cannot be asked for by a form."""
+"""By verb; one that is not here needs nothing behind it, has a dialog of its own, or cannot be asked for by a form."""

@@ -22,6 +22,8 @@ from slack_sdk.models.blocks import (
 )
 from slack_sdk.models.views import View
 
+from opsbot.slack.lengths import CHANGE, length_select
+from opsbot.slack.limits import MAX_REASON
 from opsbot.slack.picks import NOTHING, SOURCES, Pick, option, select
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat
@@ -32,8 +34,6 @@ from opsbot.spoken.verbs import BY_NAME
 FORM = "ops.form"
 READ_WITHIN_S = 1.0
 """What a hint says of now must be read by then: Slack opens a dialog for three seconds after the command."""
-LENGTHS = ("10m", "15m", "30m", "1h", "2h", "4h")
-MAX_REASON = 500
 MAX_HINT = 150
 
 Values = Mapping[str, str]
@@ -125,8 +125,10 @@ def _element(field: Field, picks: Sequence[Pick]) -> InputInteractiveElement:
                 max_value=None if field.high is None else f"{field.high:g}",
                 initial_value=field.usual or None,
             )
-        case "length" | "one":
-            options = [option(Pick(one, one)) for one in (field.options or LENGTHS)]
+        case "length":
+            return length_select(field.name, field.options or CHANGE, field.usual)
+        case "one":
+            options = [option(Pick(one, one)) for one in field.options]
             chosen = next((one for one in options if one.value == field.usual), None)
             return StaticSelectElement(action_id=field.name, options=options, initial_option=chosen)
         case "text":

@@ -6,7 +6,6 @@ Pure. A dialog carries in its private metadata what it is about, what it showed,
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -23,18 +22,11 @@ from slack_sdk.models.views import View
 
 from opsbot.incident.note import MAX_NOTE
 from opsbot.incident.view import IncidentView
+from opsbot.slack.limits import MAX_OPTION_TEXT, MAX_OPTIONS
 from opsbot.slack.text import literal, mrkdwn, plain, shorten
 
 DIALOG = "opsbot.incident"
 WHY_FIELD, WHICH = "reason", "incident"
-SILENCED_BY = ("cluster", "instance", "pod", "model_name")
-"""Labels, beside the alert's name, by which an incident's alerts are told from others of the same name."""
-MOST_NAMES = 4
-MAX_VALUE = 60
-"""Characters of a label's value in a matcher; all of them fit a dialog's private metadata even when escaped."""
-MOST_PICKED = 100
-"""Options of a select menu. Page "Select menu element"."""
-MAX_OPTION_TEXT = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,29 +86,8 @@ def incident_options(incidents: Sequence[IncidentView]) -> list[Option]:
             text=plain(f"{view.incident.incident_id} {view.incident.title}", MAX_OPTION_TEXT),
             value=view.incident.incident_id,
         )
-        for view in incidents[:MOST_PICKED]
+        for view in incidents[:MAX_OPTIONS]
     ]
-
-
-def silence_matchers(view: IncidentView) -> Sequence[str]:
-    """Matchers that mean the alerts of an incident and as few others as can be; short enough to be carried."""
-    labels = view.incident.labels
-    names = list(dict.fromkeys(alert.name for alert in view.alerts)) or [labels.get("alertname", "")]
-    if len(names) == 1 and len(names[0]) <= MAX_VALUE:
-        matchers = [f'alertname="{_quoted(names[0])}"']
-    else:
-        # A name that is too long to be carried is meant by how it begins.
-        either = "|".join(
-            re.escape(name) if len(name) <= MAX_VALUE else f"{re.escape(name[:MAX_VALUE])}.*"
-            for name in names[:MOST_NAMES]
-        )
-        matchers = [f'alertname=~"{_quoted(either)}"']
-    own = (name for name in SILENCED_BY if 0 < len(labels.get(name, "")) <= MAX_VALUE)
-    return (*matchers, *(f'{name}="{_quoted(labels[name])}"' for name in own))
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _dialog(subject: IncidentSubject, title: str, text: str, submit: str, inputs: Sequence[Block]) -> View:

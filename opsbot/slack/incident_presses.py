@@ -8,7 +8,7 @@ from opsbot.errors import ConfigError
 from opsbot.people import Person
 from opsbot.rights import require
 from opsbot.slack.buttons import ACKNOWLEDGE, MENU, WHY
-from opsbot.slack.dialogs.forms import hold_form, silence_form
+from opsbot.slack.dialogs.forms import RIGHTS, form_view
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.given import given
 from opsbot.slack.incident_dialogs import DIALOG, WHICH, WHY_FIELD, IncidentSubject, note_dialog
@@ -18,12 +18,7 @@ from opsbot.slack.quotes import load
 from opsbot.slack.seat import Seat
 from opsbot.slack.why import why_view
 
-VERBS: Mapping[str, str] = {
-    "hold": "hold a knob",
-    "silence": "silence alerts",
-    "resolve": "resolve an incident",
-    "note": "add a note",
-}
+VERBS: Mapping[str, str] = {**RIGHTS, "resolve": "resolve an incident", "note": "add a note"}
 """By the menu's word, what the person needs the role for."""
 
 
@@ -46,8 +41,7 @@ async def _menu(seat: Seat, press: Press, who: Person) -> Answer:
     view = await seat.incidents.incident(incident_id)
     if verb == "note":
         return note_dialog(IncidentSubject(verb, incident_id, (), press.channel, press.thread_ts), view)
-    form = hold_form if verb == "hold" else silence_form
-    return form(Subject(verb, incident_id, press.channel, press.thread_ts), view)
+    return form_view(seat, Subject(verb, incident_id, press.channel, press.thread_ts), who, view)
 
 
 async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:

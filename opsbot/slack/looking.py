@@ -11,9 +11,10 @@ from opsbot.incident.view import IncidentView
 from opsbot.runbook.store import Halt, KnobHold
 from opsbot.slack.blocks import facts, title
 from opsbot.slack.fleet_text import day_lines, fleet_lines
-from opsbot.slack.home import waiting_for
+from opsbot.slack.home_view import waiting_for
 from opsbot.slack.oncall_text import turns_text
 from opsbot.slack.press import Answer
+from opsbot.slack.report.blocks import table
 from opsbot.slack.seat import Seat
 from opsbot.slack.steps import run_text
 from opsbot.slack.text import date, escape, literal, person, shorten
@@ -76,6 +77,15 @@ async def capacity(seat: Seat, typed: Typed) -> Answer | Told:
     if only is not None or seat.day_chart is None:
         return said
     return Told(said, await seat.day_chart.blocks(day))
+
+
+async def traffic(seat: Seat, typed: Typed) -> Answer:
+    """Where the requests of the last day come from."""
+    if seat.traffic is None:
+        return NO_NUMBERS
+    report = await seat.traffic()
+    parts = [f"*{literal(report.title)}*", *(escape(line) for line in report.lines)]
+    return "\n".join([*parts, table(report.rows, report.columns)] if report.rows else parts)
 
 
 async def on_call(seat: Seat, typed: Typed) -> Answer:

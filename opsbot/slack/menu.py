@@ -12,7 +12,8 @@ from slack_sdk.models.views import View
 from opsbot.incident.view import IncidentView, RunView
 from opsbot.runbook.store import Halt
 from opsbot.slack.blocks import facts, title
-from opsbot.slack.home import waiting_for
+from opsbot.slack.home_view import waiting_for
+from opsbot.slack.limits import MAX_OPTION_TEXT
 from opsbot.slack.press import Answer
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, literal, mrkdwn, person, plain, shorten
@@ -23,7 +24,6 @@ MENU = "ops.menu"
 CHOICE = "choice"
 MOST_CHOICES = 10
 """Options of radio buttons. Page "Radio button group element"."""
-MAX_OPTION_TEXT = 75
 MOST_SHOWN = 4
 
 

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from slack_sdk.models.blocks import SectionBlock
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
@@ -19,7 +20,7 @@ from opsbot.errors import NotFoundError
 from opsbot.incident.timeline import PAGE_KINDS, TimelineEntry
 from opsbot.incident.view import IncidentView
 from opsbot.notify.notifier import DeliveryError, Place
-from opsbot.notify.outbox import OutboxItem
+from opsbot.notify.outbox import REPORT_KINDS, OutboxItem
 from opsbot.slack.blocks import incident_message, timeline_entry
 from opsbot.slack.call import BadBlocks, NotInChannel, answered, next_cursor, rows
 from opsbot.slack.channel import CHANNEL_NOT_FOUND, Channel
@@ -27,14 +28,19 @@ from opsbot.slack.many_entries import many_entries
 from opsbot.slack.page_card import page_card
 from opsbot.slack.pictures import Pictures
 from opsbot.slack.remarks import with_remarks
-from opsbot.slack.saying import Content, said
+from opsbot.slack.report.reports import Reports
+from opsbot.slack.saying import Content, said, without_picture
+from opsbot.slack.text import mrkdwn
 
 EVENT_TYPE = "opsbot"
 KEY = "key"
 LOOK_BACK_S = 600.0
 """How much earlier than the fact itself we look for its message: the clocks of Slack and of this machine may differ."""
+MATTER = "A trust and safety matter is being looked at."
+"""All that the incidents channel reads of one."""
 PAGE_LIMIT = 200
 MAX_PAGES = 50
+DIGEST_TRIES, DIGEST_S = 2, 5.0
 
 
 class SlackNotifier:
@@ -44,6 +50,8 @@ class SlackNotifier:
         client: without retry handlers, since a repeated post is a second message.
         view, entry: read the store; called in a thread; raise NotFoundError (an entry may also be None).
         pictures: what incidents' messages show beside their text; None for text alone.
+        hides: whether readers of the channel may know no more of an incident than that it is there.
+        reports, report_channel: what stands in another channel, and that one; None where nothing does.
     """
 
     def __init__(
@@ -54,6 +62,10 @@ class SlackNotifier:
         entry: Callable[[str], TimelineEntry | None],
         clock: Clock,
         pictures: Pictures | None = None,
+        *,
+        hides: Callable[[IncidentView], bool] | None = None,
+        reports: Reports | None = None,
+        report_channel: Channel | None = None,
     ) -> None:
         self._client = client
         self._channel = channel
@@ -61,18 +73,26 @@ class SlackNotifier:
         self._entry = entry
         self._clock = clock
         self._pictures = pictures
+        self._hides = hides
+        self._reports = reports
+        self._report_channel = report_channel
         self._own_ids: frozenset[str] | None = None
 
     def where(self, item: OutboxItem) -> str:
-        """The channel of the settings."""
-        return self._channel.name
+        """The channel of the settings that the item belongs in."""
+        return self._channel_of(item).name
+
+    def _channel_of(self, item: OutboxItem) -> Channel:
+        is_report = item.kind in REPORT_KINDS and self._report_channel is not None
+        return self._report_channel if is_report and self._report_channel is not None else self._channel
 
     async def post(self, item: OutboxItem, thread: Place | None) -> Place:
         """Post to the channel, or as a reply in *thread*; joins a public channel that the bot is not in."""
         return await self._with_picture(item, lambda content: self._post(item, thread, content))
 
     async def _post(self, item: OutboxItem, thread: Place | None, content: Content) -> Place:
-        channel = await self._channel.id() if thread is None else thread.channel
+        place = self._channel_of(item)
+        channel = await place.id() if thread is None else thread.channel
 
         def send(content: Content) -> Awaitable[AsyncSlackResponse]:
             return self._client.chat_postMessage(
@@ -89,11 +109,11 @@ class SlackNotifier:
         try:
             posted = await said(send, content, f"post {item.key}", is_post=True)
         except NotInChannel:
-            await self._channel.join()
+            await place.join()
             posted = await said(send, content, f"post {item.key}", is_post=True)
         except DeliveryError as error:
             if error.code == CHANNEL_NOT_FOUND:
-                self._channel.forget()
+                place.forget()
             raise
         return Place(str(posted["channel"]), str(posted["ts"]))
 
@@ -107,7 +127,7 @@ class SlackNotifier:
         content = await self._content(item)
         pictures = self._pictures if item.kind == "incident_message" else None
         if pictures is None:
-            return await send(content)
+            return await self._with_report_picture(item, content, send)
         try:
             place = await send(content)
         except BadBlocks:
@@ -116,6 +136,19 @@ class SlackNotifier:
             place = await send(content)
         pictures.delivered(item.ref, content.file_id)
         return place
+
+    async def _with_report_picture(
+        self, item: OutboxItem, content: Content, send: Callable[[Content], Awaitable[Place]]
+    ) -> Place:
+        """Send it; a picture that Slack has not digested yet gets some time, and then it goes without."""
+        try:
+            return await send(content)
+        except BadBlocks as error:
+            if content.file_id is None:
+                raise
+            if item.attempts < DIGEST_TRIES:
+                raise DeliveryError(str(error), retry_after_s=DIGEST_S, code=error.code) from error
+            return await send(without_picture(content))
 
     async def _recall(self, item: OutboxItem, place: Place) -> None:
         """Learn once which chart an earlier process has put into the message, so that it is kept, or deleted."""
@@ -145,7 +178,8 @@ class SlackNotifier:
     async def find(self, item: OutboxItem, thread: Place | None) -> Place | None:
         """Look through the channel, or the thread, since shortly before the fact happened."""
         content = await self._content(item)
-        channel = await self._channel.id() if thread is None else thread.channel
+        place = self._channel_of(item)
+        channel = await place.id() if thread is None else thread.channel
         own_ids = await self._own()
         oldest = f"{max(0.0, content.happened_at - LOOK_BACK_S):.6f}"
         cursor: str | None = None
@@ -158,9 +192,7 @@ class SlackNotifier:
             cursor = next_cursor(page)
             if cursor is None:
                 return None
-        raise DeliveryError(
-            f"there are too many messages in {self._channel.name} to look for {item.key}", retryable=False
-        )
+        raise DeliveryError(f"there are too many messages in {place.name} to look for {item.key}", retryable=False)
 
     def _page(
         self, channel: str, thread: Place | None, oldest: str, cursor: str | None
@@ -182,8 +214,13 @@ class SlackNotifier:
 
     async def _content(self, item: OutboxItem) -> Content:
         try:
+            if item.kind in REPORT_KINDS and self._reports is not None:
+                return await asyncio.to_thread(self._reports.content, item, self._clock.now())
             if item.kind == "incident_message":
                 view = await asyncio.to_thread(self._view, item.ref)
+                if self._hides is not None and self._hides(view):
+                    blocks = (SectionBlock(block_id="matter", text=mrkdwn(MATTER)),)
+                    return with_remarks(Content(MATTER, blocks, False, view.incident.opened_at), item)
                 now = self._clock.now()
                 message = incident_message(view, now) if self._pictures is None else self._pictures.message(view, now)
                 content = Content(message.text, message.blocks, False, view.incident.opened_at, message.file_id)

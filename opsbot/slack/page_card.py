@@ -68,7 +68,11 @@ def _assignee(entry: TimelineEntry, view: IncidentView) -> str:
     asked = _ASKED.match(entry.text)
     if entry.kind == "escalation.notified" and asked is not None:
         return re.sub(r"@(\w+)", r"<@\1>", asked[0])
-    return literal(", ".join(view.escalation.asked)) if view.escalation is not None else "whoever is on call"
+    return (
+        literal(shorten(", ".join(view.escalation.asked), MAX_VALUE))
+        if view.escalation is not None
+        else "whoever is on call"
+    )
 
 
 def _triggered_by(view: IncidentView) -> str:

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from slack_sdk.models.blocks import ExternalDataSelectElement, Option, StaticSelectElement
 
 from opsbot.incident.view import IncidentView
+from opsbot.slack.limits import MAX_OPTION_TEXT, MAX_OPTIONS
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import plain
 
-MOST_OPTIONS = 100
-"""Options of a select menu. Page "Select menu element"."""
-MAX_OPTION_TEXT = 75
 MAX_VALUE = 150
 """Characters of an option's value. Page "Option object"."""
 PREFIX = "pick."
@@ -128,15 +126,19 @@ NOTHING: Mapping[str, str] = {
 """What is said where there is nothing to pick."""
 
 
-def select(kind: str, picks: Sequence[Pick], action_id: str = "") -> StaticSelectElement | ExternalDataSelectElement:
-    """A menu of *picks*, the only one chosen; with more than a hundred one types a part of the name first."""
+def select(
+    kind: str, picks: Sequence[Pick], action_id: str = "", chosen: str = ""
+) -> StaticSelectElement | ExternalDataSelectElement:
+    """A menu of *picks* with *chosen* or the only one chosen; with over a hundred one types first."""
     name = f"{PREFIX}{kind}{f'.{action_id}' if action_id else ''}"
-    if len(picks) > MOST_OPTIONS:
-        return ExternalDataSelectElement(action_id=name, placeholder="Type a part of the name", min_query_length=0)
+    if len(picks) > MAX_OPTIONS:
+        first = next((option(pick) for pick in picks if pick.value == chosen), None)
+        return ExternalDataSelectElement(
+            action_id=name, placeholder="Type a part of the name", min_query_length=0, initial_option=first
+        )
     options = [option(pick) for pick in picks]
-    return StaticSelectElement(
-        action_id=name, options=options, initial_option=options[0] if len(options) == 1 else None
-    )
+    first = options[0] if len(options) == 1 else next((one for one in options if one.value == chosen), None)
+    return StaticSelectElement(action_id=name, options=options, initial_option=first)
 
 
 def option(pick: Pick) -> Option:
@@ -152,4 +154,4 @@ async def matching(seat: Seat, action_id: str, typed: str) -> Sequence[Option]:
         return []
     wanted = typed.casefold().split()
     found = [pick for pick in await source(seat) if all(word in pick.text.casefold() for word in wanted)]
-    return [option(pick) for pick in found[:MOST_OPTIONS]]
+    return [option(pick) for pick in found[:MAX_OPTIONS]]

@@ -25,6 +25,7 @@ from opsbot.slack.incident_dialogs import IncidentSubject, pick_dialog
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.press import Press
 from opsbot.slack.quotes import author_of, dump, place_of, quoted
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, literal, mrkdwn, shorten
 
@@ -59,19 +60,20 @@ class Pinning:
         Raises: what the command raises, as sentences for the person.
         """
         channel, message = str(body["channel"]["id"]), body["message"]
+        who = await self._seat.person(str(body["user"]["id"]))
+        seat = seen_by(self._seat, who)
         if await self._is_closed(channel, client):
             return CLOSED
         ts, thread_ts = str(message["ts"]), str(message.get("thread_ts") or message["ts"])
         if await self._seat.incidents.incident_at(channel, ts) is not None:
             return OWN
-        who = self._seat.person_for(str(body["user"]["id"]))
         # Before any incident is named: everybody in the workspace sees the shortcut.
         require(who, "responder", ADD)
         incident_id = await self._seat.incidents.incident_at(channel, thread_ts)
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
         if incident_id is None:
-            return await pick(self._seat, quote, channel, message.get("thread_ts"), who)
-        return await self._seat.incidents.quote(incident_id, quote, who)
+            return await pick(seat, quote, channel, message.get("thread_ts"), who)
+        return await seat.incidents.quote(incident_id, quote, who)
 
     async def pinned(self, event: Mapping[str, Any], client: AsyncWebClient) -> None:
         """Somebody put a pin on a message."""
@@ -88,7 +90,7 @@ class Pinning:
         reactions = () if message is None else message.get("reactions") or ()
         if any(one.get("name") == PIN and one.get("users") for one in reactions):
             return
-        who = self._seat.person_for(str(event["user"]))
+        who = await self._seat.person(str(event["user"]))
 
         async def taken_off() -> _Said:
             thread = None if message is None else message.get("thread_ts")
@@ -117,10 +119,12 @@ class Pinning:
     async def _taken(
         self, user: str, channel: str, message: Mapping[str, Any], incident_id: str | None, client: AsyncWebClient
     ) -> str | QuotedMessage:
-        who = self._seat.person_for(user)
+        who = await self._seat.person(user)
         require(who, "responder", ADD)
         quote = await self._quoted(client, channel, message, is_in_thread=incident_id is not None)
-        return quote if incident_id is None else await self._seat.incidents.quote(incident_id, quote, who)
+        if incident_id is None:
+            return quote
+        return await seen_by(self._seat, who).incidents.quote(incident_id, quote, who)
 
     async def _answer(self, event: Mapping[str, Any], client: AsyncWebClient, doing: Awaitable[_Said]) -> None:
         channel, _ = _item(event)

@@ -19,18 +19,23 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import OpsbotError
+from opsbot.people import Person
 from opsbot.slack import form_desk, incident_presses, run_presses
 from opsbot.slack.call import error_code
 from opsbot.slack.dialogs.desk import DialogDesk
 from opsbot.slack.dialogs.plan import CALLBACK
 from opsbot.slack.dialogs.speech import plainly
 from opsbot.slack.dialogs.subject import Subject
+from opsbot.slack.home import refreshed
 from opsbot.slack.home_notice import ShowHome, show_home
+from opsbot.slack.home_view import REFRESH
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.names import Names
 from opsbot.slack.opening import opened
 from opsbot.slack.press import Answer, Handler, Press, ToRead
 from opsbot.slack.quotes import readable
+from opsbot.slack.report import load_test_presses
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.text import escape, shorten
 
@@ -43,6 +48,8 @@ HANDLERS: Mapping[str, Handler] = {
     **run_presses.PRESSES,
     **run_presses.SUBMISSIONS,
     **form_desk.SUBMISSIONS,
+    REFRESH: refreshed,
+    **load_test_presses.PRESSES,
 }
 """By action id, or by a dialog's callback id."""
 _NUMBER = re.compile(r"\.\d+$")
@@ -79,7 +86,8 @@ class PressDesk:
         handler = HANDLERS.get(_NUMBER.sub("", press.action_id))
         if handler is None and press.action_id != CALLBACK:
             return False
-        if self._seat.seen.first(_key(press)):
+        # A press that is delivered again does not come so far; a dialog does, since it wants its answer again.
+        if not press.view or self._seat.seen.first(_key(press)):
             work = self._submitted(press, client) if handler is None else self._carry_out(handler, press, client)
             self._seat.work.start(f"{press.action_id} {press.source}", work)
         return True
@@ -87,7 +95,8 @@ class PressDesk:
     async def _carry_out(self, handler: Handler, press: Press, client: AsyncWebClient) -> None:
         press = _placed(press)
         try:
-            outcome: Answer = await handler(self._seat, press, self._seat.person_for(press.user_id))
+            person = await self._seat.person(press.user_id)
+            outcome: Answer = await handler(seen_by(self._seat, person), press, person)
             if isinstance(outcome, ToRead):
                 self._seat.wake()
                 if await opened(client, press.trigger_id, outcome.view) is not None:
@@ -96,7 +105,7 @@ class PressDesk:
             if isinstance(outcome, str):
                 sentence = plainly(outcome, await self._names.of(client, outcome))
             else:
-                problem = await self._ask(outcome, press, client)
+                problem = await self._ask(outcome, press, client, person)
                 if problem is None:
                     return
                 sentence = problem
@@ -109,15 +118,15 @@ class PressDesk:
         self._seat.wake()
         await self._answer(press, client, sentence)
 
-    async def _ask(self, dialog: View | Subject, press: Press, client: AsyncWebClient) -> str | None:
+    async def _ask(self, dialog: View | Subject, press: Press, client: AsyncWebClient, person: Person) -> str | None:
         """Open a dialog; answers a sentence where that did not work."""
         if isinstance(dialog, Subject):
-            return await self._dialogs.open(client, press.trigger_id, dialog, self._seat.person_for(press.user_id))
+            return await self._dialogs.open(client, press.trigger_id, dialog, person)
         return await opened(client, press.trigger_id, dialog)
 
     async def _submitted(self, press: Press, client: AsyncWebClient) -> None:
         """Carry out what a dialog asks for; it tells by itself what came of it while it is open."""
-        lost = await self._dialogs.submitted(client, press, self._seat.person_for(press.user_id))
+        lost = await self._dialogs.submitted(client, press, await self._seat.person(press.user_id))
         if lost is not None:
             sentence = plainly(lost.sentence, await self._names.of(client, lost.sentence))
             await self._answer(_placed(press), client, sentence)
@@ -155,4 +164,4 @@ def _text(value: object) -> str | None:
 
 
 def _key(press: Press) -> str:
-    return f"press {press.source} {press.action_ts or press.trigger_id} {press.user_id}"
+    return f"dialog {press.source} {press.action_ts or press.trigger_id} {press.user_id}"

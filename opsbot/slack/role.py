@@ -7,16 +7,23 @@ not be said is said later.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from slack_bolt.async_app import AsyncApp
+from slack_sdk.web.async_client import AsyncWebClient
+
 from opsbot.clock import Clock
 from opsbot.incident.commands import IncidentCommands
+from opsbot.incident.restricted import is_restricted
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.incident.view import IncidentView
+from opsbot.listen import bind
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
 from opsbot.notify.lag import Lag
+from opsbot.notify.notifier import DeliveryError
 from opsbot.notify.outbox import OutboxStore
 from opsbot.notify.pipeline import Pipeline
 from opsbot.notify.reach import Reach
@@ -29,19 +36,30 @@ from opsbot.slack.app import (
     delivery_client,
     forget_outside_settings,
 )
+from opsbot.slack.audience import AudienceNotifier, SafetyChannel
 from opsbot.slack.channel import Channel
 from opsbot.slack.connection import Connection
 from opsbot.slack.day_chart import DayChart, Draw
+from opsbot.slack.home import Home
+from opsbot.slack.http_connection import HttpConnection
 from opsbot.slack.listeners import register
 from opsbot.slack.notifier import SlackNotifier
 from opsbot.slack.pictures import Pictures, Vitals
+from opsbot.slack.report.files import ReportFiles
+from opsbot.slack.report.reports import Reports
+from opsbot.slack.restricted import for_everybody
 from opsbot.slack.seat import FleetReader, Seat
 from opsbot.slack.seen import Seen
 from opsbot.slack.tiers import PER_MINUTE
 from opsbot.slack.upload import Uploader
+from opsbot.slack.user_groups import UserGroups
 from opsbot.slack.work import Work
 from opsbot.spoken.commands import ActCommands
+from opsbot.utilisation.commands import LoadTestCommands
+from opsbot.utilisation.report import Report
 from opsbot.vitals.day import FleetDay
+
+logger = logging.getLogger(__name__)
 
 FINISH_WITHIN_S = 5.0
 
@@ -57,7 +75,9 @@ class SlackRole:
         view, entry: read what an outbox item names; called in threads; raise NotFoundError (an entry may be None).
         take: takes a key of what Slack delivered, durably; answers whether it is new. Called in threads.
         lag: how much waits in the outbox; called in threads.
+        reports: what stands in the channel of `utilisation`, and of load tests; None where nothing does.
         vitals: numbers and charts of incidents; None for text alone.
+        groups: who is in the user groups that have roles.
         show_again: wishes an incident's message edited; called in threads.
     """
 
@@ -80,12 +100,22 @@ class SlackRole:
         draw_day: Draw | None = None,
         take: Callable[[str], bool] | None = None,
         lag: Callable[[], Lag] = Lag,
+        groups: UserGroups | None = None,
+        reports: Reports | None = None,
+        load_tests: LoadTestCommands | None = None,
+        traffic: Callable[[], Awaitable[Report]] | None = None,
     ) -> None:
+        self._reports = reports
+        self._load_tests = load_tests
+        self._traffic = traffic
+        self._files: ReportFiles | None = None
         self._runs = runs
         self._acts = acts
         self._fleet = fleet
         self._day = day
         self._draw_day = draw_day
+        self._groups = groups
+        self._reading: asyncio.Task[None] | None = None
         self._settings = settings
         self._commands = commands
         self._person_for = person_for
@@ -96,13 +126,16 @@ class SlackRole:
         self._vitals = vitals
         self._show_again = show_again
         self._pictures: Pictures | None = None
+        self._safety: SafetyChannel | None = None
+        self._home: Home | None = None
+        self._showing: asyncio.Task[None] | None = None
         self._drawing: asyncio.Task[None] | None = None
         self._work = Work()
         self._seen = Seen(take)
         self._stored_lag = lag
         self._reach = Reach()
         self._worker: DeliveryWorker | None = None
-        self._connection: Connection | None = None
+        self._connection: Connection | HttpConnection | None = None
         self._delivering: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
 
@@ -126,6 +159,11 @@ class SlackRole:
         return self._work.is_idle
 
     @property
+    def heard(self) -> str:
+        """In HTTP mode, when Slack's last request came; empty otherwise."""
+        return self._connection.heard if isinstance(self._connection, HttpConnection) else ""
+
+    @property
     def picture_problem(self) -> str | None:
         """Why messages have no charts, and what to do about it; None while there is none to report."""
         return None if self._pictures is None else self._pictures.problem
@@ -138,12 +176,20 @@ class SlackRole:
         answerer = answer_client(self._settings, budget, self._clock)
         channel = Channel(poster, self._settings.channel)
         uploader = Uploader(poster, self._clock)
+        self._files = ReportFiles(poster, uploader)
         if self._vitals is not None:
             self._pictures = Pictures(self._vitals, uploader, self._view, self._wish_again, self._clock)
             self._drawing = asyncio.create_task(self._pictures.run(), name="charts")
-        notifier = SlackNotifier(poster, channel, self._view, self._entry, self._clock, self._pictures)
+        safety = self._safety_channel(poster)
+        self._safety = SafetyChannel(poster, safety, self._clock)
+        notifier = AudienceNotifier(
+            self._notifier(poster, channel, self._seen_by_everybody, is_for_everybody=True),
+            self._notifier(poster, safety or channel, self._view),
+            self._safety,
+            self._view,
+        )
         pipeline = Pipeline(self._outbox, notifier, self._clock, budget, reach=self._reach)
-        self._worker = DeliveryWorker(self._outbox, pipeline, self._clock)
+        self._worker = DeliveryWorker(self._outbox, pipeline, self._clock, look_ahead=notifier.look_ahead)
 
         app = build_app(answerer)
         seat = Seat(
@@ -159,19 +205,81 @@ class SlackRole:
             day_chart=None if self._draw_day is None else DayChart(self._draw_day, uploader, self._clock),
             seen=self._seen,
             lag=self.lag,
+            groups=self._groups,
+            load_tests=self._load_tests,
+            traffic=self._traffic,
         )
-        register(app, seat, channel.id)
-        self._connection = Connection(app, answerer, self._settings.app_token, self._clock)
+        self._home = register(app, seat, channel.id)
+        self._showing = asyncio.create_task(self._home.run(answerer), name="Home tab")
+        if self._groups is not None:
+            self._reading = asyncio.create_task(self._groups.run(answerer), name="user groups")
+        self._connection = self._connected_by(app, answerer)
+        logger.info("Slack: %s", self._settings.place)
 
         self._delivering = asyncio.create_task(self._worker.run(), name="slack delivery")
         self._listening = asyncio.create_task(self._connection.run(), name="slack connection")
+
+    async def file(self, name: str, png: bytes, title: str, alt_text: str, since: float, *, may_be_there: bool) -> str:
+        """Implements opsbot.utilisation.reporter.Files.
+
+        Raises: UploadError; DeliveryError before the start.
+        """
+        if self._files is None:
+            raise DeliveryError("Slack is not started yet")
+        return await self._files.file(name, png, title, alt_text, since, may_be_there=may_be_there)
 
     async def stop(self) -> None:
         """Stop listening first, finish what people asked for, then stop delivering; nothing durable is lost."""
         await _end(self._listening)
         await _end(self._drawing)
+        await _end(self._reading)
+        await _end(self._showing)
         await self._work.finish(FINISH_WITHIN_S)
         await _end(self._delivering)
+
+    def _connected_by(self, app: AsyncApp, client: AsyncWebClient) -> Connection | HttpConnection:
+        """Raises: ConfigError if the address of HTTP mode cannot be had."""
+        settings = self._settings
+        if settings.listen is None:
+            return Connection(app, client, settings.app_token, self._clock)
+        return HttpConnection(app, client, settings.signing_secret, bind(*settings.listen), self._clock)
+
+    @property
+    def safety_problem(self) -> str | None:
+        """Why trust and safety matters have no channel, and what to do about it; None while there is none to report."""
+        return None if self._safety is None else self._safety.problem
+
+    def _safety_channel(self, poster: AsyncWebClient) -> Channel | None:
+        name = self._settings.safety_channel
+        return Channel(poster, name, "slack.trust_and_safety_channel") if name else None
+
+    def _seen_by_everybody(self, incident_id: str) -> IncidentView:
+        return for_everybody(self._view(incident_id))
+
+    def _notifier(
+        self,
+        poster: AsyncWebClient,
+        channel: Channel,
+        view: Callable[[str], IncidentView],
+        *,
+        is_for_everybody: bool = False,
+    ) -> SlackNotifier:
+        if not is_for_everybody:
+            return SlackNotifier(poster, channel, view, self._entry, self._clock, self._pictures)
+        report_channel = None
+        if self._reports is not None and self._reports.channel != self._settings.channel:
+            report_channel = Channel(poster, self._reports.channel, "utilisation.channel")
+        return SlackNotifier(
+            poster,
+            channel,
+            view,
+            self._entry,
+            self._clock,
+            self._pictures,
+            hides=is_restricted,
+            reports=self._reports,
+            report_channel=report_channel,
+        )
 
     def _wish_again(self, incident_id: str) -> None:
         if self._show_again is not None:
@@ -182,6 +290,8 @@ class SlackRole:
         """Deliver now instead of at the next half second; may be called from any thread."""
         if self._worker is not None:
             self._worker.wake()
+        if self._home is not None:
+            self._home.changed()
 
 
 async def _end(task: asyncio.Task[None] | None) -> None:

@@ -24,17 +24,13 @@ from opsbot.incident.view import RunView
 from opsbot.runbook.run import RunState, StepState
 from opsbot.slack.asked import run_reference
 from opsbot.slack.dialogs.subject import Subject
+from opsbot.slack.limits import MAX_OPTION_TEXT, MAX_OPTIONS, MAX_REASON
 from opsbot.slack.text import escape, mrkdwn, shorten
 
 MENU = "run.menu"
 DIALOG = "opsbot.dialog"
 REASON, STEP = "reason", "step"
 FROM_START = "-"
-MAX_OPTION_TEXT = 75
-"""Characters of an option. Page "Option object"."""
-MAX_OPTIONS = 100
-"""Options of a select menu. Page "Select menu element"."""
-MAX_REASON = 500
 
 UNDER_WAY = (RunState.QUEUED, RunState.RUNNING, RunState.WAITING)
 OVER = (RunState.SUCCEEDED, RunState.FAILED, RunState.UNDONE, RunState.CANCELLED)

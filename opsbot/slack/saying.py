@@ -40,6 +40,12 @@ class Content:
     file_id: str | None = None
 
 
+def without_picture(content: Content) -> Content:
+    """The same without its picture."""
+    blocks = None if content.blocks is None else tuple(one for one in content.blocks if one.type != "image")
+    return replace(content, blocks=blocks, file_id=None)
+
+
 async def said(
     send: Callable[[Content], Awaitable[AsyncSlackResponse]], content: Content, what: str, *, is_post: bool = False
 ) -> AsyncSlackResponse:

@@ -58,7 +58,8 @@ class Seen:
 def key_of(body: Mapping[str, Any]) -> str:
     """What tells a payload of Slack's from every other one, and is the same when it is delivered again.
 
-    Empty where nothing in it does.
+    Empty where nothing in it does, and for a dialog that was filled in: after a complaint the same content of the
+    dialog comes again with other answers, so only who takes it can say what is a repeat.
     """
     if body.get("event_id"):
         return f"event {body['event_id']}"
@@ -71,6 +72,6 @@ def key_of(body: Mapping[str, Any]) -> str:
         container = body.get("container") or {}
         source = container.get("message_ts") or container.get("view_id") or view.get("id") or ""
         return f"action {source} {actions[0]['action_ts']} {user}"
-    if body.get("type") in ("view_submission", "view_closed") and view.get("id"):
+    if body.get("type") == "view_closed" and view.get("id"):
         return f"view {body['type']} {view['id']} {view.get('hash', '')} {user}"
     return ""

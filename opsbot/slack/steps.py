@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from opsbot.incident.view import ApprovalView, RunView, StepView
 from opsbot.runbook.run import RunState, StepState
-from opsbot.slack.text import date, duration, literal, person, shorten
+from opsbot.slack.text import cut, date, duration, literal, person, shorten
 
 STEP_MARKS: Mapping[str, str] = {
     StepState.PENDING: "○",
@@ -60,6 +60,8 @@ MAX_VOTES = 5
 MAX_DETAIL = 120
 MAX_SENTENCE = 1200
 """Characters of one sentence of an approval; two of them and the heading fit one section."""
+MAX_ESCAPED = 1300
+"""The same, once it is escaped."""
 
 
 def run_line(run: RunView) -> str:
@@ -72,6 +74,10 @@ def run_line(run: RunView) -> str:
     if run.paused_by is not None and run.ended_at is None:
         why = literal(shorten(run.pause_reason or "", MAX_DETAIL))
         words, detail = f"‖ paused by {person(run.paused_by)}", f" ({why}); *Resume* in its menu lets it go on"
+    elif run.detail.startswith(f"{words} "):
+        words, detail = detail.removeprefix(" (").removesuffix(")"), ""
+    elif run.detail.startswith("held ") and words.endswith(run.detail.removeprefix("held ")):
+        detail = ""
     by = f", asked for by {person(run.requester)}" if run.requester else ""
     name = literal(shorten(run.runbook_name, MAX_NAME))
     return f"*{name}* `{run.handle}`{by}: {words}{took}{detail}"
@@ -104,10 +110,22 @@ def run_text(run: RunView) -> str:
 
 def step_line(step: StepView) -> str:
     """One step: mark, name, and what is to be said about it."""
-    said = [STEP_WORDS.get(step.state, ""), literal(shorten(step.detail, MAX_DETAIL))]
+    said = [STEP_WORDS.get(step.state, ""), literal(shorten(_told(step), MAX_DETAIL))]
     rest = ": ".join(part for part in said if part)
     name = literal(shorten(step.name, MAX_NAME))
     return f"{STEP_MARKS.get(step.state, '·')}  {name}" + (f" · {rest}" if rest else "")
+
+
+def _told(step: StepView) -> str:
+    """Its detail, without the expressions: of a query the answer, of a condition that it is not met.
+
+    The step's name says what was asked; the thread has the query, the runbook both.
+    """
+    if step.state == StepState.SKIPPED and step.detail.endswith(" is false"):
+        return "its condition is not met"
+    if step.uses == "prometheus.query" and step.state == StepState.SUCCEEDED:
+        return step.detail.rpartition(" is ")[2]
+    return step.detail
 
 
 def approval_text(approval: ApprovalView) -> str:
@@ -115,6 +133,6 @@ def approval_text(approval: ApprovalView) -> str:
     late = ". If nobody decides, it is done" if approval.on_timeout == "proceed" else ""
     return (
         f"*Approval needed* from {_who(approval)}, until {date(approval.expires_at)}{late}\n"
-        f"*Will do:* {literal(shorten(approval.will_do, MAX_SENTENCE))}\n"
-        f"*Taken back:* {literal(shorten(approval.undo, MAX_SENTENCE))}"
+        f"*Will do:* {cut(literal(shorten(approval.will_do, MAX_SENTENCE)), MAX_ESCAPED)}\n"
+        f"*Taken back:* {cut(literal(shorten(approval.undo, MAX_SENTENCE)), MAX_ESCAPED)}"
     )

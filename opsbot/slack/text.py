@@ -8,6 +8,7 @@ caller did not ask for.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from slack_sdk.models.blocks import MarkdownTextObject
@@ -18,6 +19,9 @@ from opsbot.slack.unseen import fit_to_leave
 _SLACK_USER = re.compile(r"^[UW][A-Z0-9]{2,}$")
 _FORMATS = re.compile(r"\*(?=\S)|(?<=\S)\*|(?<!\w)[_~](?=\S)|(?<=\S)[_~](?!\w)|`")
 _TOKEN = re.compile(r"<(?=[!@#]|https?:|mailto:)")
+_HALF = re.compile(r"&[a-z]{0,3}$")
+ROOM_TO_COUNT = 30
+"""Characters that say how many lines were left out."""
 _LOOKS_LIKE = {"*": "∗", "_": "ˍ", "~": "∼", "`": "'"}
 
 
@@ -53,9 +57,40 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def mrkdwn(text: str) -> MarkdownTextObject:
-    """Formatted text, already escaped; Slack adds no links or mentions of its own to it."""
-    return MarkdownTextObject(text=shorten(text, MAX_SECTION_TEXT), verbatim=True)
+def mrkdwn(text: str, limit: int = MAX_SECTION_TEXT) -> MarkdownTextObject:
+    """Formatted text, already escaped, cut at *limit* characters; Slack adds no links or mentions of its own to it."""
+    return MarkdownTextObject(text=cut(text, limit), verbatim=True)
+
+
+def cut(text: str, limit: int) -> str:
+    """Mrkdwn in at most *limit* characters; no date, mention or escaped character is cut in two."""
+    if len(text) <= limit:
+        return text
+    kept = text[: limit - 1]
+    begun = kept.rfind("<")
+    if begun > kept.rfind(">"):
+        kept = kept[:begun]
+    return _HALF.sub("", kept).rstrip() + "…"
+
+
+def in_room(lines: Sequence[str], room: int) -> str:
+    """As many of *lines* of mrkdwn, at least one, as fit *room* characters; the others are counted."""
+    text = "\n".join(lines)
+    if len(text) <= room:
+        return text
+    kept: list[str] = []
+    left = room - ROOM_TO_COUNT
+    for line in lines:
+        left -= len(line) + 1
+        if left < 0:
+            break
+        kept.append(line)
+    if not kept:
+        kept.append(cut(lines[0], room - ROOM_TO_COUNT))
+    rest = len(lines) - len(kept)
+    if rest:
+        kept.append(f"… and {rest} more line{'' if rest == 1 else 's'}")
+    return "\n".join(kept)
 
 
 def date(at: float) -> str:

@@ -20,5 +20,5 @@ def told_view(head: str, text: str) -> View:
         callback_id=TOLD,
         title=PlainTextObject(text=head),
         close=PlainTextObject(text="Close"),
-        blocks=answer_blocks(text, MAX_BLOCKS) or [SectionBlock(text=mrkdwn("Done."))],
+        blocks=answer_blocks(text, MAX_BLOCKS, None) or [SectionBlock(text=mrkdwn("Done."))],
     )

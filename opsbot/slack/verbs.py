@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from opsbot.slack import acting, handling, looking, run_words
+from opsbot.slack.dialogs import forms as exactly
 from opsbot.slack.form_table import FORMS
 from opsbot.slack.forms import Form
 from opsbot.slack.helping import help_for
@@ -23,12 +24,13 @@ class Verb:
     """One verb.
 
     Args:
-        form: what it opens when it is typed alone; None if it needs nothing behind it.
+        form: what it opens when it is typed alone; None if it needs nothing behind it. A `Form` writes the command
+            that could have been typed; hold and silence have the dialogs that an incident's menu opens too.
     """
 
     words: VerbWords
     handler: VerbHandler
-    form: Form | None = None
+    form: Form | exactly.AskedExactly | None = None
 
 
 async def _help(seat: Seat, typed: Typed) -> Answer:
@@ -60,11 +62,15 @@ HANDLERS: Mapping[str, VerbHandler] = {
     "status": looking.status,
     "incidents": looking.incidents,
     "capacity": looking.capacity,
+    "traffic": looking.traffic,
     "oncall": looking.on_call,
     "help": _help,
     **{verb: _of_incidents(verb) for verb in handling.VERBS},
     **{verb: _act(verb) for verb in acting.VERBS},
     **{verb: _of_runs(verb) for verb in run_words.VERBS},
 }
-TABLE: Mapping[str, Verb] = {words.name: Verb(words, HANDLERS[words.name], FORMS.get(words.name)) for words in VERBS}
+TABLE: Mapping[str, Verb] = {
+    words.name: Verb(words, HANDLERS[words.name], exactly.FORMS.get(words.name) or FORMS.get(words.name))
+    for words in VERBS
+}
 """By name, in the order of the help."""

@@ -12,14 +12,15 @@ from slack_sdk.models.blocks import Block, ImageBlock, PlainTextObject, SectionB
 from slack_sdk.models.blocks.basic_components import SlackFile
 
 from opsbot.slack.buttons import block_id
-from opsbot.slack.text import clock_time, literal, mrkdwn, plain, shorten
+from opsbot.slack.text import clock_time, cut, literal, mrkdwn, plain, shorten
 
 MOST_NUMBERS = 3
 MAX_NAME = 60
 MAX_VALUE = 40
 MAX_TREND = 120
-MAX_ALT_TEXT = 2000
-"""Characters of an image's alt text. Page "Image block"."""
+MAX_ALT_TEXT = 1000
+"""Half of what Slack takes: a message has a limit on all its texts together."""
+MAX_LINE = 400
 MAX_TITLE = 200
 
 
@@ -61,7 +62,7 @@ def number_line(number: Number) -> str:
     """`KV cache used *93%* ↗ rising, 71% 10m ago · bad`, in mrkdwn."""
     line = f"{literal(shorten(number.name, MAX_NAME))} *{literal(shorten(number.value, MAX_VALUE))}*"
     line += f" {literal(shorten(number.trend, MAX_TREND))}" if number.trend else ""
-    return f"{line} · *bad*" if number.is_bad else line
+    return f"{cut(line, MAX_LINE)} · *bad*" if number.is_bad else cut(line, MAX_LINE)
 
 
 def number_blocks(incident_id: str, shown: Shown) -> Sequence[Block]:

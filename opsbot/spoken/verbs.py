@@ -74,6 +74,10 @@ VERBS: tuple[VerbWords, ...] = (
         ("cap", "usage", "utilisation", "utilization", "load"),
     ),
     VerbWords(
+        "traffic", LOOK, "", "where the requests of the last day come from, by country",
+        ("countries", "country", "by country", "where from"), command="capacity",
+    ),
+    VerbWords(
         "oncall", LOOK, "", "who is on call now, until when, and who is next",
         ("on call", "on-call", "who", "rota", "who is on call", "pager"),
     ),
@@ -152,12 +156,14 @@ VERBS: tuple[VerbWords, ...] = (
         ),
     ),
     VerbWords(
-        "loadtest", CLUSTER, "CLUSTER [40rps | off] [10m] [expect …]",
+        "loadtest", CLUSTER, "CLUSTER [40rps | off] [10m] [expect …] | announce … | close … | stop … | list",
         "put a load on a cluster, announced before and closed with what came of it",
         ("load test", "load-test", "loadtests", "stress"),
         examples=(
             ("loadtest eu-1 40rps 5m expect the first token stays under 2 s", "a commander agrees first"),
             ("loadtest eu-1 off", "end it at once"),
+            ("loadtest announce eu-1 40rps 30m 500 tokens", "one that runs elsewhere: the bot sends nothing"),
+            ("loadtest close eu-1 it held", "say that it is over, with what came of it"),
         ),
     ),
     VerbWords(

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -368,4 +369,41 @@ heartbeat = Table(
     metadata,
     Column("instance", String(128), primary_key=True),
     Column("at", Float, nullable=False),
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("key", String(128), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("slot", Float, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("png", LargeBinary),
+    Column("file_id", String(64)),
+    Column("is_told", Boolean, nullable=False, default=False),
+    Index("ix_report_kind", "kind", "slot"),
+)
+
+load_test = Table(
+    "load_test",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("request_id", String(128), nullable=False, unique=True),
+    Column("cluster", String(128), nullable=False),
+    Column("run_id", String(512)),
+    Column("announced_at", Float, nullable=False),
+    Column("ends_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("png", LargeBinary),
+    Column("file_id", String(64)),
+    Index(
+        "uq_load_test_open",
+        "cluster",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+    Index(None, "state"),
 )

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, case, desc, select
 from opsbot.alert.record import AlertRecord
 from opsbot.incident.handle import handle_of
 from opsbot.incident.incident import Incident, IncidentState
+from opsbot.incident.restricted import needs_trust_and_safety
 from opsbot.incident.view import (
     MOST_ALERTS,
     AlertView,
@@ -169,6 +170,7 @@ def _run_view(connection: Connection, row: Row[Any]) -> RunView:
         inputs=row.inputs or {},
         follows=None if row.follows is None else handle_of(row.follows),
         cluster=str((row.labels or {}).get("cluster", "")),
+        is_restricted=needs_trust_and_safety(row.runbook_json),
     )
 
 

@@ -117,7 +117,7 @@ def _settled(clusters: Sequence[Cluster]) -> tuple[Cluster, ...]:
 
 def day_of(clusters: Sequence[Cluster], now_s: float) -> FleetDay:
     """The day of at least one cluster; all have the same times. Takes a second: a forecast is made."""
-    whole = _together(clusters)
+    whole = together(clusters)
     made = forecast(whole.tokens, DAY_S)
     able = whole.capacity
     meets = meeting(made, able) if made is not None and able is not None else None
@@ -137,7 +137,7 @@ def day_of(clusters: Sequence[Cluster], now_s: float) -> FleetDay:
     )
 
 
-def _together(clusters: Sequence[Cluster]) -> Cluster:
+def together(clusters: Sequence[Cluster]) -> Cluster:
     """The fleet as one cluster: its capacity is the sum of theirs, where all are known, and it is bound as the fullest
     of them is.
     """

@@ -69,8 +69,8 @@ class WorkspaceSettings:
         bot_token, app_token: what the bot must present; any text.
         page_token: what opens the page; part of the printed address.
         scopes: what the bot token may do, by Slack's names; None for everything but posting where the bot is not in.
-        max_blocks_characters: of all texts in the blocks of a message together. Slack has its own at about 13,200; it
-            does not state it (`msg_blocks_too_long`, github.com/slackapi/bolt-js/issues/2509).
+        max_blocks_characters: of all texts in the blocks of a message together. Slack's is about that; it does not
+            state it (`msg_blocks_too_long`, github.com/slackapi/bolt-js/issues/2509).
         has_rate_limits: whether Slack's own rate limits hold from the start.
         app: its commands, shortcuts and events, and how it is reached.
     """
@@ -101,7 +101,7 @@ class WorkspaceSettings:
         ChannelSetting("C0GENERAL", "general", has_bot=False),
     )
     scopes: frozenset[str] | None = None
-    max_blocks_characters: int = 200_000
+    max_blocks_characters: int = 13_200
     has_rate_limits: bool = False
     keeping: Keeping = Keeping()
     app: AppSettings = field(default_factory=AppSettings)

@@ -18,6 +18,7 @@ IMPORT_NAMES = {
     "cel-expr-python": "cel_expr_python",
     "google-re2": "re2",
     "httpx-sse": "httpx_sse",
+    "pillow": "PIL",
     "prometheus-api-client": "prometheus_api_client",
     "prometheus-client": "prometheus_client",
     "promql-parser": "promql_parser",

@@ -58,6 +58,20 @@ async def test_text_blocks(browser: Browser) -> None:
         assert bot.presses[0]["actions"][0]["value"] == "v-1"
 
 
+async def test_an_empty_line_below_a_list_is_one_line(browser: Browser) -> None:
+    """What stands below a list is as far from it as below any other line."""
+    async with seen(browser) as (bot, page, _):
+        await bot.post("fallback", blocks=[{"type": "section", "text": mrkdwn("• item\n\nbelow *it*")}])
+        await bot.post("fallback", blocks=[{"type": "section", "text": mrkdwn("a line\n\nbelow *it*")}])
+        bold = page.locator("#channel .card b")
+        await expect(bold).to_have_count(2)
+        tops = await page.locator("#channel .card").evaluate_all(
+            "cards => cards.map((card) => card.querySelector('b').getBoundingClientRect().top"
+            " - card.querySelector('.section').getBoundingClientRect().top)"
+        )
+        assert abs(tops[0] - tops[1]) < 8, tops
+
+
 async def test_mentions_dates_and_links(browser: Browser) -> None:
     """References are shown by name, those that call the reader stand out, and dates are in the reader's own time."""
     text = (

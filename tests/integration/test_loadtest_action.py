@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingServer]:
 def loading(url: str, section: LoadtestSection | None = None) -> LoadtestRun:
     """The action, with that door of the cluster `east`."""
     section = section or LoadtestSection(api_key_env="KEY")
-    return LoadtestRun({"east": url}, section, SystemClock(), {"KEY": "sk-load"})
+    return LoadtestRun({"east": url}, section, SystemClock(), environ={"KEY": "sk-load"})
 
 
 def arguments(requests_per_s: float = 10, duration_s: float = 1.0) -> LoadArguments:
@@ -70,7 +70,8 @@ async def test_who_is_turned_away_is_counted_as_such(server: ServingServer) -> N
 
 async def test_a_wrong_key_is_a_failure(server: ServingServer) -> None:
     """401 means that nothing was measured."""
-    action = LoadtestRun({"east": server.url}, LoadtestSection(api_key_env="KEY"), SystemClock(), {"KEY": "sk-wrong"})
+    section = LoadtestSection(api_key_env="KEY")
+    action = LoadtestRun({"east": server.url}, section, SystemClock(), environ={"KEY": "sk-wrong"})
     assert (await action.act(arguments(), context())).outputs["failed"] == 10
 
 

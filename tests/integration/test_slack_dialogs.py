@@ -71,6 +71,11 @@ def because(reason: str) -> Mapping[str, Any]:
     return {"reason": {"reason": {"type": "plain_text_input", "value": reason}}}
 
 
+def chosen(value: str) -> Mapping[str, Any]:
+    """A menu's field, with what was chosen."""
+    return {"pick": {"type": "static_select", "selected_option": {"value": value}}}
+
+
 async def until_says(slack: SmallSlack, view_id: str, text: str) -> None:
     """Wait until the dialog says it."""
     await until(lambda: view_id in slack.views and text in text_of(slack, view_id))
@@ -289,13 +294,13 @@ async def test_nobody_follows_what_was_closed(slack: SmallSlack, core: Core) -> 
 async def test_hold_and_silence_ask_what_exactly(slack: SmallSlack, core: Core) -> None:
     """With the cluster and the labels of the incident filled in, and mistakes told under their fields."""
     hold = await opened(slack, "U0ONCALL", "incident.menu", "hold INC-1")
-    assert slack.views[hold]["blocks"][1]["element"]["initial_value"] == "local/*"
+    assert slack.views[hold]["blocks"][1]["element"]["initial_option"]["value"] == "local"
     length = {"length": {"length": {"type": "static_select", "selected_option": {"value": "2h"}}}}
-    knobs = {"knobs": {"knobs": {"type": "plain_text_input", "value": "nonsense"}}}
-    reply = await slack.submit("U0ONCALL", hold, {**because("I turn it by hand"), **length, **knobs})
-    assert set(reply["errors"]) == {"knobs"}
-    knobs = {"knobs": {"knobs": {"type": "plain_text_input", "value": "local/batch_limit"}}}
-    await slack.submit("U0ONCALL", hold, {**because("I turn it by hand"), **length, **knobs})
+    knob = {"cluster": chosen("local"), "knob": chosen("nonsense")}
+    reply = await slack.submit("U0ONCALL", hold, {**because("I turn it by hand"), **length, **knob})
+    assert set(reply["errors"]) == {"knob"}
+    knob["knob"] = chosen("batch_limit")
+    await slack.submit("U0ONCALL", hold, {**because("I turn it by hand"), **length, **knob})
     await until_says(slack, hold, "local/batch_limit is held.")
 
     silence = await opened(slack, "U0ONCALL", "incident.menu", "silence INC-1")

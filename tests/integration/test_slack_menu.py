@@ -19,10 +19,12 @@ async def slack() -> AsyncIterator[SmallSlack]:
     """A peer with a connected bot that has INC-1."""
     core = Core()
     core.show(make_view())
-    async with small_slack() as peer:
-        async with running_role(core, SlackSettings(BOT_TOKEN, APP_TOKEN, f"{peer.url}/api/", "incidents")) as role:
-            await until(lambda: role.is_connected and core.is_all_said())
-            yield peer
+    async with (
+        small_slack() as peer,
+        running_role(core, SlackSettings(BOT_TOKEN, APP_TOKEN, f"{peer.url}/api/", "incidents")) as role,
+    ):
+        await until(lambda: role.is_connected and core.is_all_said())
+        yield peer
 
 
 async def test_the_shortcut_opens_the_menu(slack: SmallSlack) -> None:

@@ -88,19 +88,18 @@ async def night(core: SmallCore, slack: SmallSlack) -> None:
     await until(lambda: bool(slack.dialogs) and len(slack.ephemerals) == 2)
     asked: list[tuple[str, dict[str, Any]]] = [
         ("note", {}),
-        ("hold", {"length": "=1h"}),
-        ("silence", {"length": "=1h"}),
+        ("hold", {"cluster": "=eu-1", "knob": "=shed", "length": "=30m"}),
+        ("silence", {"matchers": 'alertname="Slow"', "length": "=15m"}),
         ("resolve", {}),
     ]
     for verb, values in asked:
         view = await core.chosen("U0ONCALL", f"{verb} INC-1")
-        given = {name: str(block["element"]["initial_value"]) for block in view["blocks"] if block["type"] == "input"
-                 and "initial_value" in block["element"] for name in [block["block_id"]]}  # fmt: skip
-        await core.filled("U0ONCALL", view, {**given, **values}, reason=EVIL[:400])
+        await core.filled("U0ONCALL", view, values, reason=EVIL[:400])
     said = core.said_by("U0BEN", "1790000500.000200", f"{EVIL} {EVIL}", ts)
     await core.pin("U0ONCALL", str(said["ts"]))
     await core.pin("U0ONCALL", str(said["ts"]), is_off=True)
     await core.shortcut("U0ONCALL", {"ts": "1790000600.5", "user": "U0BEN", "text": EVIL}, channel="C0GENERAL")
+    await until(lambda: "incident" in str(core.dialog()["blocks"][-1]["block_id"]))
     await core.filled("U0ONCALL", core.dialog(), incident="=INC-1")
     for text in ("status", "incidents", "why INC-1", "why <!channel>", "silences", "oncall", EVIL, "ack 1",
                  f"note INC-1 {EVIL}", f"link INC-1 INC-2 {EVIL}", f"resolve INC-1 {EVIL}", "x" * 5000):  # fmt: skip

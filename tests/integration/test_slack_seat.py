@@ -89,7 +89,7 @@ async def test_a_pin_and_the_shortcut_ask_for_the_incident(workspace: Workspace,
 
 
 async def test_the_home_tab_is_pressed(workspace: Workspace, core: Core, user: PageUser) -> None:
-    """What waits for its reader is approved there."""
+    """What waits for its reader is approved there, after the dialog has shown what will happen."""
     await user.do("home")
     await until(lambda: user.user in workspace.state.homes)
     home = (await user.state())["homes"][user.user]
@@ -101,5 +101,8 @@ async def test_the_home_tab_is_pressed(workspace: Workspace, core: Core, user: P
     )
     answer = await user.do("press", view_id=home["id"], action={"action_id": approve["action_id"]})
     assert answer == {"ok": True}
+    dialog = await opened(user, 1)
+    assert (dialog["title"]["text"], core.commands.calls) == ("Approve this step?", [])
+    await user.do("submit", view_id=dialog["id"], values={})
     await until(lambda: bool(core.commands.calls))
     assert core.commands.calls == [("grant", "apr-1", "U0ONCALL")]

@@ -22,7 +22,7 @@ from opsbot.people import Person
 from opsbot.run_desk import RunDesk
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.blocks import incident_message
-from opsbot.slack.home import home_view
+from opsbot.slack.home_view import home_view
 from opsbot.slack.role import SlackRole
 from opsbot.store.database import Database
 from opsbot.store.repositories import Repositories
@@ -236,7 +236,7 @@ async def test_a_slash_command_typed_in_the_page_is_answered(workspace: Workspac
         assert (await write(workspace, "say", typed))["ok"]
         await until(lambda: bool(told))
     assert told[0][0] == "U0ONCALL"
-    assert told[0][1].startswith("There is no `akc`; did you mean `/ops ack`?")
+    assert told[0][1].startswith("There is no `akc`; did you mean `/ops ack 1`?")
 
 
 async def test_the_home_tab_is_opened_in_the_page(workspace: Workspace) -> None:
@@ -246,7 +246,7 @@ async def test_the_home_tab_is_opened_in_the_page(workspace: Workspace) -> None:
         await until(lambda: role.is_connected)
         await write(workspace, "home", {"user": "U0ONCALL"})
         await until(lambda: "U0ONCALL" in workspace.state.homes)
-    assert workspace.state.homes["U0ONCALL"]["blocks"][0]["text"]["text"] == "Waiting for you"
+    assert "1 waiting for you" in workspace.state.homes["U0ONCALL"]["blocks"][0]["text"]["text"]
 
 
 async def test_an_alert_is_acknowledged_and_resolved_over_the_real_store(workspace: Workspace, tmp_path: Path) -> None:

@@ -122,6 +122,20 @@ class Bot:
         """What core answers there, as text."""
         return (await self._http.get(path)).raise_for_status().text
 
+    async def command(self, *arguments: str) -> str:
+        """What `opsbot ARGUMENTS` prints to somebody at a terminal with the bot's own token."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "opsbot", *arguments, "--config", str(self.folder / "opsbot.yaml")),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._environment,
+        )
+        said, _ = await asyncio.wait_for(process.communicate(), 2 * LIMIT_S)
+        text = said.decode(errors="replace")
+        assert process.returncode == 0, f"{text}\n{self.logs()}"
+        return text
+
     async def close(self) -> None:
         """Leave nothing behind."""
         await self.kill()

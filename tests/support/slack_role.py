@@ -16,6 +16,7 @@ from opsbot.people import Person, Role
 from opsbot.slack.app import SlackSettings
 from opsbot.slack.pictures import Vitals
 from opsbot.slack.role import SlackRole
+from opsbot.slack.user_groups import UserGroups
 from tests.support.outbox import MemoryOutbox
 from tests.support.recorded_commands import RecordedCommands
 
@@ -59,17 +60,24 @@ class Core:
 
 
 @asynccontextmanager
-async def running_role(core: Core, settings: SlackSettings, vitals: Vitals | None = None) -> AsyncIterator[SlackRole]:
+async def running_role(
+    core: Core,
+    settings: SlackSettings,
+    vitals: Vitals | None = None,
+    *,
+    groups: UserGroups | None = None,
+    person_for: Callable[[str], Person] | None = None,
+) -> AsyncIterator[SlackRole]:
     """A role that listens and delivers until the block ends; ids that end in ONCALL and COMMANDER have those roles."""
 
-    def person_for(user_id: str) -> Person:
+    def by_ending(user_id: str) -> Person:
         roles: dict[str, Role] = {"ONCALL": "responder", "COMMANDER": "commander"}
         return Person(user_id, frozenset(role for end, role in roles.items() if user_id.endswith(end)))
 
     role = SlackRole(
         settings,
         core.commands,
-        person_for,
+        person_for or by_ending,
         core.outbox,
         core.view,
         core.entry,
@@ -77,6 +85,7 @@ async def running_role(core: Core, settings: SlackSettings, vitals: Vitals | Non
         core.commands,
         vitals,
         lambda incident_id: core.outbox.wish("incident_message", incident_id, incident_id),
+        groups=groups,
     )
     await role.start()
     try:
@@ -85,7 +94,7 @@ async def running_role(core: Core, settings: SlackSettings, vitals: Vitals | Non
         await role.stop()
 
 
-async def until(is_so: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
     """Wait until *is_so*; fails the test if that takes longer than *within_s*."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + within_s

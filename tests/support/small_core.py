@@ -61,16 +61,15 @@ class SmallCore:
         return [(one.kind, one.actor, one.text) for one in self.stores.views.view(incident_id).timeline]
 
     async def chosen(self, user: str, entry: str) -> Mapping[str, Any]:
-        """The dialog that an entry of an incident's menu opens, as it stands once everything is looked up."""
-        before = len(self.slack.dialogs)
+        """The dialog that an entry of an incident's menu opens, once it can be filled in."""
+        known = set(self.slack.views)
         await self.slack.press(user, "incident.menu", entry, message_ts=self.slack.messages[0]["ts"])
-        await until(lambda: len(self.slack.dialogs) > before and self.role.is_idle)
+        await until(lambda: any("submit" in self.slack.views[one] for one in set(self.slack.views) - known))
         return self.dialog()
 
     def dialog(self) -> Mapping[str, Any]:
-        """The newest that is open."""
-        view: Mapping[str, Any] = self.slack.views[next(reversed(self.slack.views))]
-        return view
+        """What was opened last, as it is shown now."""
+        return list(self.slack.views.values())[-1]
 
     async def filled(
         self,
@@ -81,25 +80,26 @@ class SmallCore:
         times: int = 1,
         **values: str,
     ) -> str:
-        """Fill the dialog in; answers what the person is told: privately, or in the dialog where that stays open.
+        """Fill the dialog in; answers what the person is told. A value of a select is written `=value`.
 
-        A value of a select is written `=value`.
+        Told is what stands under fields, else what the dialog becomes; of one that closes, what is said in private.
         """
         state = {
             name: {name: {"selected_option": {"value": value[1:]}} if value.startswith("=") else {"value": value}}
             for name, value in {**(more or {}), **values}.items()
         }
-        before = len(self.slack.ephemerals)
-        # Sent twice, the second is as Slack sends it again: what it was, whatever became of it.
-        payload = {"type": "view_submission", "user": {"id": user}, "team": {"id": "T1"},
-                   "view": {**view, "state": {"values": state}}}  # fmt: skip
-        await self.slack.submit(user, str(view["id"]), state)
-        if times > 1:
-            await self.slack.send("interactive", payload, times=times - 1)
-        await until(lambda: self.role.is_idle)
-        if len(self.slack.ephemerals) > before:
+        before, view_id = len(self.slack.ephemerals), str(view["id"])
+        reply = await self.slack.submit(user, view_id, state, times=times)
+        if "errors" in reply:
+            return "\n".join(reply["errors"].values())
+        if "response_action" not in reply:
+            await until(lambda: len(self.slack.ephemerals) > before)
             return str(self.slack.ephemerals[-1]["text"])
-        return str(self.slack.views.get(str(view["id"]), {}).get("blocks", ""))
+        await until(lambda: "Working …" not in self._first_text(view_id))
+        return self._first_text(view_id)
+
+    def _first_text(self, view_id: str) -> str:
+        return str(self.slack.views[view_id]["blocks"][0]["text"]["text"])
 
     async def pin(self, user: str, ts: str, *, channel: str = CHANNEL, is_off: bool = False) -> None:
         """Somebody puts a pin on a message, or takes it off; waits until that is carried out."""

@@ -30,6 +30,7 @@ class SmallSlack:
     `faults[method]` is used up call by call: a status code, CUT_BEFORE, CUT_AFTER, or an error name of Slack's.
     `sent` is everything that the bot said, by method. `files` are complete ones by id. `digesting` counts the next
     messages that are refused because Slack has not digested the file that they name. `private` are channels.
+    `groups` are user groups: handle to members; `emails` are people: address to user id.
     `tickets_to_refuse` counts the next Socket Mode addresses that are handed out and then refused for ever.
     """
 
@@ -47,6 +48,8 @@ class SmallSlack:
         self.files: dict[str, bytes] = {}
         self.digesting = 0
         self.private: set[str] = set()
+        self.groups: dict[str, list[str]] = {}
+        self.emails: dict[str, str] = {}
         self.faults: dict[str, list[int | str]] = {}
         self.is_bot_member = True
         self.tickets_to_refuse = 0
@@ -216,6 +219,14 @@ class SmallSlack:
             case "chat.getPermalink":
                 link = f"https://team.example/archives/{arguments['channel']}/p{arguments['message_ts']}"
                 return {"ok": True, "permalink": link}
+            case "usergroups.list":
+                groups = [
+                    {"id": f"S0{name.upper()}", "handle": name, "users": who} for name, who in self.groups.items()
+                ]
+                return {"ok": True, "usergroups": groups}
+            case "users.lookupByEmail":
+                found = self.emails.get(arguments["email"])
+                return {"ok": True, "user": {"id": found}} if found else {"ok": False, "error": "users_not_found"}
             case "users.info":
                 name = self.names.get(str(arguments["user"]), f"Name of {arguments['user']}")
                 return {"ok": True, "user": {"id": arguments["user"], "real_name": name}}

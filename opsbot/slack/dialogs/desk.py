@@ -26,13 +26,15 @@ from opsbot.slack.dialogs.acting import Done, act
 from opsbot.slack.dialogs.follow import Following, rests
 from opsbot.slack.dialogs.forms import FORMS, carry_out_form, form_problems
 from opsbot.slack.dialogs.outcome import failed_view, loading_view, outcome_view, refused_view, working_view
-from opsbot.slack.dialogs.plan import MAX_REASON, REASON, plan_view
+from opsbot.slack.dialogs.plan import REASON, plan_view
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.dialogs.views import Opened, open_view, update_view
 from opsbot.slack.dialogs.words import WORDS, command_for
 from opsbot.slack.given import given
+from opsbot.slack.limits import MAX_REASON
 from opsbot.slack.names import Names
 from opsbot.slack.press import Press
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 
 logger = logging.getLogger(__name__)
@@ -73,7 +75,9 @@ class DialogDesk:
 
         Raises: what doing it would raise, where that is known before anything is shown.
         """
-        looking = asyncio.create_task(self._seat.runs.preview(subject.ask, person), name=f"look ahead: {subject.verb}")
+        looking = asyncio.create_task(
+            seen_by(self._seat, person).runs.preview(subject.ask, person), name=f"look ahead: {subject.verb}"
+        )
         await asyncio.wait({looking}, timeout=QUICK_S)
         if looking.done():
             preview = looking.result()
@@ -93,7 +97,9 @@ class DialogDesk:
     async def fill(self, client: AsyncWebClient, view_id: str, subject: Subject, person: Person) -> None:
         """Let a dialog that is open already show the plan; for pickers whose last page is this one."""
         await asyncio.sleep(ACK_SENT_S)
-        looking = asyncio.create_task(self._seat.runs.preview(subject.ask, person), name=f"look ahead: {subject.verb}")
+        looking = asyncio.create_task(
+            seen_by(self._seat, person).runs.preview(subject.ask, person), name=f"look ahead: {subject.verb}"
+        )
         await self._fill(client, Opened(view_id, ""), subject, looking)
 
     async def _fill(
@@ -151,7 +157,9 @@ class DialogDesk:
         try:
             if subject.verb in FORMS:
                 await asyncio.sleep(ACK_SENT_S)
-                sentence = await carry_out_form(self._seat, subject, answers, person, f"dialog-{press.source}")
+                sentence = await carry_out_form(
+                    seen_by(self._seat, person), subject, answers, person, f"dialog-{press.source}"
+                )
                 self._seat.wake()
                 named = await self._names.of(client, sentence)
                 view = outcome_view(subject, sentence, named, None, is_live=False)
@@ -170,15 +178,16 @@ class DialogDesk:
     async def _carry_out(
         self, client: AsyncWebClient, opened: Opened, subject: Subject, reason: str, person: Person
     ) -> Lost | None:
+        seat = seen_by(self._seat, person)
         try:
             async with asyncio.timeout(LOOK_S):
-                preview = await self._seat.runs.preview(subject.ask, person)
+                preview = await seat.runs.preview(subject.ask, person)
         except TimeoutError as error:
             raise SourceError(TOO_SLOW) from error
         if preview.digest != subject.digest:
             await asyncio.sleep(ACK_SENT_S)
             return await self._ask_anew(client, opened, subject, preview, reason)
-        done = await act(self._seat, subject, preview, person, reason)
+        done = await act(seat, subject, preview, person, reason)
         self._seat.wake()
         await asyncio.sleep(ACK_SENT_S)
         run = await self._run_after(done)
@@ -190,7 +199,7 @@ class DialogDesk:
         if shown is None:
             return Lost(done.sentence)
         if is_live:
-            following = Following(self._seat, client, subject, done, named, lambda: opened.view_id in self._closed)
+            following = Following(seat, client, subject, done, named, lambda: opened.view_id in self._closed)
             self._seat.work.watch(f"follow {subject.reference}", following.run(shown, run))
         return None
 

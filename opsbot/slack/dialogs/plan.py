@@ -25,11 +25,11 @@ from opsbot.runbook.preview import Preview, PreviewStep
 from opsbot.slack.dialogs.speech import Named, spoken
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.dialogs.words import WORDS, Words
+from opsbot.slack.limits import MAX_REASON
 from opsbot.slack.text import mrkdwn, shorten
 
 CALLBACK = "opsbot.ask"
 REASON = "reason"
-MAX_REASON = 500
 MOST_STEPS = 12
 MOST_LINES = 8
 """Lines of what follows and of what is in the way."""

@@ -21,7 +21,7 @@ class Subject:
 
     Args:
         verb: a verb of a look ahead, or `pause`, `skip`, `retry`, `hold`, `silence`.
-        reference: the name of the run, approval, announcement, incident or runbook.
+        reference: the name of the run, approval, announcement, incident or runbook; empty where it is about none.
         channel, thread_ts: no channel on the Home tab.
         digest: of the plan that the dialog shows; empty while it shows none.
         request: of the verb `start`: runbook, request_id, cluster, inputs, incident.
@@ -29,7 +29,7 @@ class Subject:
     """
 
     verb: str
-    reference: str
+    reference: str = ""
     channel: str | None = None
     thread_ts: str | None = None
     digest: str = ""

@@ -13,7 +13,7 @@ from opsbot.slack.press_desk import PressDesk
 from opsbot.slack.seat import Seat
 
 
-def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
+def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> Home:
     """Register everything that the bot listens to; *here* answers the id of the incidents channel."""
     home = Home(seat)
     repeats.register(app, seat.seen)
@@ -28,3 +28,4 @@ def register(app: AsyncApp, seat: Seat, here: Here | None = None) -> None:
     shortcuts.register(app, seat, pinning)
     # Last: it takes what no listener before wanted.
     events.register(app, seat, home, pinning)
+    return home

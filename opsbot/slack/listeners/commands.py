@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +22,7 @@ from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
 from opsbot.slack.press import ToRead
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import shorten
@@ -46,15 +48,19 @@ def register(app: AsyncApp, seat: Seat, dialogs: DialogDesk) -> None:
             trigger_id=trigger_id,
             thread_ts=str(body.get("thread_ts") or "") or None,
         )
-        seat.work.start(COMMAND, _respond(seat, said, respond, client, dialogs))
+        seat.work.start(COMMAND, _respond(seat, said, str(body.get("user_id") or ""), respond, client, dialogs))
 
     app.command(COMMAND)(typed)
 
 
-async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: AsyncWebClient, dialogs: DialogDesk) -> None:
+async def _respond(
+    seat: Seat, said: Typed, user_id: str, respond: AsyncRespond, client: AsyncWebClient, dialogs: DialogDesk
+) -> None:
     told = Told("", ())
     try:
-        answer = await answer_to(seat, said)
+        who = await seat.person(user_id)
+        said = replace(said, person=who)
+        answer = await answer_to(seen_by(seat, who), said)
         if isinstance(answer, Told):
             told = answer
         elif isinstance(answer, str):
@@ -63,7 +69,7 @@ async def _respond(seat: Seat, said: Typed, respond: AsyncRespond, client: Async
             told = Told(answer.text, ())
         else:
             if isinstance(answer, Subject):
-                problem = await dialogs.open(client, said.trigger_id, answer, said.person)
+                problem = await dialogs.open(client, said.trigger_id, answer, who)
             else:
                 problem = await opened(client, said.trigger_id, answer)
             if problem is None:

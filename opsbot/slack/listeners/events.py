@@ -1,4 +1,4 @@
-"""Events: somebody opens the Home tab, or pins a message; all others are acknowledged, or Slack sends them again."""
+"""Events: the Home tab, pins, user groups; all others are acknowledged, or Slack sends them again."""
 
 from __future__ import annotations
 
@@ -30,10 +30,16 @@ def register(app: AsyncApp, seat: Seat, home: Home, pinning: Pinning) -> None:
         if event.get("reaction") == PIN:
             seat.work.start("take a message off a timeline", pinning.unpinned(event, client))
 
+    async def changed() -> None:
+        if seat.groups is not None:
+            seat.groups.changed()
+
     async def drop(ack: AsyncAck) -> None:
         await ack()
 
     app.event("app_home_opened")(opened)
     app.event("reaction_added")(pinned)
     app.event("reaction_removed")(unpinned)
+    app.event("subteam_members_changed")(changed)
+    app.event("subteam_updated")(changed)
     app.event(re.compile(".*"))(drop)

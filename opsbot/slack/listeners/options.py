@@ -12,6 +12,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from opsbot.errors import OpsbotError
 from opsbot.slack.picks import PREFIX, matching
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 
 logger = logging.getLogger(__name__)
@@ -24,10 +25,11 @@ def register(app: AsyncApp, seat: Seat) -> None:
     """Listen to what is typed into every menu of ours."""
 
     async def typed(ack: AsyncAck, body: Mapping[str, Any]) -> None:
+        who = seat.person_for(str((body.get("user") or {}).get("id") or ""))
         action_id, value = str(body.get("action_id", "")), str(body.get("value", ""))
         try:
             async with asyncio.timeout(WITHIN_S):
-                found = await matching(seat, action_id, value)
+                found = await matching(seen_by(seat, who), action_id, value)
         except (OpsbotError, TimeoutError) as error:
             logger.warning("the menu %s has no options: %s", action_id, error or type(error).__name__)
             found = []

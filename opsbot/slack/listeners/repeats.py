@@ -1,4 +1,8 @@
-"""Before every listener: what Slack delivers again is acknowledged and goes no further."""
+"""Before every listener: what Slack delivers again is acknowledged and goes no further.
+
+Dialogs that were filled in pass: their acknowledgement says what the dialog shows, so a repeat needs the same answer
+as the first; who takes them knows repeats by the same `Seen`.
+"""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from opsbot.slack.menu import menu
 from opsbot.slack.opening import opened
 from opsbot.slack.pinning import Pinning
 from opsbot.slack.press_desk import UNEXPECTED
+from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import escape, shorten
@@ -49,8 +50,8 @@ async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> 
     """The menu that `/ops` alone opens."""
     trigger_id = str(body.get("trigger_id") or "")
     try:
-        who = seat.person_for(str(body["user"]["id"]))
-        view = await menu(seat, Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
+        who = await seat.person(str(body["user"]["id"]))
+        view = await menu(seen_by(seat, who), Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
     except OpsbotError as error:
         logger.warning("the menu was not opened: %s", error)
         view = told_view("Not now", as_typed_here(str(error)))

@@ -76,7 +76,11 @@ export class MessageList {
     if (!this.latest) return;
     this.latest.hidden = this.isAtEnd;
     const text = this.missed ? `${this.missed} new ${this.missed === 1 ? "message" : "messages"}` : "Jump to latest";
-    if (this.latest.lastElementChild.textContent !== text) this.latest.lastElementChild.textContent = text;
+    if (this.latest.lastElementChild.textContent !== text) {
+      this.latest.lastElementChild.textContent = text;
+      this.latest.setAttribute("aria-label", text);
+      this.latest.classList.toggle("quiet", !this.missed);
+    }
   }
 
   // Brings a message into sight and lets it light up for a moment; answers whether it is there.

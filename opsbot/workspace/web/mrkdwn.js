@@ -75,7 +75,8 @@ function lines(text, names) {
     }
     if (isInline) nodes.push(el("br"));
     nodes.push(...(line ? inline(line, names) : [isInline ? "" : el("br")]));
-    isInline = true;
+    // An empty line below a list is one line, not two.
+    isInline ||= line !== "";
   }
   return nodes;
 }

@@ -309,7 +309,7 @@ def test_a_view_of_any_size_keeps_slacks_limits() -> None:
     message = incident_message(make_view(make_incident(title=long, description=long), runs), OPENED_AT)
     assert_within_limits(message)
     context = [block.to_dict() for block in message.blocks if block.type == "context"]
-    assert context[0]["elements"][0]["text"] == "… and 134 more; `opsbot incidents` lists them"
+    assert context[0]["elements"][0]["text"] == "… and 156 more; `opsbot incident INC-1` has all of it"
 
 
 def assert_within_limits(message: Message) -> None:

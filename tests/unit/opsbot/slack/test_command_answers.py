@@ -54,6 +54,7 @@ async def test_a_picture_is_tried_twice(refused: int, has_picture: list[bool], m
     await commands._respond(
         seat_of(RecordedCommands()),
         Typed("capacity", Person("U1"), thread_ts="1.5"),
+        "U1",
         cast(AsyncRespond, responses),
         cast(AsyncWebClient, None),
         cast(DialogDesk, None),

@@ -9,11 +9,13 @@ from typing import Any, cast
 import pytest
 from slack_sdk.models.views import View
 
+from opsbot.errors import MissingRole
 from opsbot.incident.view import AnnouncementView
 from opsbot.people import Person
 from opsbot.runbook.commands import RunRequest
 from opsbot.slack.answer_blocks import answer_blocks
 from opsbot.slack.commands import answer_to
+from opsbot.slack.dialogs.plan import CALLBACK
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.form_desk import SUBMISSIONS
 from opsbot.slack.form_table import FORMS
@@ -93,7 +95,7 @@ async def filled_in(seat: Seat, view: View, values: Mapping[str, str]) -> Answer
 
 
 @pytest.mark.parametrize(
-    "verb", ["batch", "shed", "failwhale", "fallback", "loadtest", "hold", "ack", "resolve", "approve", "stop"]
+    "verb", ["batch", "shed", "failwhale", "fallback", "loadtest", "ack", "resolve", "approve", "stop"]
 )
 async def test_a_verb_alone_opens_its_dialog(verb: str) -> None:
     """Within Slack's limits, and saying what it does; nothing is done."""
@@ -145,6 +147,23 @@ async def test_what_is_filled_in_is_what_could_have_been_typed(
     assert isinstance(subject, Subject)
     assert acts.asked == [typed]
     assert (subject.verb, subject.reference, subject.channel) == ("start", f"by-hand-{verb}", "C1")
+
+
+@pytest.mark.parametrize(("verb", "asked"), [("hold", ["cluster", "knob"]), ("silence", ["matchers"])])
+async def test_hold_and_silence_open_the_dialog_of_the_incidents_menu(verb: str, asked: Sequence[str]) -> None:
+    """Typed alone or chosen in the menu, it is the same one, about no incident; who may not hears it at once."""
+    _, seat = busy()
+    view = await opened(seat, verb)
+    assert isinstance(view, View)
+    shown = view.to_dict()
+    fields = [block["block_id"] for block in shown["blocks"] if block["type"] == "input"]
+    assert (shown["callback_id"], fields) == (CALLBACK, [*asked, "length", "reason"])
+    assert Subject.load(shown["private_metadata"]) == Subject(verb, "", "C1")
+    menu = await opened(seat, "")
+    assert isinstance(menu, View)
+    assert (await submitted(seat, menu, {"choice": verb})).to_dict()["blocks"] == shown["blocks"]
+    with pytest.raises(MissingRole):
+        await answer_to(seat, Typed(verb, Person("U0STRANGER"), "t-2", trigger_id="t-2"))
 
 
 async def test_a_verb_that_risks_nothing_is_answered_in_a_dialog() -> None:
@@ -237,6 +256,7 @@ def test_a_long_answer_is_cut_between_lines_and_keeps_its_table() -> None:
     assert len(texts) >= 4
     assert all(len(text) <= 3000 and text.count("```") % 2 == 0 for text in texts)
     assert "tail" in texts[-1]
-    many = answer_blocks("\n\n".join("x" * 2000 for _ in range(100)))
-    assert len(many) == 46
-    assert "and 55 more parts" in many[-1].to_dict()["elements"][0]["text"]
+    long = "\n\n".join("x" * 2000 for _ in range(100))
+    for blocks, shown in ((answer_blocks(long), 5), (answer_blocks(long, 90, None), 90)):
+        assert len(blocks) == shown + 1
+        assert f"and {100 - shown} more parts" in blocks[-1].to_dict()["elements"][0]["text"]

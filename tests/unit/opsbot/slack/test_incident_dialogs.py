@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from slack_sdk.models.views import View
 
 from opsbot.alert.matching import label_match
 from opsbot.incident.explanation import Decision, Explanation
 from opsbot.incident.incident import IncidentState
 from opsbot.incident.view import AlertView, EscalationView, IncidentView
-from opsbot.slack.dialogs.forms import hold_form, silence_form
+from opsbot.slack.dialogs.forms import form_problems, hold_form, silence_form
+from opsbot.slack.dialogs.matchers import silence_matchers
 from opsbot.slack.dialogs.subject import Subject
-from opsbot.slack.incident_dialogs import IncidentSubject, note_dialog, pick_dialog, silence_matchers
+from opsbot.slack.incident_dialogs import IncidentSubject, note_dialog, pick_dialog
 from opsbot.slack.page_card import page_card
+from opsbot.slack.picks import NOTHING
 from opsbot.slack.quotes import dump, load, quoted, readable
 from opsbot.slack.why import why_view
 from tests.support.incident_views import OPENED_AT, make_entry, make_incident, make_run, make_view
@@ -34,7 +37,9 @@ def dialog(verb: str, view: IncidentView) -> Mapping[str, Any]:
         case "note":
             made = note_dialog(IncidentSubject(verb, "INC-1", (), "C1", "1.0"), view).to_dict()
         case "hold":
-            made = hold_form(Subject(verb, "INC-1", "C1", "1.0"), view).to_dict()
+            form = hold_form(Subject(verb, "INC-1", "C1", "1.0"), view, ())
+            assert isinstance(form, View)
+            made = form.to_dict()
         case _:
             made = silence_form(Subject(verb, "INC-1", "C1", "1.0"), view).to_dict()
     return made
@@ -48,7 +53,7 @@ def fields(view: Mapping[str, Any]) -> list[str]:
 @pytest.mark.parametrize(
     ("verb", "asked", "says"),
     [
-        ("hold", ["knobs", "length", "reason"], ("*stays set*", "`/ops unhold`", "until the time is over")),
+        ("hold", ["cluster", "knob", "length", "reason"], ("*stays set*", "`/ops unhold`", "until the time is over")),
         ("silence", ["matchers", "length", "reason"], ("wake nobody", "`/ops unsilence`", "stays open")),
         ("note", ["reason"], ("with your name and the time",)),
     ],
@@ -64,6 +69,42 @@ def test_each_dialog_says_what_it_does_and_how_it_is_taken_back(
     carried = json.loads(made["private_metadata"])
     assert {"verb": verb, "reference": "INC-1", "channel": "C1", "thread_ts": "1.0"}.items() <= carried.items()
     assert len(made["title"]["text"]) <= 24
+
+
+def test_a_hold_offers_the_clusters_there_are_and_every_one_of_them_last() -> None:
+    """The incident's own is chosen; without one nobody is led to hold everything."""
+    subject = Subject("hold", "INC-1")
+    odd = make_view(dataclasses.replace(make_incident(), labels={"cluster": "<!channel> x"}))
+    for view, clusters, offered, chosen in (
+        (make_view(), ("eu-1", "local"), ["eu-1", "local", "*"], "local"),
+        (make_view(), ("eu-1",), ["eu-1", "local", "*"], "local"),
+        (odd, ("eu-1", "eu-2"), ["eu-1", "eu-2", "*"], None),
+        (None, ("eu-1", "eu-2"), ["eu-1", "eu-2", "*"], None),
+        (None, ("eu-1",), ["eu-1", "*"], "eu-1"),
+    ):
+        form = hold_form(subject, view, clusters)
+        assert isinstance(form, View)
+        element = form.to_dict()["blocks"][1]["element"]
+        assert [option["value"] for option in element["options"]] == offered
+        assert element.get("initial_option", {}).get("value") == chosen
+    assert hold_form(subject, None, ()) == NOTHING["cluster"]
+
+
+def test_a_hold_of_many_clusters_is_picked_by_typing() -> None:
+    """Slack shows a hundred options; the incident's cluster is chosen all the same."""
+    form = hold_form(Subject("hold", "INC-1"), make_view(), [f"c-{number}" for number in range(150)])
+    assert isinstance(form, View)
+    element = form.to_dict()["blocks"][1]["element"]
+    assert (element["type"], element["initial_option"]["value"]) == ("external_select", "local")
+
+
+def test_what_was_filled_in_is_checked_by_field() -> None:
+    """Each complaint stands where it can be cured."""
+    good = {"cluster": "*", "knob": "shed", "length": "1h", "reason": "we measure"}
+    assert form_problems("hold", good) == {}
+    assert set(form_problems("hold", {"cluster": "a/b", "knob": "x", "length": "3s"})) == set(good)
+    assert set(form_problems("hold", {**good, "reason": "x" * 481})) == {"reason"}
+    assert set(form_problems("silence", {"matchers": "what", "length": "1d", "reason": "x"})) == {"matchers"}
 
 
 def test_a_silence_is_for_the_incidents_alerts_and_no_others() -> None:

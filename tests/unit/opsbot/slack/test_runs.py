@@ -16,7 +16,7 @@ from opsbot.runbook.store import KnobHold
 from opsbot.slack.asked import questions
 from opsbot.slack.blocks import incident_message
 from opsbot.slack.dialogs.subject import Subject
-from opsbot.slack.home import home_view
+from opsbot.slack.home_view import home_view
 from opsbot.slack.run_menu import run_dialog, run_menu
 from opsbot.slack.run_words import VERBS, handle, holds_text, read_request, runs_text
 from opsbot.slack.spoken_here import as_typed_here

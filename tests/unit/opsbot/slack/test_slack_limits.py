@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
 
 from opsbot.incident.explanation import Decision, Explanation
 from opsbot.incident.incident import IncidentState
@@ -21,8 +23,11 @@ from opsbot.slack.dialogs.forms import hold_form, silence_form
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.incident_dialogs import IncidentSubject, note_dialog
 from opsbot.slack.page_card import page_card
+from opsbot.slack.size import size_of
+from opsbot.slack.text import cut, date, in_room, literal
 from opsbot.slack.vital_lines import Number, Shown
 from opsbot.slack.why import why_view
+from opsbot.workspace.blocks import num_characters
 from tests.support.hostile_text import PING, UNSEEN, anything
 from tests.support.incident_views import OPENED_AT, make_approval, make_incident, make_run
 
@@ -132,6 +137,7 @@ def test_the_message_of_any_incident(view: IncidentView, text: str) -> None:
         message = incident_message(view, OPENED_AT, what)
         check([block.to_dict() for block in message.blocks])
         assert 1 <= len(message.text) <= 4000
+        assert num_characters([block.to_dict() for block in message.blocks]) <= size_of(message.blocks) <= 12_000
         assert not PING.search(OURS.sub("", message.text))
 
 
@@ -140,9 +146,11 @@ def test_the_message_of_any_incident(view: IncidentView, text: str) -> None:
 def test_the_dialogs_and_the_card_of_any_incident(view: IncidentView, text: str) -> None:
     """Silence, Hold, a note, Why, and a page."""
     decided = Decision(OPENED_AT, text, text, "alert.joined", text)
+    hold = hold_form(Subject("hold", "INC-1", "C1"), view, ("eu-1",))
+    assert isinstance(hold, View)
     made = [
         silence_form(Subject("silence", "INC-1", "C1"), view),
-        hold_form(Subject("hold", "INC-1", "C1"), view),
+        hold,
         note_dialog(IncidentSubject("note", "INC-1", (), "C1"), view),
     ]
     for one in (*made, why_view(view, Explanation((), (decided,) * 30))):
@@ -161,3 +169,59 @@ def test_a_reply_to_any_entry(text: str, actor: str) -> None:
     reply = timeline_entry(TimelineEntry("k", "INC-1", OPENED_AT, actor, "note.added", text))
     assert not PING.search(OURS.sub("", reply.text))
     assert not UNSEEN.search(reply.text)
+
+
+WORST = ("&" * 5000, "<!channel>" * 500, "`_*~" * 1250, "🔥" * 5000, "x\n" * 2500)
+
+
+@pytest.mark.parametrize("text", WORST)
+@pytest.mark.parametrize("state", [IncidentState.ACKNOWLEDGED, IncidentState.RESOLVED])
+def test_the_longest_incident_fits_one_message_and_says_what_it_leaves_out(text: str, state: IncidentState) -> None:
+    """Everything at its longest: who has it, what is done, one question, one run and details are there all the same."""
+    stuck = tuple(StepView(f"s{number}", text, "x.y", StepState.UNKNOWN, text) for number in range(9))
+    runs = [
+        dataclasses.replace(
+            make_run("waiting", run_id=f"run-{number}", name=text, steps=stuck, can_undo=True,
+                     approvals=[make_approval(f"a{number}", will_do=text, undo=text, role="commander")]),
+            detail=text, paused_by=text, pause_reason=text, requester=text,
+            announcements=(AnnouncementView(f"n{number}", "r", "s", text, True, OPENED_AT, None, (text,) * 20),),
+        )
+        for number in range(12)
+    ]  # fmt: skip
+    incident = dataclasses.replace(
+        make_incident(state, title=text, description=text), acknowledged_by=text, is_blind=True, num_alerts=500,
+        labels={"cluster": text, "instance": text},
+    )  # fmt: skip
+    view = IncidentView(
+        incident, tuple(runs), (TimelineEntry("k", "INC-1", OPENED_AT, text, "incident.resolved", text),),
+        tuple(AlertView("f", text, text, "high", {}, True, OPENED_AT, None, 0.5, text) for _ in range(20)),
+        (LinkView("INC-3", text, "open", text),) * 20, (LinkView("INC-4", text, "open", text),) * 20,
+        EscalationView(text, "waiting", 1, 2, (text,) * 20, OPENED_AT), HaltView(text, text, OPENED_AT),
+    )  # fmt: skip
+    for shown in (Shown(), Shown([Number(text, text, text, is_bad=True)] * 4, OPENED_AT, "F1", text, text)):
+        blocks = [block.to_dict() for block in incident_message(view, OPENED_AT, shown).blocks]
+        check(blocks)
+        assert num_characters(blocks) <= 12_000
+        if state is IncidentState.RESOLVED:
+            continue
+        said = {str(block.get("block_id", "")).partition(":")[0]: block for block in blocks}
+        assert {"facts", "halt", "settle", "unknown", "incident", "run", "details"} <= set(said)
+        assert " has it*" in said["facts"]["text"]["text"]
+        assert said["halt"]["text"]["text"].endswith("`/ops go-on` lifts it.")
+        (left_out,) = [block["elements"][0]["text"] for block in blocks if block["type"] == "context"]
+        counted = re.match(r"… and (\d+) more; `opsbot incident INC-1` has all of it", left_out)
+        assert counted is not None
+        num_shown = sum(str(block.get("block_id", "")).startswith(("settle:", "run:")) for block in blocks)
+        assert int(counted[1]) + num_shown == 12 * 9 + 12 + 12 + 12
+
+
+@given(anything, st.integers(100, 3000))
+def test_what_is_cut_is_cut_between_characters(text: str, limit: int) -> None:
+    """No half of an escaped character or of a date is left over."""
+    whole = f"{literal(text)} {date(OPENED_AT)}" * 3
+    short = cut(whole, limit)
+    assert len(short) <= limit
+    assert short.count("<") == short.count(">")
+    assert not re.search(r"&(?!amp;|lt;|gt;)", short)
+    lines = whole.split("\n")
+    assert len(in_room(lines, limit)) <= limit

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slack_sdk.models.views import View
 
 from opsbot.errors import ConfigError
+from opsbot.people import Person
 from opsbot.runbook.commands import RunRequest
 from opsbot.runbook.knob_turn import KnobTurn
 from opsbot.runbook.preview import VERBS, Preview, PreviewStep
-from opsbot.slack.dialogs.forms import FORMS, hold_form, silence_form
+from opsbot.slack.dialogs.forms import FORMS, form_view
 from opsbot.slack.dialogs.outcome import failed_view, loading_view, outcome_view, refused_view, working_view
 from opsbot.slack.dialogs.plan import MOST_STEPS, plan_view, step_text
 from opsbot.slack.dialogs.subject import Subject, start_subject
@@ -22,6 +24,10 @@ from opsbot.slack.dialogs.words import WORDS, command_for
 from opsbot.workspace.blocks_layout import Surface
 from opsbot.workspace.blocks_view import check_view
 from tests.support.incident_views import make_run, make_view
+from tests.support.recorded_commands import RecordedCommands
+from tests.support.seats import seat_of
+
+RESPONDER = Person("U0ONCALL", frozenset({"responder"}))
 
 STEP = PreviewStep(
     "Resize the batch", "serving.set_batch", "set the batch limit of eu-1 from 32 to 8 for 10m at a time",
@@ -133,9 +139,10 @@ def test_a_start_survives_the_way_through_slack() -> None:
 @pytest.mark.parametrize("verb", sorted(FORMS))
 def test_forms_are_within_slacks_limits(verb: str) -> None:
     """Whatever the incident is called."""
-    form = hold_form if verb == "hold" else silence_form
-    view = view_of(form(Subject(verb, "INC-1"), make_view(runs=[make_run("holding", name="x" * 500, can_undo=True)])))
-    assert view["submit"]["text"]
+    incident = make_view(runs=[make_run("holding", name="x" * 500, can_undo=True)])
+    form = form_view(seat_of(RecordedCommands()), Subject(verb, "INC-1"), RESPONDER, incident)
+    assert isinstance(form, View)
+    assert view_of(form)["submit"]["text"]
 
 
 nasty = st.text(max_size=6000)

@@ -1,0 +1,1 @@
+"""Reports and load tests in Slack: their blocks, their files, and the channel where they stand."""
