@@ -64,7 +64,6 @@ RUN_VERBS: Mapping[str, tuple[Verb, frozenset[str]]] = {
     "stop_all": (lambda _, runs, who: runs.stop_all(who, "why"), COMMANDERS),
     "go_on": (lambda _, runs, who: runs.go_on(who), COMMANDERS),
     "hold": (lambda _, runs, who: runs.hold("local/batch_limit", 60.0, who, "why"), RESPONDERS),
-    "preview": (lambda _, runs, who: runs.preview(Ask("stop_all"), who), COMMANDERS),
     "let_go": (lambda _, runs, who: runs.let_go(9, who), RESPONDERS),
 }
 VERBS = {**INCIDENT_VERBS, **RUN_VERBS}
