@@ -72,7 +72,8 @@ SCOPES: Sequence[Scope] = (
         ("files.getUploadURLExternal", "files.completeUploadExternal", "files.delete"),
     ),
     Scope(
-        "files:read", "find the chart of a report whose posting was cut off", "such a chart may be uploaded twice",
+        "files:read", "find a report's chart that was uploaded before a crash",
+        "after a crash a chart may be stored twice, and is shown once",
         ("files.list",),
     ),
     Scope(
