@@ -6,13 +6,14 @@ Implements `opsbot.spoken.commands.ActCommands`. Rights are checked where the ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from opsbot.act_state import KNOBS, RUNBOOKS, ActState
 from opsbot.act_words import started, would
-from opsbot.errors import ConfigError, InvalidTransition, NotFoundError
+from opsbot.errors import ConfigError, InvalidTransition, NotFoundError, OpsbotError
 from opsbot.incident.commands import IncidentCommands
 from opsbot.incident.restricted import is_restricted
 from opsbot.incident.view import IncidentView, RunView
@@ -87,8 +88,11 @@ class ActDesk:
         if intention.request is None:
             return ActAnswer(intention.sentence)
         answer = await self._runs.start(intention.request, person)
-        run = await self._looked_after(answer.run)
-        halt = await self._runs.halt()
+        run, halt = answer.run, None
+        # It is started: that its state cannot be read now must not read as if it were not.
+        with contextlib.suppress(OpsbotError):
+            run = await self._looked_after(answer.run)
+            halt = await self._runs.halt()
         return ActAnswer(started(act, intention.sentence, run, None if halt is None else halt.reason), run)
 
     async def intend(self, verb: str, text: str, request_id: str) -> Intention:
@@ -124,14 +128,19 @@ class ActDesk:
         mine = await self._mine(act)
         if not mine:
             raise InvalidTransition(await self._state.nothing(act))
-        sentences = []
+        sentences, refused = [], []
         for run in mine:
-            if run.can_undo:
-                sentences.append(f"{run.handle}: {await self._runs.undo(run.run_id, person)}")
-            else:
-                why = act.reason or f"{act.verb} {act.cluster} off"
-                sentences.append(await self._runs.cancel(run.run_id, person, why))
-        return "\n".join(sentences)
+            try:
+                if run.can_undo:
+                    sentences.append(f"{run.handle}: {await self._runs.undo(run.run_id, person)}")
+                else:
+                    why = act.reason or f"{act.verb} {act.cluster} off"
+                    sentences.append(await self._runs.cancel(run.run_id, person, why))
+            except OpsbotError as error:
+                refused.append((run.handle, error))
+        if not sentences:
+            raise refused[0][1]
+        return "\n".join([*sentences, *(f"{handle}: not done: {error}" for handle, error in refused)])
 
     async def _mine(self, act: Act) -> list[RunView]:
         """Runs by hand that hold it, or are about to."""

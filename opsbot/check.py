@@ -51,6 +51,19 @@ def check_files(config_path: Path) -> tuple[list[str], int]:
     return [*(str(problem) for problem in problems), *at_settings], num_files
 
 
+def check_notes(config_path: Path) -> list[str]:
+    """What is no problem of a file, and still surprises whoever does not know it; each one line."""
+    settings = check_settings(config_path)[0] if config_path.exists() else None
+    if settings is None or settings.slack.trust_and_safety_channel:
+        return []
+    if not any("trust_and_safety" in one.roles for one in settings.people):
+        return []
+    return [
+        "note: slack.trust_and_safety_channel is not named: people with the role trust_and_safety see such matters on "
+        "the Home tab and in /ops alone, and the incidents channel reads one neutral line; name a private channel"
+    ]
+
+
 def check_settings(path: Path) -> tuple[Settings | None, list[Problem]]:
     """The settings alone, or None if they cannot be used; and every problem, that of files for sources too."""
     document, problems = load(path)

@@ -24,8 +24,10 @@ def check(context: click.Context, paths: tuple[Path, ...], config_path: Path) ->
     they name.
     """
     if not paths:
-        from opsbot.check import check_files
+        from opsbot.check import check_files, check_notes
 
+        for note in check_notes(config_path):
+            click.echo(note, err=True)
         _tell(*check_files(config_path))
         return
     if context.get_parameter_source("config_path") is ParameterSource.COMMANDLINE:

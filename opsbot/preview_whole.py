@@ -32,12 +32,12 @@ async def preview_resolve(tools: DeskTools, sight: Sight, incident_id: str, pers
     probes = sight.probes(tools.clock)
     steps: list[PreviewStep] = []
     for shown in view.runs:
-        if shown.is_restricted and not person.has(ROLE):
-            steps.append(NOT_FOR_ALL)
-            continue
         case = await asyncio.to_thread(tools.stores.runs.case, shown.run_id)
         runbook = pinned_runbook(case.run.runbook_json, case.run.revision)
         if case.run.is_finished or not held(case.rows):
+            continue
+        if shown.is_restricted and not person.has(ROLE):
+            steps.append(NOT_FOR_ALL)
             continue
         if runbook.on_resolve == "keep":
             steps.append(PreviewStep(runbook.name, "", "keeps what it has set until that ends by itself"))

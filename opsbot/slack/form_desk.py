@@ -10,29 +10,25 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from slack_sdk.models.blocks import PlainTextObject, SectionBlock
-from slack_sdk.models.views import View
-
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.people import Person
 from opsbot.slack import acting
-from opsbot.slack.answer_blocks import answer_blocks
 from opsbot.slack.dialogs.from_form import shown_first
 from opsbot.slack.forms import FORM, Form
 from opsbot.slack.given import given
 from opsbot.slack.menu import CHOICE, MENU
-from opsbot.slack.press import Answer, Handler, Press
+from opsbot.slack.press import Answer, Handler, Press, ToRead
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
-from opsbot.slack.text import escape, mrkdwn
+from opsbot.slack.text import escape, shorten
+from opsbot.slack.told import told_view
 from opsbot.slack.typed import Told, Typed
 from opsbot.slack.verbs import TABLE, Verb
+from opsbot.spoken.plain import MOST_CHARS, plain
 
 logger = logging.getLogger(__name__)
 
 ANOTHER_VERSION = "this dialog is of another version of the bot; open it anew"
-MAX_BLOCKS = 90
-"""Of a dialog's hundred. Page "Views"."""
 
 
 async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
@@ -42,8 +38,9 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
         raise ConfigError(ANOTHER_VERSION)
     values = {name: value for name, value in given(press.view).items() if value}
     text = verb.form.writes(_Values(values))
-    typed = _typed(press, who, where, text)
     try:
+        # As if it were typed: as plain, and no longer.
+        typed = _typed(press, who, where, plain(text))
         subject = shown_first(verb.words.name, values, typed, seat) or await acting.shown_first(
             verb.words.name, typed, seat
         )
@@ -51,7 +48,7 @@ async def _submitted(seat: Seat, press: Press, who: Person) -> Answer:
             return subject
         answer = await verb.handler(seat, typed)
     except OpsbotError as error:
-        again = f"`/ops {verb.words.name} {escape(text)}`"
+        again = f"`/ops {verb.words.name} {escape(shorten(text, MOST_CHARS).replace('`', ''))}`"
         return _told("Not done", f"{as_typed_here(str(error))}\n\nNothing was done. To try again, type\n{again}")
     return _shown(verb, answer)
 
@@ -75,9 +72,13 @@ def _shown(verb: Verb, answer: Answer | Told) -> Answer:
 def _typed(press: Press, who: Person, where: Mapping[str, Any], text: str) -> Typed:
     # The dialog's own id, so that a second delivery is the same command.
     return Typed(
-        text, who, request_id=press.source, channel=where.get("channel"), trigger_id=press.trigger_id,
-        thread_ts=where.get("thread_ts"),
+        text, who, request_id=press.source, channel=_text(where.get("channel")), trigger_id=press.trigger_id,
+        thread_ts=_text(where.get("thread_ts")),
     )  # fmt: skip
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 class _Values(dict[str, str]):
@@ -90,7 +91,7 @@ class _Values(dict[str, str]):
 def _where(press: Press) -> Mapping[str, Any]:
     try:
         found = json.loads(press.view.get("private_metadata", "") or press.value)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise ConfigError(ANOTHER_VERSION)
@@ -104,15 +105,8 @@ def _verb(name: str) -> Verb:
     return verb
 
 
-def _told(head: str, text: str) -> View:
-    """The answer, in a dialog to read."""
-    return View(
-        type="modal",
-        callback_id="ops.told",
-        title=PlainTextObject(text=head),
-        close=PlainTextObject(text="Close"),
-        blocks=answer_blocks(text, MAX_BLOCKS, None) or [SectionBlock(text=mrkdwn("Done."))],
-    )
+def _told(head: str, text: str) -> ToRead:
+    return ToRead(told_view(head, text), text)
 
 
 SUBMISSIONS: Mapping[str, Handler] = {FORM: _submitted, MENU: _chosen}

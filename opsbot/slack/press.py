@@ -39,16 +39,52 @@ class Press:
     view: Mapping[str, Any] = field(default_factory=dict)
 
 
-Answer = str | View | Subject
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """What came of something, as a dialog to read.
+
+    Args:
+        view: the dialog.
+        text: the same in mrkdwn, for where Slack does not open it: what was done must not be done again.
+    """
+
+    view: View
+    text: str
+
+
+Answer = str | View | Subject | ToRead
 """A sentence for the person who pressed, the dialog to open for them, or what a dialog shows the plan of first."""
 Handler = Callable[[Seat, Press, Person], Awaitable[Answer]]
 """Carries a press out; raises what the command raises, as sentences for the person."""
 
 
+class Unreadable(ValueError):
+    """A payload that is not in Slack's form."""
+
+
 def press_of(body: Mapping[str, Any]) -> Press:
-    """The press in a `block_actions` payload."""
-    action, container = body["actions"][0], body.get("container", {})
-    channel = container.get("channel_id") or body.get("channel", {}).get("id")
+    """The press in a `block_actions` payload; raises Unreadable."""
+    try:
+        return _press_of(body)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise Unreadable(f"a press without {error}") from error
+
+
+def submission_of(body: Mapping[str, Any]) -> Press:
+    """The dialog in a `view_submission` payload; raises Unreadable.
+
+    Who opened it put where to answer into its metadata.
+    """
+    try:
+        return _submission_of(body)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"a dialog without {error}") from error
+
+
+def _press_of(body: Mapping[str, Any]) -> Press:
+    action, container = body["actions"][0], body.get("container") or {}
+    channel = container.get("channel_id") or (body.get("channel") or {}).get("id")
+    thread_ts = container.get("thread_ts") or (body.get("message") or {}).get("thread_ts")
     return Press(
         user_id=str(body["user"]["id"]),
         action_id=str(action["action_id"]),
@@ -56,13 +92,12 @@ def press_of(body: Mapping[str, Any]) -> Press:
         source=str(container.get("message_ts") or container.get("view_id") or ""),
         action_ts=str(action.get("action_ts", "")),
         channel=None if channel is None else str(channel),
-        thread_ts=container.get("thread_ts") or body.get("message", {}).get("thread_ts"),
+        thread_ts=None if thread_ts is None else str(thread_ts),
         trigger_id=str(body.get("trigger_id", "")),
     )
 
 
-def submission_of(body: Mapping[str, Any]) -> Press:
-    """The dialog in a `view_submission` payload; who opened it put where to answer into its metadata."""
+def _submission_of(body: Mapping[str, Any]) -> Press:
     view = body["view"]
     return Press(
         user_id=str(body["user"]["id"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,11 +27,13 @@ from opsbot.slack.dialogs.plan import CALLBACK
 from opsbot.slack.dialogs.speech import plainly
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.home import refreshed
+from opsbot.slack.home_notice import ShowHome, show_home
 from opsbot.slack.home_view import REFRESH
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.names import Names
 from opsbot.slack.opening import opened
-from opsbot.slack.press import Answer, Handler, Press
+from opsbot.slack.press import Answer, Handler, Press, ToRead
+from opsbot.slack.quotes import readable
 from opsbot.slack.report import load_test_presses
 from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
@@ -59,14 +61,14 @@ class PressDesk:
     def __init__(
         self,
         seat: Seat,
-        show_home: Callable[[AsyncWebClient, str, str], Awaitable[None]],
+        home: ShowHome,
         names: Names,
         dialogs: DialogDesk,
     ) -> None:
         self._seat = seat
         self._names = names
         self._dialogs = dialogs
-        self._show_home = show_home
+        self._home = home
 
     def reply(self, press: Press) -> Mapping[str, Any]:
         """What the acknowledgement of a dialog carries; empty lets Slack close it."""
@@ -95,6 +97,11 @@ class PressDesk:
         try:
             person = await self._seat.person(press.user_id)
             outcome: Answer = await handler(seen_by(self._seat, person), press, person)
+            if isinstance(outcome, ToRead):
+                self._seat.wake()
+                if await opened(client, press.trigger_id, outcome.view) is not None:
+                    await self._answer(press, client, outcome.text, is_mrkdwn=True)
+                return
             if isinstance(outcome, str):
                 sentence = plainly(outcome, await self._names.of(client, outcome))
             else:
@@ -124,11 +131,11 @@ class PressDesk:
             sentence = plainly(lost.sentence, await self._names.of(client, lost.sentence))
             await self._answer(_placed(press), client, sentence)
 
-    async def _answer(self, press: Press, client: AsyncWebClient, sentence: str) -> None:
-        text = shorten(escape(sentence), EPHEMERAL_TEXT)
+    async def _answer(self, press: Press, client: AsyncWebClient, sentence: str, *, is_mrkdwn: bool = False) -> None:
+        text = shorten(sentence if is_mrkdwn else escape(sentence), EPHEMERAL_TEXT)
         try:
             if press.channel is None:
-                await self._show_home(client, press.user_id, sentence)
+                await show_home(self._home, client, press.user_id, readable(sentence) if is_mrkdwn else sentence)
             else:
                 await client.chat_postEphemeral(
                     channel=press.channel, user=press.user_id, text=text, thread_ts=press.thread_ts
@@ -145,11 +152,15 @@ def _placed(press: Press) -> Press:
         return press
     try:
         found = json.loads(press.value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return press
     if not isinstance(found, dict):
         return press
-    return replace(press, channel=found.get("channel"), thread_ts=found.get("thread_ts"))
+    return replace(press, channel=_text(found.get("channel")), thread_ts=_text(found.get("thread_ts")))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _key(press: Press) -> str:

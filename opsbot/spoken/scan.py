@@ -39,6 +39,8 @@ _FILLER = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[^\s,;]+")
+MOST_NAME = 200
+"""Characters of a cluster's name."""
 
 T = TypeVar("T", str, float)
 
@@ -170,9 +172,11 @@ def _rest(head: str, at: int, found: Found) -> int:
 
 def _cluster(head: str, at: int, keys: dict[str, str], found: Found) -> int:
     word = _WORD.match(head, at)
-    if word is None:
+    # Of a long word each part is looked at anew: without an end to that, one command could stop the bot for seconds.
+    if word is None or word.end() - at > MOST_NAME:
         return at
-    name = keys.get(key_of(word[0])) if key_of(word[0]) else None
+    key = key_of(word[0])
+    name = keys.get(key) if key else None
     end = word.end()
     if name is None:
         # `eu 1` for `eu-1`.

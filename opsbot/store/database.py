@@ -16,12 +16,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from opsbot.errors import OpsbotError
 
 BUSY_TIMEOUT_MS = 5000
+MAX_WHY = 200
+_NEXT = "try again in a moment, and if it stays so, look at the disk under core's database"
 _IS_WRITER = "opsbot_is_writer"
 WISHED = "opsbot_wished"
 """Set in a connection's `info` by whoever wishes something said in its transaction."""
@@ -39,7 +41,12 @@ class Database:
 
         Raises: StoreError.
         """
-        self.engine: Engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        self.engine: Engine = create_engine(
+            # An error names its statement; what people wrote stands in the parameters, and errors are logged.
+            url,
+            pool_pre_ping=not url.startswith("sqlite"),
+            hide_parameters=True,
+        )
         self._writer = threading.RLock()
         self._has_wish: Callable[[], None] = _nothing
         # SQLAlchemy shares pool and events with the engine that it is made from.
@@ -74,7 +81,10 @@ class Database:
                     yield connection
                     is_wish = bool(connection.info.pop(WISHED, False))
             except SQLAlchemyError as error:
-                raise StoreError(f"the database did not take a change: {error}", retryable=True) from error
+                raise StoreError(
+                    f"the database did not take a change: {_why(error)}. Nothing of it was done; {_NEXT}",
+                    retryable=True,
+                ) from error
         if is_wish:
             self._has_wish()
 
@@ -85,7 +95,7 @@ class Database:
             with self.engine.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise StoreError(f"the database cannot be read: {error}", retryable=True) from error
+            raise StoreError(f"the database cannot be read: {_why(error)}; {_NEXT}", retryable=True) from error
 
     def close(self) -> None:
         """Close all connections."""
@@ -94,6 +104,12 @@ class Database:
 
 def _nothing() -> None:
     pass
+
+
+def _why(error: SQLAlchemyError) -> str:
+    """The database's own words in one line, without the statement: people read them in Slack."""
+    told = error.orig if isinstance(error, DBAPIError) and error.orig is not None else type(error).__name__
+    return " ".join(str(told).split())[:MAX_WHY]
 
 
 def _set_pragmas(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

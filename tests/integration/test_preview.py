@@ -16,7 +16,9 @@ from opsbot.action.control import ControlClient, ServingTarget
 from opsbot.alert.policy import AlertPolicy
 from opsbot.errors import ApprovalError, ConfigError, InvalidTransition, MissingRole
 from opsbot.incident.handle import handle_of
+from opsbot.people import Person
 from opsbot.preview_rows import Sight
+from opsbot.preview_whole import NOT_FOR_ALL
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.case import approval_id
 from opsbot.runbook.commands import RunRequest
@@ -247,3 +249,22 @@ async def test_a_run_names_the_approval_that_it_asks_for(world: World) -> None:
         await world.until_run(run_id, "waiting")
         found = await world.desk(executor).preview(Ask("approve", handle_of(run_id)), RESPONDER)
     assert found.reference == approval_id(run_id, "resize")
+
+
+async def test_what_concerns_all_runs_names_none_of_trust_and_safety(world: World) -> None:
+    """Others hear that there is one; whoever has that role, which, and what becomes of it."""
+    run_id = world.fire("matter", set_batch(more="approval: {from: trust_and_safety, timeout: 10m}"))
+    both = Person("U0BOTH", frozenset({"commander", "trust_and_safety"}))
+    async with world.executing() as executor:
+        await world.until_run(run_id, "waiting")
+        desk = world.desk(executor)
+        for ask in (Ask("stop_all"), Ask("go_on")):
+            hidden, shown = await desk.preview(ask, COMMANDER), await desk.preview(ask, both)
+            assert hidden.steps == (NOT_FOR_ALL,)
+            assert [step.name for step in shown.steps] == [f"Relieve the cache ({handle_of(run_id)}, INC-1)"]
+            await desk.stop_all(COMMANDER, "region down")
+        await desk.go_on(COMMANDER)
+        await desk.decide(approval_id(run_id, "resize"), is_granted=True, person=both)
+        await world.until_run(run_id, "holding")
+        assert (await desk.preview(Ask("resolve", "INC-1"), RESPONDER)).steps == (NOT_FOR_ALL,)
+        assert (await desk.preview(Ask("resolve", "INC-1"), both)).steps[0].turns == (KnobTurn(KNOB, "3", "8"),)

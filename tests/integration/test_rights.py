@@ -23,8 +23,9 @@ from opsbot.roster import Membership, Roster
 from opsbot.run_desk import RunDesk
 from opsbot.runbook.case import approval_id
 from opsbot.runbook.commands import RunRequest
+from opsbot.runbook.preview import Ask
 from opsbot.store.repositories import Repositories
-from tests.support.alerts import open_database
+from tests.support.alerts import firing, open_database
 from tests.support.no_runs import NoRuns
 from tests.support.run_people import COMMANDER, RunPeople, notes, request
 
@@ -47,6 +48,7 @@ INCIDENT_VERBS: Mapping[str, tuple[Verb, frozenset[str]]] = {
     "end_silence": (lambda desk, _, who: desk.end_silence("S-9", who), RESPONDERS),
 }
 RUN_VERBS: Mapping[str, tuple[Verb, frozenset[str]]] = {
+    "preview": (lambda _, runs, who: runs.preview(Ask("undo", "r-000000"), who), RESPONDERS),
     "start": (lambda _, runs, who: runs.start(RunRequest("none", "q1"), who), RESPONDERS),
     "again": (lambda _, runs, who: runs.again("r-000000", who), RESPONDERS),
     "undo": (lambda _, runs, who: runs.undo("r-000000", who), RESPONDERS),
@@ -140,3 +142,16 @@ async def test_an_approval_is_for_the_role_that_it_asks_for(tmp_path: Path, need
             assert "You have granted it" in await desk.decide(asked, is_granted=True, person=by_group(needed))
     finally:
         await world.close()
+
+
+async def test_a_message_is_taken_off_by_those_who_may_put_it_on(tmp_path: Path) -> None:
+    """Of a message on no timeline there is nothing to refuse."""
+    with closing(open_database(tmp_path)) as opened:
+        stores = Repositories.over(opened, AlertPolicy())
+        desk = Desk(stores, NoRuns(), AlertPolicy(), lambda alert: (), lambda: None, SystemClock())
+        await desk.ingest([firing()])
+        for role in (None, *ROLES):
+            await desk.quote("INC-1", QUOTE, by_name("responder"))
+            assert await desk.unquote("C1 2.0", by_name(role)) == ""
+            refusal = await _refusal(desk.unquote(QUOTE.place, by_group(role)))
+            assert (refusal is None) == (role in RESPONDERS)

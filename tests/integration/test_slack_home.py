@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from opsbot.notify.lag import Lag
 from opsbot.people import Person
 from opsbot.slack.app import SlackSettings, answer_client
 from opsbot.slack.home import OPEN_FOR_S, Home
@@ -118,3 +119,14 @@ async def test_slack_taking_no_tab_stops_nobody_elses(slack: SmallSlack) -> None
     slack.faults["views.publish"] = ["not_enabled"]
     await home.show_again(client)
     assert [published["user_id"] for published in slack.homes] == ["U1", "U2", "U2"]
+
+
+async def test_late_messages_are_said_by_the_words_of_every_door(slack: SmallSlack) -> None:
+    """The same sentence as `/ops status` has; nothing of it while Slack keeps up."""
+    lag = Lag(14, 720)
+    client = answer_client(settings_of(slack))
+    for one in (lag, Lag(3, 0.5)):
+        await Home(seat_of(RecordedCommands(), lag=lambda one=one: one)).show(client, "U0ONCALL")
+    late, on_time = (str(home["view"]) for home in slack.homes)
+    assert f"*Messages are late:* {lag.sentence()}." in late
+    assert "late" not in on_time

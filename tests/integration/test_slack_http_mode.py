@@ -177,6 +177,22 @@ async def test_a_repeat_of_slacks_own_acts_once(world: World) -> None:
     assert len(world.core.commands.calls) == 1
 
 
+async def test_a_dialog_that_is_sent_again_has_its_answer_again(world: World) -> None:
+    """Repeats are known by the same memory as over Socket Mode: the plan is carried out once, the dialog stays."""
+    await world.give({**press_of("U0ONCALL"), "actions": [{**press_of("U0ONCALL")["actions"][0], "action_id": "approval.grant", "value": "apr-1"}]})  # fmt: skip  # noqa: E501
+    await until(lambda: any("submit" in view for view in world.slack.views.values()))
+    (view_id,) = world.slack.views
+    filled = {
+        **shape("view_submission"), "user": {"id": "U0ONCALL"},
+        "view": {**world.slack.views[view_id], "state": {"values": {}}},
+    }  # fmt: skip
+    first, again = await world.give(filled), await world.give({**filled, "token": "of another request"})
+    assert [answer.json()["response_action"] for answer in (first, again)] == ["update", "update"]
+    await until(lambda: bool(world.core.commands.calls))
+    await until(lambda: world.role.is_idle)
+    assert world.core.commands.calls == [("grant", "apr-1", "U0ONCALL")]
+
+
 @pytest.mark.parametrize("is_declared", [True, False])
 async def test_an_overlong_body_is_refused_before_it_is_read(world: World, is_declared: bool) -> None:
     """Whether or not it says how long it is."""

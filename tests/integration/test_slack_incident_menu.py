@@ -47,7 +47,11 @@ async def test_why_opens_what_was_decided(core: SmallCore, slack: SmallSlack) ->
 
 @pytest.mark.parametrize(
     ("verb", "says"),
-    [("hold", "No run turns these knobs"), ("silence", "open no incident and wake nobody"), ("resolve", "INC-1")],
+    [
+        ("hold", "No run turns this until the time is over"),
+        ("silence", "open no incident and wake nobody"),
+        ("resolve", "INC-1"),
+    ],
 )
 async def test_what_risks_something_says_so_first(core: SmallCore, verb: str, says: str) -> None:
     """Each entry opens a dialog, and nothing is done yet."""

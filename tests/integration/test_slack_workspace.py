@@ -246,7 +246,7 @@ async def test_the_home_tab_is_opened_in_the_page(workspace: Workspace) -> None:
         await until(lambda: role.is_connected)
         await write(workspace, "home", {"user": "U0ONCALL"})
         await until(lambda: "U0ONCALL" in workspace.state.homes)
-    assert workspace.state.homes["U0ONCALL"]["blocks"][0]["text"]["text"] == "Waiting for you"
+    assert "1 waiting for you" in workspace.state.homes["U0ONCALL"]["blocks"][0]["text"]["text"]
 
 
 async def test_an_alert_is_acknowledged_and_resolved_over_the_real_store(workspace: Workspace, tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from slack_sdk.models.views import View
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.errors import MissingRole, OpsbotError, SourceError
+from opsbot.incident.view import RunView
 from opsbot.people import Person
 from opsbot.runbook.preview import Preview, changes
-from opsbot.slack.dialogs.acting import act
+from opsbot.slack.dialogs.acting import Done, act
 from opsbot.slack.dialogs.follow import Following, rests
 from opsbot.slack.dialogs.forms import FORMS, carry_out_form, form_problems
 from opsbot.slack.dialogs.outcome import failed_view, loading_view, outcome_view, refused_view, working_view
@@ -189,7 +190,7 @@ class DialogDesk:
         done = await act(seat, subject, preview, person, reason)
         self._seat.wake()
         await asyncio.sleep(ACK_SENT_S)
-        run = await seat.runs.run(done.run_id) if done.run_id else None
+        run = await self._run_after(done)
         named = await self._names.of(client, done.sentence)
         is_live = run is not None and not rests(run, subject.verb)
         view = outcome_view(subject, done.sentence, named, run, is_live=is_live)
@@ -201,6 +202,16 @@ class DialogDesk:
             following = Following(seat, client, subject, done, named, lambda: opened.view_id in self._closed)
             self._seat.work.watch(f"follow {subject.reference}", following.run(shown, run))
         return None
+
+    async def _run_after(self, done: Done) -> RunView | None:
+        """The run that goes on; None where it cannot be read, since what is done is done all the same."""
+        if not done.run_id:
+            return None
+        try:
+            return await self._seat.runs.run(done.run_id)
+        except OpsbotError as error:
+            logger.warning("the outcome is told without the run %s: %s", done.run_id, error)
+            return None
 
     async def _ask_anew(
         self, client: AsyncWebClient, opened: Opened, subject: Subject, preview: Preview, reason: str
@@ -273,7 +284,7 @@ def _subject_in(press: Press) -> Subject | None:
     """What the dialog carries; None for what this version does not know."""
     try:
         subject = Subject.load(press.value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     return subject if subject.verb in WORDS else None
 

@@ -52,7 +52,21 @@ class Subject:
         found = json.loads(text)
         if not isinstance(found, dict):
             raise TypeError("no subject")
-        return cls(**found)
+        subject = cls(**found)
+        if not subject.is_in_form:
+            raise TypeError("no subject")
+        return subject
+
+    @property
+    def is_in_form(self) -> bool:
+        """Whether everything has its type: what a dialog carried has been at the client."""
+        needed = (self.verb, self.reference, self.digest, self.reason)
+        rest = (self.channel, self.thread_ts)
+        return (
+            all(isinstance(one, str) for one in needed)
+            and all(one is None or isinstance(one, str) for one in rest)
+            and (self.request is None or isinstance(self.request, Mapping))
+        )
 
     @property
     def is_look_ahead(self) -> bool:

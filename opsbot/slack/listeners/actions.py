@@ -10,7 +10,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from opsbot.slack.press import press_of
+from opsbot.slack.press import Unreadable, press_of
 from opsbot.slack.press_desk import PressDesk
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,12 @@ def register(app: AsyncApp, desk: PressDesk) -> None:
 
     async def pressed(ack: AsyncAck, body: Mapping[str, Any], client: AsyncWebClient) -> None:
         await ack()
-        press = press_of(body)
+        try:
+            press = press_of(body)
+        except Unreadable as error:
+            # Raised here it would take the acknowledgement back.
+            logger.warning("a press is not in Slack's form and is dropped: %s", error)
+            return
         if not desk.take(press, client):
             logger.warning("a button with the unknown action id %r was pressed", press.action_id)
 

@@ -21,6 +21,7 @@ from opsbot.slack.dialogs.speech import plainly
 from opsbot.slack.dialogs.subject import Subject
 from opsbot.slack.limits import EPHEMERAL_TEXT
 from opsbot.slack.opening import opened
+from opsbot.slack.press import ToRead
 from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
 from opsbot.slack.spoken_here import as_typed_here
@@ -41,13 +42,13 @@ def register(app: AsyncApp, seat: Seat, dialogs: DialogDesk) -> None:
         trigger_id = str(body.get("trigger_id") or "")
         said = Typed(
             str(body.get("text") or ""),
-            seat.person_for(str(body["user_id"])),
+            seat.person_for(str(body.get("user_id") or "")),
             request_id=trigger_id or uuid4().hex,
             channel=str(body.get("channel_id") or "") or None,
             trigger_id=trigger_id,
             thread_ts=str(body.get("thread_ts") or "") or None,
         )
-        seat.work.start(COMMAND, _respond(seat, said, str(body["user_id"]), respond, client, dialogs))
+        seat.work.start(COMMAND, _respond(seat, said, str(body.get("user_id") or ""), respond, client, dialogs))
 
     app.command(COMMAND)(typed)
 
@@ -64,6 +65,8 @@ async def _respond(
             told = answer
         elif isinstance(answer, str):
             told = Told(answer, ())
+        elif isinstance(answer, ToRead):
+            told = Told(answer.text, ())
         else:
             if isinstance(answer, Subject):
                 problem = await dialogs.open(client, said.trigger_id, answer, who)
@@ -97,7 +100,8 @@ async def _say(respond: AsyncRespond, said: Typed, told: Told) -> int:
             response_type="ephemeral",
             thread_ts=said.thread_ts,
         )
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        # A command without an address for its answer is a ValueError.
         logger.warning("the answer to a slash command is lost: %s", type(error).__name__)
         return 0
     if sent.status_code != 200:

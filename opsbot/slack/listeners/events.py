@@ -10,6 +10,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.slack.home import Home
+from opsbot.slack.home_notice import show_home
 from opsbot.slack.pinning import PIN, Pinning
 from opsbot.slack.seat import Seat
 
@@ -18,8 +19,8 @@ def register(app: AsyncApp, seat: Seat, home: Home, pinning: Pinning) -> None:
     """Listen to events; to be called after every other listener is registered."""
 
     async def opened(event: Mapping[str, Any], client: AsyncWebClient) -> None:
-        if event.get("tab", "home") == "home":
-            seat.work.start("show the Home tab", home.show(client, str(event["user"])))
+        if event.get("tab", "home") == "home" and event.get("user"):
+            seat.work.start("show the Home tab", show_home(home.show, client, str(event["user"])))
 
     async def pinned(event: Mapping[str, Any], client: AsyncWebClient) -> None:
         if event.get("reaction") == PIN:

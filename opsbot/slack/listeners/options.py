@@ -25,13 +25,17 @@ def register(app: AsyncApp, seat: Seat) -> None:
     """Listen to what is typed into every menu of ours."""
 
     async def typed(ack: AsyncAck, body: Mapping[str, Any]) -> None:
-        who = seat.person_for(str(body["user"]["id"]))
+        who = seat.person_for(str((body.get("user") or {}).get("id") or ""))
         action_id, value = str(body.get("action_id", "")), str(body.get("value", ""))
         try:
             async with asyncio.timeout(WITHIN_S):
                 found = await matching(seen_by(seat, who), action_id, value)
         except (OpsbotError, TimeoutError) as error:
             logger.warning("the menu %s has no options: %s", action_id, error or type(error).__name__)
+            found = []
+        except Exception:
+            # Without an acknowledgement the menu would turn for three seconds and then say that it failed.
+            logger.exception("the menu %s has no options", action_id)
             found = []
         await ack(options=[one.to_dict() for one in found])
 

@@ -19,7 +19,9 @@ from opsbot.slack.pinning import Pinning
 from opsbot.slack.press_desk import UNEXPECTED
 from opsbot.slack.restricted import seen_by
 from opsbot.slack.seat import Seat
+from opsbot.slack.spoken_here import as_typed_here
 from opsbot.slack.text import escape, shorten
+from opsbot.slack.told import told_view
 from opsbot.slack.typed import Typed
 
 logger = logging.getLogger(__name__)
@@ -46,14 +48,20 @@ def register(app: AsyncApp, seat: Seat, pinning: Pinning) -> None:
 
 async def _open(seat: Seat, body: Mapping[str, Any], client: AsyncWebClient) -> None:
     """The menu that `/ops` alone opens."""
-    who, trigger_id = await seat.person(str(body["user"]["id"])), str(body.get("trigger_id") or "")
+    trigger_id = str(body.get("trigger_id") or "")
     try:
+        who = await seat.person(str(body["user"]["id"]))
         view = await menu(seen_by(seat, who), Typed("", who, request_id=trigger_id, trigger_id=trigger_id))
-        if isinstance(view, View):
-            # Where it does not open there is no channel to say so in.
-            await opened(client, trigger_id, view)
     except OpsbotError as error:
         logger.warning("the menu was not opened: %s", error)
+        view = told_view("Not now", as_typed_here(str(error)))
+    except Exception:
+        # The person must hear that nothing came of it, whatever went wrong.
+        logger.exception("the menu was not opened")
+        view = told_view("Not now", UNEXPECTED)
+    if isinstance(view, View):
+        # Where it does not open there is no channel to say so in.
+        await opened(client, trigger_id, view)
 
 
 async def _carry_out(pinning: Pinning, body: Mapping[str, Any], respond: AsyncRespond, client: AsyncWebClient) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from opsbot.slack.press import submission_of
+from opsbot.slack.press import Unreadable, submission_of
 from opsbot.slack.press_desk import PressDesk
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,12 @@ def register(app: AsyncApp, desk: PressDesk) -> None:
     """Listen to every submission; its acknowledgement says what the dialog shows next."""
 
     async def submitted(ack: AsyncAck, body: Mapping[str, Any], client: AsyncWebClient) -> None:
-        press = submission_of(body)
+        try:
+            press = submission_of(body)
+        except Unreadable as error:
+            logger.warning("a dialog is not in Slack's form and is dropped: %s", error)
+            await ack()
+            return
         reply = desk.reply(press)
         await ack(**reply)
         if "errors" in reply:
@@ -30,7 +35,7 @@ def register(app: AsyncApp, desk: PressDesk) -> None:
 
     async def closed(ack: AsyncAck, body: Mapping[str, Any]) -> None:
         await ack()
-        desk.closed(str(body.get("view", {}).get("id", "")))
+        desk.closed(str((body.get("view") or {}).get("id", "")))
 
     app.view_submission(re.compile(".*"))(submitted)
     app.view_closed(re.compile(".*"))(closed)

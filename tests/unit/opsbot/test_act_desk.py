@@ -19,6 +19,7 @@ from opsbot.people import Person
 from opsbot.runbook.loader import load_runbook
 from opsbot.runbook.model import Runbook
 from opsbot.runbook.store import Halt
+from opsbot.store.database import StoreError
 from tests.support.incident_views import OPENED_AT, make_approval, make_run, make_view
 from tests.support.outbox import ManualClock
 from tests.support.recorded_commands import RecordedCommands
@@ -216,3 +217,16 @@ async def test_a_limit_above_somebody_elses_is_refused() -> None:
     commands, acts = desk(control=Knobs(owner="run:set-batch:q:1:1"))
     await acts.carry_out("batch", "us 16", ANN, "t-1")
     assert dict(commands.requests[0].inputs) == {"limit": 16}
+
+
+async def test_a_run_that_is_started_is_told_though_it_cannot_be_read() -> None:
+    """A person who reads that nothing was done starts it again."""
+    commands, acts = desk()
+
+    async def unreadable(run_id: str) -> RunView:
+        raise StoreError("the database cannot be read: disk I/O error")
+
+    commands.run = unreadable  # type: ignore[method-assign]
+    answer = await acts.carry_out("shed", "eu-1 10%", ANN, "r-1")
+    assert len(commands.requests) == 1
+    assert answer.run is not None

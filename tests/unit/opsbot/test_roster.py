@@ -76,3 +76,10 @@ def test_an_entry_that_means_nobody_is_refused(entry: dict[str, str], said: str)
     with pytest.raises(ValidationError) as raised:
         PeopleSection.model_validate({"roles": ["viewer"], **entry})
     assert said in str(raised.value)
+
+
+def test_everybody_has_what_groups_give_them_each_once() -> None:
+    """Who may instead of somebody: people by name, through a group, and both doors of one person as one."""
+    known = Membership({"@oncall": frozenset({"U1", "U2"})}, {"U1": "cli:ada"})
+    roster = Roster({"cli:ada": frozenset({"author"}), "U3": COMMANDER}, {"@oncall": RESPONDER}, lambda: known)
+    assert roster.everybody() == {"cli:ada": {"author", "responder"}, "U2": {"responder"}, "U3": {"commander"}}

@@ -13,9 +13,10 @@ import pytest
 from opsbot import log_context
 from opsbot.notify.budget import Budget
 from opsbot.notify.delivery import DeliveryWorker
-from opsbot.notify.notifier import DeliveryError, Place
+from opsbot.notify.notifier import DeliveryError, Extent, Place
 from opsbot.notify.outbox import OutboxItem, OutboxState
 from opsbot.notify.pipeline import Pipeline
+from opsbot.notify.reach import Reach
 from tests.support.outbox import ManualClock, MemoryOutbox
 from tests.unit.opsbot.notify.memory_chat import MemoryChat
 
@@ -224,3 +225,80 @@ async def test_an_unreadable_outbox_is_read_again() -> None:
     async with running(store, chat, clock) as worker:
         await until(worker, lambda: len(chat.messages) == 1)
     assert chat.keys() == ["incident:INC-1"]
+
+
+class TwoChannels(MemoryChat):
+    """INC-2 is said elsewhere, and entries whose key begins with `few` too; that channel may be archived."""
+
+    is_archived = False
+
+    def where(self, item: OutboxItem) -> str:
+        return "#few" if item.incident_id == "INC-2" or item.ref.startswith("few") else "#all"
+
+    async def post(self, item: OutboxItem, thread: Place | None) -> Place:
+        if self.is_archived and self.where(item) == "#few":
+            self.calls.append(f"post {item.key}")
+            raise DeliveryError("it is archived", extent=Extent.CHANNEL, why="the channel is archived", place="#few")
+        return await super().post(item, thread)
+
+
+async def test_an_archived_channel_holds_up_no_other() -> None:
+    """What belongs there is tried one at a time; everything else is said."""
+    store, chat, clock = MemoryOutbox(), TwoChannels(), ManualClock()
+    chat.is_archived = True
+    store.wish("incident_message", "INC-2", "INC-2", severity="critical")
+    async with running(store, chat, clock) as worker:
+        await until(worker, lambda: chat.calls == ["post incident:INC-2"])
+        for number in (1, 3, 4):
+            store.wish("incident_message", f"INC-{number}", f"INC-{number}", severity="low")
+        await until(worker, lambda: len(chat.messages) == 3)
+        assert chat.calls.count("post incident:INC-2") == 1
+        chat.is_archived = False
+        clock.advance(60)
+        await until(worker, lambda: len(chat.messages) == 4)
+
+
+async def test_a_failure_counts_where_it_happened() -> None:
+    """It was thought to belong into one channel, and was tried in another: that one is out of reach."""
+
+    class Mistaken(TwoChannels):
+        def where(self, item: OutboxItem) -> str:
+            return "#all"
+
+        async def post(self, item: OutboxItem, thread: Place | None) -> Place:
+            if item.incident_id == "INC-2":
+                raise DeliveryError("it is archived", extent=Extent.CHANNEL, why="archived", place="#few")
+            return await MemoryChat.post(self, item, thread)
+
+    store, chat, clock, reach = MemoryOutbox(), Mistaken(), ManualClock(), Reach()
+    pipeline = Pipeline(store, chat, clock, Budget(), reach=reach)
+    await pipeline.deliver(_stored(store, store.wish("incident_message", "INC-2", "INC-2")))
+    assert reach.outage is not None
+    assert (reach.outage.scope, reach.wait_s("#all", clock.monotonic())) == ("#few", 0.0)
+    await pipeline.deliver(_stored(store, store.wish("incident_message", "INC-1", "INC-1")))
+    assert chat.keys() == ["incident:INC-1"]
+
+
+async def test_only_what_the_same_people_read_is_said_in_one_message() -> None:
+    """Many late entries of one incident, some of which are for few: none of these is said with the others."""
+    store, chat, clock = MemoryOutbox(), TwoChannels(), ManualClock()
+    store.wish("incident_message", "INC-1", "INC-1")
+    async with running(store, chat, clock) as worker:
+        await until(worker, lambda: len(chat.messages) == 1)
+    since = clock.now()
+    clock.advance(3600)
+    for number in range(8):
+        store.wish("timeline_entry", f"all{number}", "INC-1", since=since)
+        store.wish("timeline_entry", f"few{number}", "INC-1", since=since)
+    async with running(store, chat, clock) as worker:
+        await until(worker, lambda: not store.due(float("inf"), 100))
+    leaders = [_stored(store, key) for key in chat.keys()[1:]]
+    assert sorted((one.ref, *one.carried) for one in leaders) == [
+        tuple(f"{who}{number}" for number in range(8)) for who in ("all", "few")
+    ]
+
+
+def _stored(store: MemoryOutbox, key: str) -> OutboxItem:
+    item = store.item(key)
+    assert item is not None
+    return item

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from slack_sdk.models.views import View
@@ -23,7 +23,7 @@ from opsbot.slack.forms import FORM
 from opsbot.slack.helping import help_for, help_text
 from opsbot.slack.menu import MENU
 from opsbot.slack.picks import NOTHING, matching
-from opsbot.slack.press import Answer, submission_of
+from opsbot.slack.press import Answer, ToRead, submission_of
 from opsbot.slack.seat import Seat
 from opsbot.slack.typed import Typed
 from opsbot.spoken.act import read_act
@@ -80,8 +80,7 @@ async def opened(seat: Seat, text: str) -> View | str:
 async def submitted(seat: Seat, view: View, values: Mapping[str, str]) -> View:
     """The dialog that comes of filling it in."""
     answer = await filled_in(seat, view, values)
-    assert isinstance(answer, View)
-    return answer
+    return answer.view if isinstance(answer, ToRead) else cast(View, answer)
 
 
 async def filled_in(seat: Seat, view: View, values: Mapping[str, str]) -> Answer:
