@@ -71,8 +71,8 @@ class LoadTestDesk:
         if test.run_id is not None:
             return f"Load test {number} on {test.cluster} is stopped, and its run with it."
         return (
-            f"Load test {number} on {test.cluster} is closed as stopped. It runs elsewhere: {test.by} must end its "
-            "load generator now."
+            f"Load test {number} on {test.cluster} is closed as stopped. It runs elsewhere: {test.by} is told in the "
+            "incidents channel to end its load generator now."
         )
 
     async def close(self, number: int, person: Person, words: str = "") -> str:

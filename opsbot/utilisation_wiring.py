@@ -131,6 +131,10 @@ class LoadTestAround:
         except (InvalidTransition, NotFoundError) as error:
             logger.info("the run of a load test is over already: %s", error)
 
+    async def warn(self, test: LoadTest, text: str) -> None:
+        """Say *text* in the incidents channel."""
+        await asyncio.to_thread(self._store.warn, test, text, self._clock.now())
+
     async def remark(self, test: LoadTest, text: str) -> None:
         """Say *text* in the incidents of the test's cluster."""
         if await asyncio.to_thread(self._store.remark, test, text, self._clock.now()):

@@ -12,6 +12,7 @@ from opsbot.errors import InvalidTransition, NotFoundError
 from opsbot.incident.timeline import TimelineEntry
 from opsbot.store import schema
 from opsbot.store.database import Database
+from opsbot.store.notices import write_notice
 from opsbot.store.rows import incident_id, wish, write_entry
 from opsbot.utilisation.load_test import REMARK_KIND, LoadTest, from_body
 
@@ -84,6 +85,11 @@ class LoadTestRepository:
             if is_shown:
                 _wish(connection, number)
         return test
+
+    def warn(self, test: LoadTest, text: str, at: float) -> None:
+        """Say *text* once in the incidents channel; whoever asked for the test is mentioned by name."""
+        with self._database.write() as connection:
+            write_notice(connection, f"load_test:{test.number}:{test.how}", text, test.by, at)
 
     def remark(self, test: LoadTest, text: str, at: float) -> int:
         """Say *text* once in every open incident of the test's cluster that alerts opened since; in how many anew."""

@@ -143,5 +143,14 @@ def remark(test: LoadTest, zone: ZoneInfo) -> str:
     )
 
 
+def warning(test: LoadTest) -> str:
+    """For whoever runs a test elsewhere that is closed while its load may go on."""
+    how = f"was stopped by {test.closed_by}" if test.how == "stopped" else "was closed by nobody"
+    return (
+        f"{test.by}: load test {test.number} on {test.cluster} ({test.size.requests_per_s:g} requests a second) {how}. "
+        "It runs elsewhere, where the bot cannot stop it: see that its load generator ends now"
+    )
+
+
 def _seconds(value: float | None) -> str:
     return "not known" if value is None else f"{value:.3g} s"

@@ -17,7 +17,7 @@ from opsbot.errors import NotFoundError, OpsbotError
 from opsbot.incident.handle import digits_of
 from opsbot.utilisation.expected import expected_of
 from opsbot.utilisation.load_test import Closing, Counts, Expected, LoadTest, Measured, Size, greater
-from opsbot.utilisation.load_test_words import remark
+from opsbot.utilisation.load_test_words import remark, warning
 from opsbot.vitals.day import Load
 from opsbot.vitals.vitals import Fleet
 
@@ -56,6 +56,10 @@ class Around(Protocol):
 
     async def end(self, run_id: str, why: str) -> None:
         """Cancel a run; whether it is over already does not matter."""
+        ...
+
+    async def warn(self, test: LoadTest, text: str) -> None:
+        """Say *text* once where whoever is on call reads it, so that whoever runs the test is called by name."""
         ...
 
     async def remark(self, test: LoadTest, text: str) -> None:
@@ -150,6 +154,8 @@ class LoadTests:
         test = await asyncio.to_thread(self._store.change, number, closed)
         self._counts.pop(number, None)
         self._shown_at.pop(number, None)
+        if test.run_id is None and test.how in ("stopped", "forgotten"):
+            await self._around.warn(test, warning(test))
         self._wake()
         return test
 

@@ -99,6 +99,7 @@ async def test_it_is_closed_with_what_came_of_it_and_a_chart(load: ToldLoad, tol
     load.clock.advance(40)
     assert "closed" in str(await told.desk.said("close us-1 it held", ENGINEER, "two"))
     await told.around.look()
+    await load.said(1)
     await load.until(lambda: file_of(load.messages()[0]) is not None)
     (message,) = await load.said(1)
     text = text_of(message)
@@ -121,6 +122,7 @@ async def test_what_nobody_closes_closes_itself_and_says_so(load: ToldLoad, told
     assert (await told.tests.test(1)).is_open
     load.clock.advance(2)
     await told.tests.tend()
+    await load.said(1)
     await load.until(lambda: "nobody closed it" in text_of(load.messages()[0]))
     text = text_of(load.messages()[0])
     assert "Nobody closed this, so it was closed by itself. It ran elsewhere, where the bot cannot stop it" in text
@@ -146,6 +148,7 @@ async def test_a_run_that_is_forgotten_is_told_to_stop(load: ToldLoad, told: Tol
     assert ended == [("run:x", "load test 1 was not closed in time")]
     test = await told.tests.test(1)
     assert (test.how, test.state) == ("forgotten", "closed")
+    await load.said(1)
     await load.until(lambda: "The load generator was told to stop." in text_of(load.messages()[0]))
 
 
@@ -254,7 +257,7 @@ async def says(slack: SmallSlack, text: str, user: str = "U0ONCALL") -> str:
 
 def load_message(slack: SmallSlack) -> str:
     """The text of the load test's message."""
-    found = [one["text"] for one in slack.messages if "load_test:" in str(one.get("metadata"))]
+    found = [one["text"] for one in slack.messages if "'load_test:" in str(one.get("metadata"))]
     return str(found[-1]) if found else ""
 
 
@@ -289,6 +292,9 @@ async def test_the_stop_button_ends_one_that_runs_elsewhere(server: ServingServe
         await until(lambda: any("responder is needed" in str(one) for one in slack.ephemerals))
         await slack.press("U0SECOND", "loadtest.stop", "1", message_ts=ts)
         await until(lambda: ", stopped" in load_message(slack).splitlines()[0])
+        await until(lambda: "notice:" in str(slack.messages))
         assert "Load test 1 on eu-1" in await says(slack, "loadtest list") or "1 on eu-1" in slack.responses[-1]["text"]
     assert "stopped by <@U0SECOND>" in load_message(slack)
     assert "whoever runs it must end it now" in load_message(slack)
+    (notice,) = [one["text"] for one in slack.messages if "notice:" in str(one.get("metadata"))]
+    assert "<@U0ONCALL>: load test 1 on eu-1 (5 requests a second) was stopped by U0SECOND." in notice

@@ -21,6 +21,7 @@ from opsbot.slack.role import SlackRole
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.store.database import Database
 from opsbot.store.incidents import IncidentRepository
+from opsbot.store.notices import NoticeRepository
 from opsbot.store.outbox import OutboxRepository
 from opsbot.store.views import ViewRepository
 from opsbot.utilisation.reporter import Files
@@ -84,7 +85,7 @@ class ToldLoad:
             lambda user_id: Person(user_id, frozenset({"responder"} if "ONCALL" in user_id else ())),
             OutboxRepository(self.database),
             ViewRepository(self.database).view,
-            IncidentRepository(self.database).entry,
+            lambda key: IncidentRepository(self.database).entry(key) or NoticeRepository(self.database).notice(key),
             self.clock,
             commands,
             reports=reports_of(self.database, section, channel),

@@ -121,8 +121,8 @@ def _image(reference: str, file_id: str, alt_text: str, title: str) -> ImageBloc
 def _buttons(test: LoadTest) -> ActionsBlock:
     if test.run_id is None:
         stops = (
-            f"Says here, and to {test.by}, that load test {test.number} must end. It runs elsewhere: the bot cannot "
-            "stop its load generator. There is no undo; announce it again."
+            f"Closes load test {test.number} here, and calls whoever runs it by name to end it: it runs elsewhere, "
+            "where the bot cannot stop it. There is no undo; announce it again."
         )
     else:
         stops = (
