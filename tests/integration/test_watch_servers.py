@@ -29,7 +29,7 @@ from tests.support.rule_packs import book
 from tests.support.waiting import until
 from tests.support.watching import TOKEN, Door, Exposed, rule_text, served, write_rules
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 BUSY = rule_text(clear_expr="m < 3", annotations='{summary: "busy in {{ region }} at {{ value }}"}')
 LIMIT_S = 30.0
