@@ -34,7 +34,7 @@ test: setup check ## what every change must pass: lint, types, YAML, tests; minu
 test-runbooks: setup ## each shipped runbook on a real server under real load, 20 minutes; ARGS="--runbooks-subset 4" some of them
 	@$(BIN)/pytest -p no:randomly -m runbooks tests/runbooks $(ARGS)
 
-test-long: setup ## the tests that wait or reckon for half a minute and more; 4 minutes
+test-long: setup ## the tests that wait or reckon for half a minute and more; 6 minutes
 	@$(BIN)/pytest -q -n 2 --dist loadfile -m long tests/integration $(ARGS)
 
 test-all: export OPSBOT_KILLS = all

@@ -22,7 +22,7 @@ from tests.support.runs import set_batch
 from tests.support.serving_server import ServingServer, serving
 from tests.support.waiting import LIMIT_S
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 RULES = """
 groups:

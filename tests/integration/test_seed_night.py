@@ -22,6 +22,7 @@ async def night(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 @pytest.mark.parametrize("night", [growing], indirect=True)
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_auto_resolved_is_not_all_clear(night: SeedNight) -> None:
     """The alerts end as they did then, and the incident says by itself what people said at 04:20."""
@@ -61,6 +62,7 @@ async def test_auto_resolved_is_not_all_clear(night: SeedNight) -> None:
 
 
 @pytest.mark.parametrize("night", [steady], indirect=True)
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_without_the_growth_it_is_over(night: SeedNight) -> None:
     """The same page, and an end that may be believed."""
