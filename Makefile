@@ -35,7 +35,8 @@ test-runbooks: setup ## each shipped runbook on a real server under real load, 2
 	@$(BIN)/pytest -p no:randomly -m runbooks tests/runbooks $(ARGS)
 
 test-long: setup ## the tests that wait or reckon for half a minute and more; 6 minutes
-	@$(BIN)/pytest -q -n 2 --dist loadfile -m long tests/integration $(ARGS)
+	@$(BIN)/pytest -q -n 2 --dist loadfile -m "long and not alone" tests/integration $(ARGS)
+	@$(BIN)/pytest -q -m alone tests/integration $(ARGS)
 
 test-all: export OPSBOT_KILLS = all
 test-all: test test-long fault e2e test-runbooks bench ## every test, with every moment of a run at which it can be killed; then the benches

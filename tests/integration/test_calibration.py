@@ -26,6 +26,7 @@ ROUNDS = 3
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_the_simulation_feels_like_the_engine() -> None:
     """TTFT, time between tokens and throughput lie within 20% at p50 and 30% at p95, without and with a queue."""
     found: dict[float, dict[str, list[float]]] = {load: defaultdict(list) for load in LOADS}

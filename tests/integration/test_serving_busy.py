@@ -6,7 +6,7 @@ import pytest
 
 from bench.busy import MAX_NUM_SEQS, run
 
-pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.alone, pytest.mark.timeout(120)]
 
 
 async def test_busy_is_not_full() -> None:
