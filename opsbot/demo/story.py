@@ -249,13 +249,8 @@ class Story:
     async def _messages(self, incident_id: str) -> list[Json]:
         """The bot's messages that show the incident, replies left out."""
         found = await self._observer.messages(CHANNEL)
-        return [
-            message
-            for message in found
-            if message.get("bot_id")
-            and incident_id in message["text"].split()
-            and message.get("thread_ts", message["ts"]) == message["ts"]
-        ]
+        key = f"incident:{incident_id}"
+        return [one for one in found if one.get("metadata", {}).get("event_payload", {}).get("key") == key]
 
     async def _until(self, what: str, limit_s: float, seen: Callable[[], Awaitable[bool]]) -> None:
         deadline = time.monotonic() + limit_s
