@@ -117,7 +117,9 @@ class Observer:
         """The top-level messages of a channel, by Slack's Web API, newest first."""
         listed = await self._slack("conversations.list", {})
         channel_id = next(c["id"] for c in listed["channels"] if c["name"] == channel)
-        history = await self._slack("conversations.history", {"channel": channel_id, "limit": "100"})
+        history = await self._slack(
+            "conversations.history", {"channel": channel_id, "limit": "100", "include_all_metadata": "1"}
+        )
         found: list[Mapping[str, Any]] = history["messages"]
         return found
 
