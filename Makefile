@@ -94,6 +94,7 @@ bench-peers: setup ## the engine beside transformers, llama.cpp and a real vLLM;
 
 bench-slack: setup ## from a change to what Slack's page shows, 500 changes in 10 s, acknowledgements in a storm; three minutes
 	@$(BIN)/python -m bench.slack_latency $(ARGS)
+	@$(BIN)/python -m bench.slack_home
 
 bench-runbooks: setup ## runbooks beside Chaos Toolkit and DBOS: the command line, a run, a step, a hundred at once; 3 minutes
 	@PYTHON=$(PYTHON) scripts/setup-peers .peers chaos

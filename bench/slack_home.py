@@ -46,7 +46,7 @@ def filled(folder: Path, num_incidents: int) -> tuple[Database, Repositories]:
     now = SystemClock().now()
     alerts = [
         Alert(
-            {"alertname": "KVCachePressure", "cluster": f"eu-{number}", "severity": "critical"},
+            {"alertname": f"KVCachePressure{number}", "cluster": f"eu-{number}", "severity": "critical"},
             {"summary": f"KV cache pressure on eu-{number}"},
             AlertState.FIRING,
             now - number,
