@@ -20,7 +20,8 @@ from opsbot.action.plugin import load_plugins
 from opsbot.action.registry import shipped_actions
 from opsbot.alert.policy import AlertPolicy
 from opsbot.clock import SystemClock
-from opsbot.config import Settings, prometheus_tokens
+from opsbot.config import Settings
+from opsbot.config_secrets import prometheus_tokens
 from opsbot.control_settings import control_client
 from opsbot.errors import ConfigError, OpsbotError
 from opsbot.incident.handle import handle_of

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from opsbot.clock import SystemClock
-from opsbot.config import Secrets, Settings
+from opsbot.config import Settings
+from opsbot.config_secrets import Secrets
 from opsbot.listen import bind, serve
 from opsbot.slack_place import SLACK_URL_ENVS, base_url, has_slack, slack_settings
 from opsbot.supervisor import RoleProcess, Supervisor

@@ -18,7 +18,8 @@ import click
 from opsbot.alert.severity import Severity
 from opsbot.clock import SystemClock
 from opsbot.command_options import CONFIG_OPTION
-from opsbot.config import Settings, load_settings, prometheus_tokens
+from opsbot.config import Settings, load_settings
+from opsbot.config_secrets import prometheus_tokens
 from opsbot.errors import ConfigError
 from opsbot.yamlfile import Problem, parse_duration
 

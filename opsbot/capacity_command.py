@@ -19,7 +19,8 @@ from opsbot.capacity_output import Seen, clusters_json, plan_json, plan_text, pr
 from opsbot.capacity_settings import capacity_figures
 from opsbot.clock import SystemClock, to_rfc3339
 from opsbot.command_options import CONFIG_OPTION
-from opsbot.config import Settings, load_settings, prometheus_tokens
+from opsbot.config import Settings, load_settings
+from opsbot.config_secrets import prometheus_tokens
 from opsbot.errors import ConfigError, OpsbotError, SourceError
 from opsbot.store.json_lines import JsonLines
 from opsbot.yamlfile import parse_duration

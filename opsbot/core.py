@@ -19,7 +19,8 @@ from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert
 from opsbot.capacity_settings import capacity_figures
 from opsbot.clock import Clock
-from opsbot.config import Secrets, Settings
+from opsbot.config import Settings
+from opsbot.config_secrets import Secrets
 from opsbot.core_readiness import CoreReadiness
 from opsbot.delivery_metrics import CountedOutbox
 from opsbot.desk import Desk

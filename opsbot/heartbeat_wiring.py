@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from opsbot.clock import Clock
-from opsbot.config import Secrets, Settings
+from opsbot.config import Settings
+from opsbot.config_secrets import Secrets
 from opsbot.heartbeat.beat import Heartbeat
 from opsbot.heartbeat.metrics import HeartbeatMetrics
 from opsbot.heartbeat.parts import LoopParts, Places

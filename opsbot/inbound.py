@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsbot.config import Secrets, Settings
+from opsbot.config import Settings
+from opsbot.config_secrets import Secrets
 from opsbot.web.inbound.credential import Credential
 from opsbot.web.inbound.receiver import Receiver
 

@@ -13,7 +13,8 @@ from opsbot.action.plugin import load_plugins
 from opsbot.action.registry import shipped_actions
 from opsbot.alert.alert import Alert, AlertState
 from opsbot.clock import SystemClock
-from opsbot.config import Settings, prometheus_tokens
+from opsbot.config import Settings
+from opsbot.config_secrets import prometheus_tokens
 from opsbot.control_settings import control_client
 from opsbot.errors import ConfigError
 from opsbot.incident.incident import Incident, IncidentState

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from opsbot.command_options import CONFIG_OPTION, EXIT_WITH_PARENT_OPTION
-from opsbot.config import Secrets, Settings, load_secrets, load_settings
+from opsbot.config import Settings, load_settings
+from opsbot.config_secrets import Secrets, load_secrets
 from opsbot.supervisor import leave_with_parent
 
 

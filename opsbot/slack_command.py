@@ -42,7 +42,8 @@ def check(config_path: Path, url: str) -> None:
 
     Posts nothing. The bot may run meanwhile.
     """
-    from opsbot.config import load_secrets, load_settings
+    from opsbot.config import load_settings
+    from opsbot.config_secrets import load_secrets
     from opsbot.slack.check import CheckedPeople, check_slack
     from opsbot.slack_place import base_url, slack_settings
 

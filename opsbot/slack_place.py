@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from opsbot.config import Secrets, Settings
+from opsbot.config import Settings
 from opsbot.config_form import http_url, is_loopback
+from opsbot.config_secrets import Secrets
 from opsbot.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import httpx
 
 from opsbot.clock import SystemClock
 from opsbot.command_options import CONFIG_OPTION
-from opsbot.config import Settings, load_settings, prometheus_tokens
+from opsbot.config import Settings, load_settings
+from opsbot.config_secrets import prometheus_tokens
 from opsbot.errors import SourceError
 
 if TYPE_CHECKING:

@@ -38,11 +38,6 @@ def tokens_text(one: Vitals) -> str:
     return NOT_KNOWN if one.tokens_per_min is None else quantity(one.tokens_per_min)
 
 
-def preemptions_text(one: Vitals) -> str:
-    """`12`, a minute."""
-    return NOT_KNOWN if one.preemptions_per_min is None else quantity(one.preemptions_per_min)
-
-
 def used_text(one: Vitals) -> str:
     """`37% KV`: share of capacity, and of what."""
     return NOT_KNOWN if one.used_ratio is None else f"{percent(one.used_ratio)} {one.bound}"
@@ -65,13 +60,6 @@ def sight_text(one: Vitals) -> str:
     if one.num_up:
         return "blind: no engine metrics"
     return f"blind: {one.num_up or 0} of {one.num_targets} targets answer"
-
-
-def leases_text(one: Vitals, now: float) -> str:
-    """`batch_limit 8 by r-3fa2c1 until 14:31 UTC`, several with semicolons; `none` for none."""
-    if one.leases is None:
-        return NOT_KNOWN
-    return "; ".join(lease_text(lease, now) for lease in one.leases) or "none"
 
 
 def lease_text(lease: LeaseInForce, now: float) -> str:

@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from opsbot.alert.severity import OTHERS_WORDS, SEVERITIES
-from opsbot.config import InboundSection, load_secrets, load_settings
+from opsbot.config import InboundSection, load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.inbound import inbound_receivers
 from opsbot.web.inbound.datadog import FIRING, PAYLOAD
 from opsbot.web.inbound.errors import InboundError

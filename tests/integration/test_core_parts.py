@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from opsbot.clock import SystemClock
-from opsbot.config import load_secrets, load_settings
+from opsbot.config import load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.core import Core
 from opsbot.vitals_wiring import vital_parts
 from tests.support.live_core import ENVIRONMENT

@@ -19,11 +19,10 @@ from opsbot.promql.samples import SampleStore
 from opsbot.source.prometheus import PrometheusSource
 from opsbot.watch.past import Past
 from opsbot.watch.query_api import QueryApi
-from tests.integration.test_vitals import View
 from tests.support.fleet_samples import BUSY, PLAIN, store_of
 from tests.support.history import block, series
 from tests.support.ports import free_port
-from tests.support.watching import served
+from tests.support.watching import NoView, served
 
 pytestmark = pytest.mark.integration
 
@@ -57,7 +56,7 @@ async def test_two_days_of_history(tmp_path: Path) -> None:
     keeper = HistoryKeeper(tmp_path / "history.sqlite", Limits())
     keeper.take([Batch('["eu","url"]', found)])
     await keeper.written(now)
-    api = QueryApi(Past(SampleStore(900), keeper), SystemClock(), View())
+    api = QueryApi(Past(SampleStore(900), keeper), SystemClock(), NoView())
     async with served(api.app) as url:
         of = pictures(url)
         day = await of.day(now)
@@ -83,7 +82,7 @@ async def test_a_source_that_is_minutes_old() -> None:
     """It is looked at closely, and what it carries now is not thinned out over a range that it does not fill."""
     now = time.time()
     young = store_of([replace(BUSY, levels_before={}), PLAIN], now)
-    async with served(QueryApi(Past(young, None), SystemClock(), View()).app) as url:
+    async with served(QueryApi(Past(young, None), SystemClock(), NoView()).app) as url:
         of = pictures(url)
         day = await of.day(now)
         assert day is not None

@@ -17,7 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from opsbot.clock import SystemClock
-from opsbot.config import Settings, load_secrets, load_settings
+from opsbot.config import Settings, load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.errors import ConfigError
 from opsbot.events.role import EventsRole
 from opsbot.heartbeat.beat import Heartbeat

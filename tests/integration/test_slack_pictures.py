@@ -28,12 +28,12 @@ from opsbot.vitals.reader import VitalsReader
 from opsbot.vitals_wiring import VitalParts
 from opsbot.watch.past import Past
 from opsbot.watch.query_api import QueryApi
-from tests.integration.test_vitals import FIGURES, View
+from tests.integration.test_vitals import FIGURES
 from tests.support.fleet_samples import BUSY, store_of
 from tests.support.incident_views import make_incident, make_view
 from tests.support.slack_role import Core, running_role, until
 from tests.support.small_slack import APP_TOKEN, BOT_TOKEN, SmallSlack, small_slack
-from tests.support.watching import served
+from tests.support.watching import NoView, served
 
 pytestmark = pytest.mark.integration
 
@@ -236,7 +236,7 @@ async def test_from_samples_to_the_message(slack: SmallSlack) -> None:
     core, clock, drawer = Core(), SystemClock(), Drawer()
     core.show(make_view(incident))
     past = Past(store_of((BUSY,), time.time()), None)
-    async with served(QueryApi(past, clock, View()).app) as url:
+    async with served(QueryApi(past, clock, NoView()).app) as url:
         source = PrometheusSource(url)
         reader = VitalsReader(source, clock, FIGURES, ["eu-1"], deadline_s=10.0)
         incidents = IncidentVitals(reader, source, clock, lambda name: "vllm:kv_cache_usage_perc > 0.85")

@@ -14,11 +14,11 @@ import pytest
 from opsbot.clock import SystemClock
 from opsbot.watch.past import Past
 from opsbot.watch.query_api import QueryApi
-from tests.integration.test_vitals import SAMPLES, View
+from tests.integration.test_vitals import SAMPLES
 from tests.support.fleet_samples import store_of
 from tests.support.ports import free_port
 from tests.support.serving_server import CONTROL_TOKEN, serving
-from tests.support.watching import served
+from tests.support.watching import NoView, served
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +56,7 @@ async def test_the_fleet_is_shown_with_its_leases(tmp_path: Path) -> None:
         with server.client() as http:
             http.post("/control/v1/leases", json=body).raise_for_status()
         config = settings(tmp_path, port, server.url)
-        api = QueryApi(Past(store_of(SAMPLES, time.time()), None), SystemClock(), View())
+        api = QueryApi(Past(store_of(SAMPLES, time.time()), None), SystemClock(), NoView())
         async with served(api.app, port):
             told, _ = await opsbot(config)
             found = json.loads((await opsbot(config, "--json"))[0])

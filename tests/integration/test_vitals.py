@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.support.ports import free_port
 from tests.support.prometheus import prometheus
 from tests.support.remote_write import write
 from tests.support.serving_server import CONTROL_TOKEN, serving
-from tests.support.watching import served
+from tests.support.watching import NoView, served
 
 pytestmark = pytest.mark.integration
 
@@ -33,28 +33,12 @@ FIGURES = Figures(None, "bf16")
 SAMPLES = (BUSY, PLAIN, GONE)
 
 
-class View:
-    """What vitals do not ask for."""
-
-    def exposition(self) -> str:
-        return ""
-
-    def target_list(self) -> Sequence[Mapping[str, object]]:
-        return []
-
-    def source_list(self) -> Sequence[Mapping[str, object]]:
-        return []
-
-    def rule_groups(self) -> Sequence[Mapping[str, object]]:
-        return []
-
-
 @asynccontextmanager
 async def source(kind: str, folder: Path) -> AsyncIterator[PrometheusSource]:
     """The samples behind an API."""
     now = time.time()
     if kind == "watch":
-        async with served(QueryApi(Past(store_of(SAMPLES, now), None), SystemClock(), View()).app) as url:
+        async with served(QueryApi(Past(store_of(SAMPLES, now), None), SystemClock(), NoView()).app) as url:
             found = PrometheusSource(url)
             yield found
             found.close()

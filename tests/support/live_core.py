@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from opsbot.clock import SystemClock
-from opsbot.config import load_secrets, load_settings
+from opsbot.config import load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.core import Core
 from tests.support.ports import free_port
 from tests.support.serving_server import CONTROL_TOKEN

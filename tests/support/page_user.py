@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.workspace.app import Workspace
 from opsbot.workspace.settings import WorkspaceSettings
+from tests.support.bolt_socket import listening
 
 TOKENS = ("xoxb-local", "xapp-local", "page-token")
 PAGE = {"X-Page-Token": "page-token"}
@@ -108,14 +108,8 @@ class NotingApp:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[NotingApp]:
         """Listens over Socket Mode for the length of an async with block."""
-        handler = AsyncSocketModeHandler(self.bolt, "xapp-local")
-        connect: Callable[[], Awaitable[None]] = handler.connect_async
-        close: Callable[[], Awaitable[None]] = handler.close_async
-        await connect()
-        try:
+        async with listening(self.bolt):
             yield self
-        finally:
-            await close()
 
     async def post(self, text: str = "text", channel: str = "C0INCIDENTS", **more: Any) -> str:
         """Post a message; answers its ts."""

@@ -36,26 +36,10 @@ from tests.support.alerts import open_database
 from tests.support.fleet_samples import BUSY, PLAIN, ClusterSamples, store_of
 from tests.support.outbox import ManualClock
 from tests.support.recorded_commands import RecordedCommands
-from tests.support.watching import put, served
+from tests.support.watching import NoView, put, served
 
 CHANNEL = "C0UTILISATION"
 COUNTRIES = "frontdoor_requests_by_country_total"
-
-
-class NoView:
-    """What nobody asks for here."""
-
-    def exposition(self) -> str:
-        return ""
-
-    def target_list(self) -> Sequence[Mapping[str, object]]:
-        return []
-
-    def source_list(self) -> Sequence[Mapping[str, object]]:
-        return []
-
-    def rule_groups(self) -> Sequence[Mapping[str, object]]:
-        return []
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,3 +166,19 @@ async def served(app: ASGIApp, port: int | None = None, certificate: Certificate
         for connection in list(server.server_state.connections):
             connection.transport.abort()
         await asyncio.sleep(0.01)
+
+
+class NoView:
+    """What nobody asks for here."""
+
+    def exposition(self) -> str:
+        return ""
+
+    def target_list(self) -> Sequence[Mapping[str, object]]:
+        return []
+
+    def source_list(self) -> Sequence[Mapping[str, object]]:
+        return []
+
+    def rule_groups(self) -> Sequence[Mapping[str, object]]:
+        return []

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from playwright.async_api import Browser, Page
-from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from opsbot.workspace.app import Workspace, running
 from opsbot.workspace.settings import WorkspaceSettings
+from tests.support.bolt_socket import listening
 from tests.support.browser import page_of
 
 Payload = dict[str, Any]
@@ -104,14 +104,8 @@ class WorkspaceBot:
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[WorkspaceBot]:
         """Listen for the length of an async with block."""
-        handler = AsyncSocketModeHandler(self._app, "xapp-local")
-        connect: Callable[[], Awaitable[None]] = handler.connect_async
-        close: Callable[[], Awaitable[None]] = handler.close_async
-        await connect()
-        try:
+        async with listening(self._app):
             yield self
-        finally:
-            await close()
 
     async def post(self, text: str, channel: str = "incidents", **more: Any) -> str:
         """Post to a channel; answers the message's ts."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from opsbot.config import load_secrets, load_settings
+from opsbot.config import load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.errors import ConfigError
 
 GOOD = """\

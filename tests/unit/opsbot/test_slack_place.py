@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from opsbot.config import Settings, load_secrets, load_settings
+from opsbot.config import Settings, load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.errors import ConfigError
 from opsbot.slack_place import base_url, has_slack, slack_settings
 

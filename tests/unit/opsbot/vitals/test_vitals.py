@@ -40,12 +40,14 @@ def test_the_cells_of_a_table() -> None:
     )  # fmt: skip
     assert (text.batch_text(one), text.waiting_text(one), text.kv_text(one)) == ("31 of 32", "14", "93%")
     assert (text.ttft_text(one), text.tokens_text(one), text.used_text(one)) == ("1.94 s", "91.8k", "97% batch")
-    assert (text.preemptions_text(one), text.held_text(one)) == ("12", "queue")
-    assert text.leases_text(one, 1_000.0) == "batch_limit 8 by r-3fa2c1, 2 min left; drain on by ann, 30 s left"
+    assert text.held_text(one) == "queue"
+    assert [text.lease_text(lease, 1_000.0) for lease in one.leases or ()] == [
+        "batch_limit 8 by r-3fa2c1, 2 min left",
+        "drain on by ann, 30 s left",
+    ]
     nothing = Vitals("a", sight="blind", num_targets=2, num_up=0)
     cells = (text.batch_text, text.waiting_text, text.kv_text, text.ttft_text, text.tokens_text, text.used_text)
     assert {cell(nothing) for cell in cells} == {"–"}
-    assert text.leases_text(nothing, 0.0) == "–"
     assert text.held_text(nothing) == "blind: 0 of 2 targets answer"
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from starlette.datastructures import Headers
 
-from opsbot.config import load_secrets, load_settings
+from opsbot.config import load_settings
+from opsbot.config_secrets import load_secrets
 from opsbot.errors import ConfigError
 from opsbot.inbound import inbound_receivers
 from opsbot.web.inbound.credential import Credential
